@@ -1,0 +1,41 @@
+"""The errors that bad programs raise. Everything in the project may import this file."""
+
+
+class ThraceError(Exception):
+    """Base of the project's own errors; each also is the built-in error PyTorch raises."""
+
+
+class ShapeError(ThraceError, RuntimeError, ValueError):
+    """Shapes that an operation does not accept, shown as the user wrote them."""
+
+
+class DTypeError(ThraceError, TypeError, RuntimeError):
+    """Element types that an operation does not accept."""
+
+
+class AxisError(ThraceError, IndexError):
+    """An axis or index out of range."""
+
+
+class DeviceError(ThraceError, RuntimeError):
+    """Operands on different devices, or a device that is not there."""
+
+
+class AutogradError(ThraceError, RuntimeError):
+    """A differentiation that cannot be done, such as a second one through a freed graph."""
+
+
+class GraphError(ThraceError, ValueError):
+    """A graph that the verifier or the parser refuses."""
+
+
+class DataDependentError(ThraceError, RuntimeError):
+    """A tensor's value was needed where there is none, as in `thrace.trace`."""
+
+
+class StateLostError(ThraceError, RuntimeError):
+    """A donated buffer was consumed by a step that then failed."""
+
+
+class FallbackError(ThraceError, RuntimeError):
+    """A call that `fullgraph=True` forbids: it could not be replayed as one graph."""

@@ -1,0 +1,75 @@
+"""Reading and writing at computed positions.
+
+All three ops index the leading axes of `x`, one per index operand. The index operands are
+integers, not negative, and broadcast together to a shape B; what is read has shape
+B + the remaining axes of `x`. Whoever records an index checks that it is in range.
+
+Imported by `ir.ops` alone; everyone else looks ops up through `ir.ops.get`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import DTypeError, ShapeError
+from ..types import TensorType
+from .table import op, table
+from .typing import INTEGERS, check_dtype, common
+
+
+def _picked(name: str, x: TensorType, indices: tuple[TensorType, ...]) -> TensorType:
+    if not 1 <= len(indices) <= x.ndim:
+        raise ShapeError(f"{name}: {len(indices)} indices for shape {x.shape}")
+    shape, dtype = common(name, indices)
+    check_dtype(name, dtype, INTEGERS)
+    return x.with_shape((*shape, *x.shape[len(indices) :]))
+
+
+def _index_type(name: str, x: TensorType, *indices: TensorType) -> TensorType:
+    return _picked(name, x, indices)
+
+
+def _put_type(name: str, x: TensorType, u: TensorType, *indices: TensorType) -> TensorType:
+    picked = _picked(name, x, indices)
+    if u.dtype is not x.dtype:
+        raise DTypeError(f"{name}: expected one dtype, got {x.dtype} and {u.dtype}")
+    if u.shape != picked.shape:
+        raise ShapeError(f"{name}: the update has shape {u.shape}, expected {picked.shape}")
+    return x
+
+
+def _index_grad(b: Any, g: Any, out: Any, operands: Any, i: int) -> Any:
+    return None if i else b.index_add(b.zeros(operands[0].type), g, *operands[1:])
+
+
+def _index_add_grad(b: Any, g: Any, out: Any, operands: Any, i: int) -> Any:
+    if i == 0:
+        return g
+    return b.index(g, *operands[2:]) if i == 1 else None
+
+
+def _index_set_grad(b: Any, g: Any, out: Any, operands: Any, i: int) -> Any:
+    if i == 0:
+        return b.index_set(g, b.zeros(operands[1].type), *operands[2:])
+    return b.index(g, *operands[2:]) if i == 1 else None
+
+
+def _index_add(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+    out = np.array(x)
+    np.add.at(out, indices, u)
+    return out
+
+
+def _index_set(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+    out = np.array(x)
+    out[indices] = u
+    return out
+
+
+INDEXING = table(
+    op("index", _index_type, grad_each=_index_grad, evaluate=lambda x, *indices: x[indices]),
+    op("index_add", _put_type, grad_each=_index_add_grad, evaluate=_index_add),
+    op("index_set", _put_type, grad_each=_index_set_grad, evaluate=_index_set),
+)

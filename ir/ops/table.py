@@ -1,0 +1,135 @@
+"""What an op is: one row with its typing rule, gradient rules and NumPy rule.
+
+Imported by the op tables; everyone else looks ops up through `ir.ops.get`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..types import TensorType
+
+
+class _Zero:
+    """Marks an operand whose gradient is zero everywhere it exists."""
+
+    def __repr__(self) -> str:
+        return "ZERO"
+
+
+ZERO = _Zero()
+GradRule = Callable[..., Any] | _Zero | None
+Types = TensorType | tuple[TensorType, ...]
+
+
+class Op:
+    """A row of the op table.
+
+    `typing(name, *types, **attrs)` gives the result's type (a tuple of them under
+    `multiple`); the type of a literal operand is None there.
+    `grads` has a rule per operand, `rule(b, g, out, *operands, **attrs)`: the cotangent of
+    that operand, built with `b`, whatever its broadcasting. `ZERO` stands for zero, None
+    for an operand that is not differentiated (integers). Under `multiple`, `g` and `out`
+    are tuples, and `g` has None where no cotangent came.
+    `grad_each(b, g, out, operands, i, **attrs)` does the same for any number of operands.
+    `evaluate(*arrays, **attrs)` is the NumPy rule.
+    `no_grad` says why an op has no gradient.
+    `saved` is the state of an op that a user's `autograd.Function` made for one call: it has
+    `vjp(b, node, cots, needs)` and `free()`. Such ops stand in history alone.
+    `free` names attributes that may become operands of the op `dynamic` (slice starts).
+    """
+
+    __slots__ = ("attrs", "cache", "dynamic", "effect", "elementwise", "evaluate", "free")
+    __slots__ += ("grad_each", "grads", "multiple", "name", "no_grad", "saved", "typing")
+
+    def __init__(
+        self,
+        name: str,
+        typing: Callable[..., Types],
+        *grads: GradRule,
+        attrs: tuple[str, ...] = (),
+        evaluate: Callable[..., Any] | None = None,
+        grad_each: Callable[..., Any] | None = None,
+        no_grad: str = "",
+        multiple: bool = False,
+        elementwise: bool = False,
+        effect: bool = False,
+        free: tuple[str, ...] = (),
+        dynamic: str = "",
+        saved: Any = None,
+    ):
+        self.name = name
+        self.typing = typing
+        self.grads = grads
+        self.attrs = attrs
+        self.evaluate = evaluate
+        self.grad_each = grad_each
+        self.no_grad = no_grad
+        self.multiple = multiple
+        self.elementwise = elementwise
+        self.effect = effect
+        self.free = free
+        self.dynamic = dynamic
+        self.saved = saved
+        # Result types by (attrs, operand types): a recorded op costs one dictionary look-up.
+        self.cache: dict[tuple, Types] = {}
+
+    @property
+    def pure(self) -> bool:
+        """Whether equal nodes may be merged and unread ones dropped."""
+        return not self.effect
+
+    @property
+    def differentiable(self) -> bool:
+        return not self.no_grad
+
+    def pack(self, attrs: dict[str, Any]) -> tuple:
+        """Attributes in the row's order. Raises: TypeError for a missing or unknown one."""
+        if attrs.keys() != set(self.attrs):
+            raise TypeError(f"{self.name} takes attributes {self.attrs}, got {tuple(attrs)}")
+        return tuple(attrs[name] for name in self.attrs)
+
+    def grad_of(self, i: int) -> GradRule:
+        """The rule for operand `i`, in the form `rule(b, g, out, *operands, **attrs)`."""
+        if self.grad_each is not None:
+            each = self.grad_each
+            return lambda b, g, out, *operands, **attrs: each(b, g, out, operands, i, **attrs)
+        return self.grads[i] if i < len(self.grads) else None
+
+    def infer(self, types: tuple[TensorType | None, ...], attrs: tuple = ()) -> Types:
+        """The result's type, from cache or by the typing rule.
+
+        Raises: ShapeError, DTypeError or AxisError without a source line.
+        """
+        key = (types, attrs)
+        found = self.cache.get(key)
+        if found is None:
+            if len(self.cache) > 4096:  # shapes that never recur must not pile up
+                self.cache.clear()
+            found = self.typing(self.name, *types, **dict(zip(self.attrs, attrs, strict=True)))
+            self.cache[key] = found
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Op {self.name}>"
+
+    def __reduce__(self):
+        from . import get
+
+        return (get, (self.name,))
+
+
+def op(name: str, typing: Callable[..., Types], *grads: GradRule, **options: Any) -> Op:
+    """A row; see `Op`."""
+    return Op(name, typing, *grads, **options)
+
+
+def table(*rows: Op) -> dict[str, Op]:
+    """Rows by name. Raises: ValueError if two have the same name."""
+    out: dict[str, Op] = {}
+    for row in rows:
+        if row.name in out:
+            raise ValueError(f"op {row.name!r} has two rows")
+        out[row.name] = row
+    return out

@@ -1,0 +1,66 @@
+"""Passes: functions from graph to graph, one a file. `optimize` runs them all.
+
+A pass never changes its argument, keeps inputs, names and `requires_grad` flags, and returns
+the argument itself where there is nothing to do. Results are equal to the last bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from ..graph import Graph
+from ..nested import nested_graphs, swap_graphs
+from ..verifier import verify
+from .cse import eliminate_common_subexpressions
+from .dce import eliminate_dead_code
+from .fold import fold_constants
+from .simplify import simplify
+
+Pass = Callable[[Graph], Graph]
+
+PASSES: tuple[Pass, ...] = (
+    simplify,
+    fold_constants,
+    eliminate_common_subexpressions,
+    eliminate_dead_code,
+)
+ROUNDS = 3  # what one pass leaves for another is found in the second round, seldom later
+
+
+def optimize(graph: Graph) -> Graph:
+    """`graph` after all passes, the graphs its nodes hold included."""
+    done: dict[int, Graph] = {}
+    for g in nested_graphs(graph):
+        done[id(g)] = _until_settled(swap_graphs(g, done))
+    return done[id(graph)]
+
+
+def _until_settled(graph: Graph) -> Graph:
+    for _ in range(ROUNDS):
+        before = graph
+        for run in PASSES:
+            graph = checked(run, graph)
+        if graph is before:
+            break
+    return graph
+
+
+def checked(run: Pass, graph: Graph) -> Graph:
+    """The pass's result, verified under THRACE_VERIFY=1."""
+    result = run(graph)
+    if result is not graph and os.environ.get("THRACE_VERIFY") == "1":
+        verify(result)
+    return result
+
+
+__all__ = [
+    "PASSES",
+    "Pass",
+    "checked",
+    "eliminate_common_subexpressions",
+    "eliminate_dead_code",
+    "fold_constants",
+    "optimize",
+    "simplify",
+]

@@ -1,0 +1,423 @@
+"""Evaluation: pending nodes become buffers. Imported by the tracer alone.
+
+What is evaluated together is everything pending on a recorder that a live storage holds or
+that live, unfreed history reads, so nothing is computed twice. A graph met before is found
+by its key; scalars in it that differ from call to call become inputs. On the CPU a graph
+that has not yet earned a compile runs by the NumPy rules.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..ir.errors import DataDependentError
+from ..ir.grad import reads
+from ..ir.graph import Graph, Node, Value
+from ..ir.interpret import apply as apply_host
+from ..ir.ops import OPS
+from ..ir.types import TensorType, int64
+from .devices import CPU
+from .recording import Recorder, settle_foreign, user_error
+from .state import LOCK, STATE
+from .storage import alias, root
+from .tensor import Tensor
+
+
+class Symbolic:
+    """Stands where a buffer would be, on an input that has a type and no data."""
+
+
+SYMBOLIC = Symbolic()
+MAX_KNOWN_GRAPHS = 4096
+
+
+def observe(t: Tensor) -> Any:
+    """The buffer of a tensor's value, evaluating what is pending first.
+
+    Raises: DataDependentError while a graph is traced without data.
+    """
+    from ..runtime import checks
+
+    value = root(t._value())
+    if value.node is not None:
+        owner = value.node.owner
+        session = owner.session
+        if session is not None:
+            session.needs_value(t)
+        with LOCK:
+            evaluate(owner, [value])
+    if value.buffer is SYMBOLIC:
+        raise user_error(
+            DataDependentError(
+                "a tensor's value is needed here, but the graph is being traced without data"
+            )
+        )
+    if STATE.session is not None:
+        STATE.session.needs_value(t)
+    if checks.pending:
+        checks.raise_pending()
+    return value.buffer
+
+
+def evaluate(recorder: Recorder, extra: Iterable[Value] = ()) -> None:
+    """Evaluate what is pending on a recorder; `extra` values are wanted as well."""
+    with LOCK:
+        nodes = recorder.nodes
+        if not nodes:
+            return
+        outputs, kept = needed(recorder, extra)
+        plan = Plan(nodes, outputs)
+        live = recorder.live
+        recorder.nodes, recorder.live = [], []
+        try:
+            results = run(plan, recorder.device)
+        except BaseException:
+            # Nothing was computed: what is pending stays so, and a later look tries again.
+            recorder.nodes[:0], recorder.live[:0] = nodes, live
+            raise
+        for value, buffer in zip(outputs, results, strict=True):
+            value.buffer = buffer
+        settle(nodes, kept)
+
+
+Kept = dict[int, tuple[Node, frozenset[int], frozenset[int]]]
+
+
+def needed(recorder: Recorder, extra: Iterable[Value]) -> tuple[list[Value], Kept]:
+    """The pending values to compute, and what each live history node reads.
+
+    A storage's value is needed if the storage lives; a value in history if a gradient rule
+    of an unfreed node reads it.
+    """
+    wanted: dict[Value, None] = {}
+    edges: list[Any] = []
+    for value in _holders(recorder, extra):
+        source = root(value)
+        if source.node is not None:
+            wanted[source] = None
+        if value.edge is not None:
+            edges.append(value.edge[0])
+    kept: Kept = {}
+    while edges:
+        node = edges.pop()
+        if node.__class__ is not Node or id(node) in kept:
+            continue
+        if node.owner is not recorder and node.op.saved is None:
+            continue
+        operands = node.operands
+        if node.op.saved is not None:
+            for value in node.op.saved.values():
+                if root(value).node is not None:
+                    wanted[root(value)] = None
+        if node.freed:
+            kept[id(node)] = (node, frozenset(), frozenset())
+        else:
+            needs = tuple([o.__class__ is Value and o.edge is not None for o in operands])
+            ins, outs = reads(node, needs)
+            kept[id(node)] = (node, ins, outs)
+            for i in ins:
+                source = root(operands[i])
+                if source.node is not None:
+                    wanted[source] = None
+            for i in outs:
+                wanted[node.outputs[i]] = None
+        for o in operands:
+            if o.__class__ is Value and o.edge is not None:
+                edges.append(o.edge[0])
+    return sorted(wanted, key=_position), kept
+
+
+def _position(value: Value) -> tuple[int, int]:
+    return (value.node.seq, value.index)  # type: ignore[union-attr]
+
+
+def _holders(recorder: Recorder, extra: Iterable[Value]) -> list[Value]:
+    values = list(extra)
+    for held in recorder.held:
+        values.extend(held())
+    seen: set[int] = set()
+    for reference in recorder.live:
+        storage = reference()
+        if storage is not None and id(storage) not in seen:
+            seen.add(id(storage))
+            values.append(storage.value)
+    return values
+
+
+def settle(nodes: list[Node], kept: Kept) -> None:
+    """Drop the links that evaluation makes useless.
+
+    Values lose their producer; history keeps the buffers its rules read, and of the other
+    operands only types and edges, so that it holds no memory for them.
+    """
+    for node in nodes:
+        outputs = node.outputs
+        for v in outputs:
+            v.node = None
+        entry = kept.get(id(node))
+        if entry is None:
+            node.outputs = ()
+        else:
+            _, ins, outs = entry
+            node.operands = tuple(
+                [
+                    o if o.__class__ is not Value or i in ins else Value(o.type, edge=o.edge)
+                    for i, o in enumerate(node.operands)
+                ]
+            )
+            # A saved result without its edge: with it, node and value would hold each other.
+            node.outputs = (
+                tuple([Value(v.type, index=v.index, buffer=v.buffer) for v in outputs])
+                if outs
+                else ()
+            )
+        node.owner = None
+
+
+class Plan:
+    """The part of a list of pending nodes that makes `outputs`, with its key.
+
+    `inputs` are the values it reads, `literals` the scalars that may differ from one
+    evaluation to the next without changing the key.
+    """
+
+    __slots__ = ("inputs", "key", "literals", "nodes", "outputs")
+
+    def __init__(self, nodes: list[Node], outputs: list[Value]):
+        self.outputs = outputs
+        wanted = {id(v.node) for v in outputs}
+        chosen: list[Node] = []
+        for node in reversed(nodes):
+            if id(node) in wanted or node.op.effect:
+                chosen.append(node)
+                for o in node.operands:
+                    if o.__class__ is Value:
+                        source = o.source or o  # type: ignore[union-attr]
+                        if source.node is not None:  # type: ignore[union-attr]
+                            wanted.add(id(source.node))  # type: ignore[union-attr]
+        chosen.reverse()
+        self.nodes = chosen
+        self.inputs: list[Value] = []
+        self._make_key()
+
+    def _make_key(self) -> None:
+        number: dict[Value, int] = {}
+        key: list[Any] = []
+        literals: list[Any] = []
+        inputs = self.inputs
+        count = 0
+        for node in self.nodes:
+            op = node.op
+            key.append(op)
+            key.append(_fixed_attrs(node, literals) if op.free else node.attrs)
+            for o in node.operands:
+                if o.__class__ is Value:
+                    source = o.source or o  # type: ignore[union-attr]
+                    n = number.get(source)  # type: ignore[arg-type]
+                    if n is None:
+                        n = number[source] = -1 - len(inputs)  # type: ignore[index]
+                        inputs.append(source)  # type: ignore[arg-type]
+                    key.append(n)
+                else:
+                    key.append(o.__class__)
+                    if op.name == "pad":
+                        key.append(repr(o))
+                    literals.append(_exact(o))
+            for v in node.outputs:
+                number[v] = count
+                count += 1
+        key.append("->")
+        key.extend([number[v] for v in self.outputs])
+        key.extend([v.type for v in inputs])
+        self.literals = tuple(literals)
+        self.key = tuple(key)
+
+    def graph(self, varying: frozenset[int] = frozenset()) -> Graph:
+        """The plan as a graph of its own; `varying` literals become further inputs."""
+        env: dict[Value, Any] = {v: Value(v.type) for v in self.inputs}
+        extra: list[Value] = []
+        made: list[Node] = []
+        at = 0
+        for node in self.nodes:
+            op, attrs = node.op, node.attrs
+            starts: list[Value] = []
+            if op.free:
+                if at in varying:
+                    starts = [Value(TensorType((), int64)) for _ in node.attr(op.free[0])]
+                    extra.extend(starts)
+                at += 1
+            operands: list[Any] = []
+            for i, o in enumerate(node.operands):
+                if isinstance(o, Value):
+                    operands.append(env[o.source or o])
+                    continue
+                if at in varying:
+                    o = Value(TensorType((), literal_dtype(node, i)))
+                    extra.append(o)
+                operands.append(o)
+                at += 1
+            if starts:
+                attrs = tuple(a for n, a in zip(op.attrs, attrs, strict=True) if n not in op.free)
+                operands.extend(starts)
+                op = OPS[op.dynamic]
+            new = Node(op, tuple(operands), attrs, node.loc, node.scope, node.cause, len(made))
+            new.outputs = tuple(Value(v.type, new, i) for i, v in enumerate(node.outputs))
+            env.update(zip(node.outputs, new.outputs, strict=True))
+            made.append(new)
+        inputs = [env[v] for v in self.inputs] + extra
+        return Graph(inputs, made, [env[v] for v in self.outputs])
+
+    def arguments(self, varying: frozenset[int]) -> list[Any]:
+        """Buffers for the inputs of `graph(varying)`."""
+        args = [v.buffer for v in self.inputs]
+        if varying:
+            at = 0
+            for node in self.nodes:
+                if node.op.free:
+                    if at in varying:
+                        args.extend(np.asarray(s, np.int64) for s in node.attr(node.op.free[0]))
+                    at += 1
+                for i, o in enumerate(node.operands):
+                    if not isinstance(o, Value):
+                        if at in varying:
+                            args.append(np.asarray(o, literal_dtype(node, i).np))
+                        at += 1
+        return args
+
+
+def _fixed_attrs(node: Node, literals: list[Any]) -> tuple:
+    """Attributes without the free one, which is a literal."""
+    op = node.op
+    literals.append(node.attr(op.free[0]))
+    return tuple([a for n, a in zip(op.attrs, node.attrs, strict=True) if n not in op.free])
+
+
+def _exact(value: Any) -> Any:
+    """The literal in a form that compares bit for bit (0.0 and -0.0 differ)."""
+    if value == 0 and value.__class__ is float and math.copysign(1, value) < 0:
+        return "-0.0"
+    if value != value or value.__class__ is complex:
+        return repr(value)
+    return value
+
+
+def literal_dtype(node: Node, i: int) -> Any:
+    """The dtype that literal operand `i` has in this node."""
+    if node.op.name == "full":
+        return node.attr("dtype")
+    for o in node.operands[1:] if node.op.name == "select" else node.operands:
+        if isinstance(o, Value):
+            return o.type.dtype
+    raise AssertionError(node)
+
+
+class Recurring:
+    """What is known of one key: when it pays to compile, and which literals vary."""
+
+    __slots__ = ("compile_cost_s", "host_cost_s", "literals", "spent_s", "varying")
+
+    def __init__(self, plan: Plan):
+        from ..runtime import host
+
+        graph = plan.graph()
+        self.literals = plan.literals
+        self.varying: frozenset[int] = frozenset()
+        self.host_cost_s = host.estimate_cost_s(graph)
+        self.compile_cost_s = host.compile_cost_s(graph)
+        self.spent_s = 0.0
+
+    def vary(self, plan: Plan) -> None:
+        """Literals that differ from what was seen first become inputs."""
+        if plan.literals != self.literals:
+            differ = {
+                i
+                for i, (a, b) in enumerate(zip(plan.literals, self.literals, strict=True))
+                if a != b
+            }
+            self.varying |= differ
+
+
+_KNOWN: OrderedDict[tuple, Recurring] = OrderedDict()
+
+
+def run(plan: Plan, device: Any) -> list[Any]:
+    """Buffers of the plan's outputs, by the quickest of NumPy and XLA.
+
+    A graph runs by NumPy until the time spent so, by a fixed model of costs, reaches what
+    compiling it would cost: never more than twice the best choice, and the same choice in
+    every run of a program.
+    """
+    if any(v.buffer is SYMBOLIC for v in plan.inputs):
+        raise user_error(
+            DataDependentError(
+                "a tensor's value is needed here, but the graph is being traced without data"
+            )
+        )
+    known = _KNOWN.get(plan.key)
+    if known is None:
+        known = _KNOWN[plan.key] = Recurring(plan)
+        if len(_KNOWN) > MAX_KNOWN_GRAPHS:
+            _KNOWN.popitem(last=False)
+    else:
+        known.vary(plan)
+    if device is CPU and known.spent_s + known.host_cost_s < known.compile_cost_s:
+        known.spent_s += known.host_cost_s
+        return run_host(plan)
+    from ..runtime import executable
+
+    exe = executable.compile_graph(plan.graph(known.varying).optimize(), device)
+    return list(exe(place(plan.inputs, plan.arguments(known.varying), device)))
+
+
+def place(inputs: list[Value], args: list[Any], device: Any) -> list[Any]:
+    """Arguments as device arrays. An input's own buffer is replaced: it moves once."""
+    from ..runtime import buffer
+
+    for i, a in enumerate(args):
+        if isinstance(a, np.ndarray):
+            args[i] = moved = buffer.to_jax(a, device)
+            if i < len(inputs):
+                inputs[i].buffer = moved
+    return args
+
+
+def run_host(plan: Plan) -> list[Any]:
+    """The plan by NumPy rules, node by node."""
+    from ..runtime import counters
+    from ..runtime.buffer import to_numpy
+
+    counters.numpy_runs += 1
+    env: dict[Value, Any] = {v: to_numpy(v.buffer) for v in plan.inputs}
+    for node in plan.nodes:
+        args = [env[o.source or o] if isinstance(o, Value) else o for o in node.operands]
+        results = apply_host(node, args)
+        if node.op.effect and not results[0]:
+            raise check_failed(node)
+        env.update(zip(node.outputs, results, strict=True))
+    taken = [np.ascontiguousarray(env[v]).reshape(v.type.shape) for v in plan.outputs]
+    # A result may be a view of an input or of another result; buffers stand alone.
+    for i, array in enumerate(taken):
+        if array.base is not None or not array.flags.owndata or array.flags.writeable is False:
+            taken[i] = array = array.copy()
+        array.setflags(write=False)
+    return taken
+
+
+def check_failed(node: Node) -> Exception:
+    """The error of a failed `check` node, with the line that recorded it."""
+    from ..ir.source import resolve
+
+    place_ = resolve(node.loc)
+    text = node.attr("message")
+    error = IndexError(f"{text}\n  {place_}" if place_ else text)
+    error.located = True  # type: ignore[attr-defined]
+    return error
+
+
+__all__ = ["SYMBOLIC", "alias", "evaluate", "observe", "settle_foreign", "sys"]

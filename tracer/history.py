@@ -1,0 +1,94 @@
+"""A plan as a graph that can be differentiated: history links become ops.
+
+A value may lack the history its operands would give it (`detach`, `no_grad`) or have
+another's (a write through `detach`). In a graph of its own that must be said by nodes.
+Imported by compiled functions and tracing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ir.graph import Graph, Node, Value
+from ..ir.ops import OPS
+from ..ir.rebuild import copy_node
+from .evaluate import Plan
+
+_DETACH, _GRAFT = OPS["detach"], OPS["graft"]
+
+
+class _Differentiable:
+    def __init__(self, plan: Plan, leaves: dict[Any, Value]):
+        self.plan = plan
+        self.leaves = leaves  # edge -> the input whose gradient it is
+        self.flows: set[Value] = set()  # values the graph alone would differentiate
+        self.made: list[Node] = []
+        self.env: dict[Value, Value] = {}
+        self.cut: dict[Value, Value] = {}
+        marked = set(leaves.values())
+        for v in plan.inputs:
+            self.env[v] = Value(v.type)
+            if v in marked:
+                self.flows.add(v)
+
+    def build(self, **options: Any) -> Graph:
+        for node in self.plan.nodes:
+            tracked = any(v.edge is not None for v in node.outputs)
+            operands = []
+            for o in node.operands:
+                if not isinstance(o, Value):
+                    operands.append(o)
+                elif tracked:
+                    operands.append(self.use(o))
+                else:
+                    operands.append(self.env[o.source or o])
+            new = copy_node(node, tuple(operands))
+            new.seq = len(self.made)
+            self.made.append(new)
+            self.env.update(zip(node.outputs, new.outputs, strict=True))
+            if node.op.differentiable and any(
+                isinstance(o, Value)
+                and (o.source or o) in self.flows
+                and node.op.grad_of(i) is not None
+                for i, o in enumerate(node.operands)
+            ):
+                self.flows.update(node.outputs)
+        inputs = [self.env[v] for v in self.plan.inputs]
+        flags = [v in self.flows for v in self.plan.inputs]
+        outputs = [self.env[v] for v in self.plan.outputs]
+        return Graph(inputs, self.made, outputs, requires_grad=flags, **options)
+
+    def use(self, o: Value) -> Value:
+        """The value for a use of `o` whose gradient goes where `o`'s edge says."""
+        source = o.source or o
+        value = self.env[source]
+        if o.edge is None:
+            return self.detached(source) if source in self.flows else value
+        target = self.of_edge(o.edge)
+        if target is None or target is source:
+            return value
+        return self.append(_GRAFT, (value, self.env[target]))
+
+    def of_edge(self, edge: Any) -> Value | None:
+        """The value whose gradient an edge is."""
+        if isinstance(edge[0], Node) and edge[0].outputs:
+            found = edge[0].outputs[edge[1]]
+            return found if found in self.env else None
+        return self.leaves.get(edge)
+
+    def detached(self, source: Value) -> Value:
+        found = self.cut.get(source)
+        if found is None:
+            found = self.cut[source] = self.append(_DETACH, (self.env[source],))
+        return found
+
+    def append(self, op: Any, operands: tuple[Value, ...]) -> Value:
+        node = Node(op, operands, (), seq=len(self.made))
+        node.outputs = (Value(operands[0].type, node),)
+        self.made.append(node)
+        return node.outputs[0]
+
+
+def differentiable_graph(plan: Plan, leaves: dict[Any, Value], **options: Any) -> Graph:
+    """The plan's graph, with `requires_grad` on the inputs that `leaves` names by edge."""
+    return _Differentiable(plan, leaves).build(**options)

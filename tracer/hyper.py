@@ -1,0 +1,54 @@
+"""Optimizer hyper-parameters as inputs: a schedule changes numbers, never the graph.
+
+Imported by optim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..ir.types import float64
+from .state import STATE
+from .tensor import Tensor, from_host
+
+
+def read(group: dict, key: str, index: int | None) -> Any:
+    value = group[key]
+    return value if index is None else value[index]
+
+
+def hyper(group: dict, key: str, index: int | None = None) -> Tensor:
+    """`group[key]` (or an element of it) as a 0-d float64 tensor.
+
+    In a recording run it becomes an input that each replay reads again.
+    """
+    value = read(group, key, index)
+    if isinstance(value, Tensor):
+        return value
+    session = STATE.session
+    if session is not None:
+        return session.hyper(group, key, index)
+    return from_host(np.asarray(value, np.float64), float64)
+
+
+def hyper_is_zero(group: dict, key: str, index: int | None = None) -> bool:
+    """Whether a hyper-parameter is zero; in a recording run this is guarded."""
+    value = read(group, key, index)
+    zero = bool(value == 0)
+    session = STATE.session
+    if session is not None and not isinstance(value, Tensor):
+        session.guard_zero(group, key, index, zero)
+    return zero
+
+
+def hoist(make: Callable[[], Tensor]) -> Tensor:
+    """State that a first call makes, such as an optimizer's moments.
+
+    In a recording run it is made as if before the call, so that the run captures it and
+    the first trace is the one that all later calls use.
+    """
+    session = STATE.session
+    return make() if session is None else session.outside(make)

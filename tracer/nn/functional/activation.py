@@ -1,0 +1,292 @@
+"""Activation functions. Public as `nn.functional`."""
+
+from __future__ import annotations
+
+import math
+from ....ir.types import DType
+from ... import prims
+from ...promotion import to_floating
+from ...random import uniform
+from ...scoping import scoped
+from ...tensor import Tensor
+from .common import narrow, widen
+
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def _finish(input: Tensor, out: Tensor, inplace: bool) -> Tensor:
+    return input._write(out) if inplace else out
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """The larger of `input` and 0; the gradient at 0 is 0. Dtypes: real."""
+    return _finish(input, input.relu(), inplace)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu` in place."""
+    return relu(input, inplace=True)
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """`hardtanh` between 0 and 6."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """`input` kept between `min_val` and `max_val`; no gradient at or beyond them."""
+    if min_val > max_val:
+        raise ValueError(f"hardtanh: min_val {min_val} is above max_val {max_val}")
+    return _finish(input, _hardtanh(input, min_val, max_val), inplace)
+
+
+@scoped(name="hardtanh")
+def _hardtanh(x: Tensor, low: float, high: float) -> Tensor:
+    return prims.select(prims.le(x, low), low, prims.select(prims.ge(x, high), high, x))
+
+
+@scoped(name="leaky_relu")
+def _leaky_relu(x: Tensor, slope: float) -> Tensor:
+    return prims.select(prims.gt(x, 0), x, prims.mul(x, slope))
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """`input` where positive, `negative_slope * input` elsewhere. Dtypes: floating."""
+    return _finish(input, _leaky_relu(input, negative_slope), inplace)
+
+
+@scoped(name="elu")
+def _elu(x: Tensor, alpha: float, scale: float, inner: float) -> Tensor:
+    # The branch not taken must stay finite: its gradient is infinity times zero otherwise.
+    positive = prims.gt(x, 0)
+    low = prims.select(positive, 0, x)
+    low = prims.mul(low, inner) if inner != 1 else low
+    above = prims.mul(x, scale) if scale != 1 else x
+    return prims.select(positive, above, prims.mul(prims.expm1(low), alpha * scale))
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """`input` where positive, `alpha * (exp(input) - 1)` elsewhere. Dtypes: floating."""
+    return _finish(input, _elu(input, alpha, 1.0, 1.0), inplace)
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """`max(0, x) + min(0, alpha * (exp(x / alpha) - 1))`. Dtypes: floating."""
+    if alpha == 0:
+        raise RuntimeError("celu: alpha cannot be 0")
+    return _finish(input, _elu(input, alpha, 1.0, 1.0 / alpha), inplace)
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """The scaled `elu` of self-normalising networks. Dtypes: floating.
+
+    Source: Klambauer et al. 2017, arXiv:1706.02515.
+    """
+    return _finish(input, _elu(input, SELU_ALPHA, SELU_SCALE, 1.0), inplace)
+
+
+@scoped
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """`input` times the normal distribution function of it. Dtypes: floating.
+
+    `approximate="tanh"` takes the cheaper form. Raises: RuntimeError for another word.
+    Source: Hendrycks & Gimpel 2016, arXiv:1606.08415.
+    """
+    if approximate == "none":
+        half = prims.mul(prims.add(prims.erf(prims.mul(input, 1 / math.sqrt(2))), 1), 0.5)
+        return prims.mul(input, half)
+    if approximate == "tanh":
+        cubic = prims.add(prims.mul(prims.mul(input, input), 0.044715), 1)
+        inner = prims.mul(prims.mul(input, cubic), math.sqrt(2 / math.pi))
+        return prims.mul(input, prims.mul(prims.add(prims.tanh(inner), 1), 0.5))
+    raise RuntimeError("approximate argument must be either none or tanh.")
+
+
+@scoped(name="silu")
+def _silu(x: Tensor) -> Tensor:
+    return prims.mul(x, prims.logistic(x))
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input * sigmoid(input)`. Dtypes: floating."""
+    return _finish(input, _silu(input), inplace)
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """The logistic function; see `Tensor.sigmoid`."""
+    return input.sigmoid()
+
+
+def tanh(input: Tensor) -> Tensor:
+    """The hyperbolic tangent; see `Tensor.tanh`."""
+    return input.tanh()
+
+
+def log1p_exp(x: Tensor) -> Tensor:
+    """log(1 + exp(x)) without overflow, its gradient at 0 being 1/2.
+
+    `maximum` gives half of the gradient at a tie, and `abs` none: together the right one.
+    """
+    rest = prims.log1p(prims.exp(prims.neg(prims.abs(x))))
+    return prims.add(prims.maximum(x, 0), rest)
+
+
+@scoped
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """`log(1 + exp(beta * input)) / beta`; linear above `threshold`. Dtypes: floating."""
+    scaled = input if beta == 1 else prims.mul(input, beta)
+    out = log1p_exp(scaled)
+    out = out if beta == 1 else prims.div(out, beta)
+    return prims.select(prims.gt(scaled, threshold), input, out)
+
+
+@scoped
+def logsigmoid(input: Tensor) -> Tensor:
+    """`log(sigmoid(input))` without overflow. Dtypes: floating."""
+    return prims.neg(log1p_exp(prims.neg(input)))
+
+
+@scoped
+def softsign(input: Tensor) -> Tensor:
+    """`input / (1 + |input|)`. Dtypes: floating."""
+    return prims.div(input, prims.add(prims.abs(input), 1))
+
+
+@scoped
+def tanhshrink(input: Tensor) -> Tensor:
+    """`input - tanh(input)`. Dtypes: floating."""
+    return prims.sub(input, prims.tanh(input))
+
+
+@scoped(name="mish")
+def _mish(x: Tensor) -> Tensor:
+    return prims.mul(x, prims.tanh(log1p_exp(x)))
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input * tanh(softplus(input))`. Dtypes: floating.
+
+    Source: Misra 2019, arXiv:1908.08681.
+    """
+    return _finish(input, _mish(input), inplace)
+
+
+@scoped(name="hardsigmoid")
+def _hardsigmoid(x: Tensor) -> Tensor:
+    line = prims.add(prims.mul(x, 1 / 6), 0.5)
+    return prims.select(prims.le(x, -3), 0, prims.select(prims.ge(x, 3), 1, line))
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input / 6 + 1/2`, kept between 0 and 1. Dtypes: floating."""
+    return _finish(input, _hardsigmoid(input), inplace)
+
+
+@scoped(name="hardswish")
+def _hardswish(x: Tensor) -> Tensor:
+    curve = prims.mul(prims.mul(x, prims.add(x, 3)), 1 / 6)
+    return prims.select(prims.le(x, -3), 0, prims.select(prims.ge(x, 3), x, curve))
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """`input * hardsigmoid(input)`. Dtypes: floating."""
+    return _finish(input, _hardswish(input), inplace)
+
+
+@scoped(name="threshold")
+def _threshold(x: Tensor, threshold: float, value: float) -> Tensor:
+    return prims.select(prims.le(x, threshold), value, x)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """`input` where it is above `threshold`, `value` elsewhere."""
+    return _finish(input, _threshold(input, threshold, value), inplace)
+
+
+@scoped
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """`leaky_relu` with a learned slope: one, or one per channel (axis 1).
+
+    Raises: RuntimeError if the number of slopes fits neither.
+    """
+    channels = input._type.shape[1] if input._type.ndim > 1 else 1
+    if weight._type.numel not in (1, channels):
+        raise RuntimeError(
+            "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+            f"{weight._type.numel} and channel size = {channels}."
+        )
+    lead = max(input._type.ndim - 2, 0)
+    shape = (weight._type.numel, *(1,) * lead) if weight._type.numel > 1 else ()
+    slope = prims.reshape(weight, shape=shape)
+    return prims.select(prims.gt(input, 0), input, prims.mul(input, slope))
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """The first half along `dim` times the sigmoid of the second half.
+
+    Raises: RuntimeError if the size of `dim` is odd.
+    """
+    size = input.shape[dim]
+    if size % 2:
+        raise RuntimeError(f"Halving dimension must be even, but dimension {dim} is size {size}")
+    return _glu(input, dim % input.ndim)
+
+
+@scoped(name="glu")
+def _glu(x: Tensor, axis: int) -> Tensor:
+    shape = x._type.shape
+    half = shape[axis] // 2
+    sizes = (*shape[:axis], half, *shape[axis + 1 :])
+    ones = (1,) * len(shape)
+    none = (0,) * len(shape)
+    second = tuple(half if i == axis else 0 for i in range(len(shape)))
+    first_half = prims.slice(x, starts=none, sizes=sizes, strides=ones)
+    second_half = prims.slice(x, starts=second, sizes=sizes, strides=ones)
+    return prims.mul(first_half, prims.logistic(second_half))
+
+
+def softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
+    """Exponentials along `dim`, scaled to sum to 1; see `Tensor.softmax`."""
+    return input.softmax(_implicit_dim(input, dim), dtype)
+
+
+def softmin(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
+    """`softmax` of `-input`."""
+    return (-input).softmax(_implicit_dim(input, dim), dtype)
+
+
+def log_softmax(
+    input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
+) -> Tensor:
+    """The logarithm of `softmax`, without overflow; see `Tensor.log_softmax`."""
+    return input.log_softmax(_implicit_dim(input, dim), dtype)
+
+
+def _implicit_dim(input: Tensor, dim: int | None) -> int:
+    """PyTorch's choice where none is made, for 0, 1 and 3 dimensions the first axis."""
+    if dim is not None:
+        return dim
+    return 0 if input.ndim in (0, 1, 3) else 1
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A sample from the Gumbel-softmax distribution; under `hard` one-hot in value.
+
+    Source: Jang, Gu & Poole 2017, arXiv:1611.01144.
+    """
+    x = widen(to_floating(logits))
+    noise = -(-(uniform(x.shape, x.dtype, device=x.device) + 1e-20).log()).log()
+    soft = narrow(((x + noise) / tau).softmax(dim), logits.dtype)
+    if not hard:
+        return soft
+    top = (soft == soft.detach().amax(dim, keepdim=True)).to(soft.dtype)
+    return top - soft.detach() + soft

@@ -1,0 +1,175 @@
+"""The recorder: where operations become pending nodes. Imported by the tracer alone.
+
+Each thread has one recorder per device, and a compiled function's recording run has its
+own. Nodes stay pending until somebody looks at a value; see `evaluate.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from ..ir.build import Builder, fold_scalars
+from ..ir.errors import AutogradError, AxisError, DTypeError, ShapeError, ThraceError
+from ..ir.graph import Node, Operand, Value
+from ..ir.ops.table import Op
+from ..ir.source import here, resolve
+from .state import LOCK, STATE
+
+if TYPE_CHECKING:
+    from ..runtime.device import Device
+    from .session import Session
+    from .storage import Storage
+
+_SEQ = itertools.count()
+next_seq = _SEQ.__next__
+# Pending work above this is evaluated where an outermost module call or backward ends: a
+# loop that never prints then yields one recurring graph of about this size.
+MAX_PENDING_NODES = 256
+MAX_PENDING_BYTES = 1 << 28
+
+
+class Recorder(Builder):
+    """Appends nodes that wait for evaluation.
+
+    `live` has weak references to the storages that were given a pending value; `held` has
+    containers of values that an ongoing backward pass needs. A recorder with a `session`
+    belongs to a recording run, and only its session evaluates it.
+    """
+
+    def __init__(self, device: Device, session: Session | None = None):
+        super().__init__()
+        self.device = device
+        self.session = session
+        self.live: list[weakref.ref[Storage]] = []
+        self.held: list[Any] = []
+
+    def note(self, storage: Storage) -> None:
+        """Remember that a storage holds one of the pending values."""
+        self.live.append(weakref.ref(storage))
+
+    def emit(self, op: Op, operands: tuple[Operand, ...], attrs: tuple = ()) -> Any:
+        """Append a node and return its result, or the tuple of them for `op.multiple`.
+
+        Raises: ShapeError, DTypeError or AxisError, with the user's line.
+        """
+        history = False
+        types = []
+        for o in operands:
+            if o.__class__ is Value:
+                types.append(o.type)  # type: ignore[union-attr]
+                if o.edge is not None:  # type: ignore[union-attr]
+                    history = True
+                node = o.node if o.source is None else o.source.node  # type: ignore[union-attr]
+                if node is not None and node.owner is not self:
+                    settle_foreign(node.owner)
+            else:
+                types.append(None)
+        key = (tuple(types), attrs)
+        result = op.cache.get(key)
+        if result is None:
+            if op.elementwise and not any(types):
+                return fold_scalars(op, operands)
+            try:
+                result = op.infer(*key)
+            except ThraceError as error:
+                raise user_error(error) from None
+        state = STATE
+        node = Node(op, operands, attrs, state.loc or here(), state.scope, state.cause, next_seq(), self)
+        self.nodes.append(node)
+        if history and state.grad_enabled and not op.no_grad:
+            if op.multiple:
+                node.outputs = tuple(
+                    Value(t, node, i, (node, i) if _inexact(t) else None)
+                    for i, t in enumerate(result)
+                )
+                return node.outputs
+            value = Value(result, node)
+            if result.dtype.kind in ("float", "complex") and _flows(op, operands):
+                value.edge = (node, 0)
+        elif op.multiple:
+            node.outputs = tuple([Value(t, node, i) for i, t in enumerate(result)])
+            return node.outputs
+        else:
+            value = Value(result, node)
+        node.outputs = (value,)
+        return value
+
+    def maybe_evaluate(self) -> None:
+        """Evaluate if too much is pending; a recording run puts that off to its end."""
+        if self.session is None and len(self.nodes) >= MAX_PENDING_NODES:
+            self.evaluate()
+
+    def evaluate(self) -> None:
+        """Give every pending value that something live needs its buffer."""
+        if self.nodes:
+            from .evaluate import evaluate
+
+            evaluate(self)
+
+
+def _inexact(t: Any) -> bool:
+    return t.dtype.kind in ("float", "complex")
+
+
+def _flows(op: Op, operands: tuple[Operand, ...]) -> bool:
+    """Whether an operand that has history is one that the op differentiates."""
+    if op.grad_each is not None:
+        return True
+    for i, o in enumerate(operands):
+        if o.__class__ is Value and o.edge is not None and op.grads[i] is not None:  # type: ignore
+            return True
+    return False
+
+
+def settle_foreign(owner: Recorder) -> None:
+    """Evaluate what another thread, device or run left pending, so that we may read it."""
+    with LOCK:
+        owner.evaluate()
+
+
+def recorder_for(device: Device) -> Recorder:
+    """The running thread's recorder for `device`."""
+    current = STATE.recorder
+    if current is None:
+        STATE.recorder = current = Recorder(device)
+        return current
+    if current.device is device:
+        return current
+    if current.session is not None:
+        current.session.other_device(device)
+        return current
+    others = STATE.__dict__.setdefault("others", {})
+    found = others.get(device)
+    if found is None:
+        found = others[device] = Recorder(device)
+    return found
+
+
+def all_recorders() -> list[Recorder]:
+    """The running thread's recorders."""
+    current = STATE.recorder
+    return ([current] if current is not None else []) + list(
+        STATE.__dict__.get("others", {}).values()
+    )
+
+
+def evaluate_all() -> None:
+    """Evaluate all that this thread has pending."""
+    for recorder in all_recorders():
+        recorder.evaluate()
+
+
+def user_error(error: Exception) -> Exception:
+    """The same error with the user's line under its message, once."""
+    if getattr(error, "located", False):
+        return error
+    place = resolve(STATE.loc or here(3))
+    if place is not None and error.args:
+        error.args = (f"{error.args[0]}\n  {place}", *error.args[1:])
+    error.located = True  # type: ignore[attr-defined]
+    return error
+
+
+LOCATED = (ShapeError, DTypeError, AxisError, AutogradError)

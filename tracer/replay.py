@@ -1,0 +1,556 @@
+"""A trace: one recorded run as an executable, with what to read before and set after.
+
+`Trace.build` turns a finished session into one; `Trace.run` replays it. The recording run
+itself ends with the same `commit`, so first and later calls cannot differ. Imported by
+`compile.py`.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir.grad import reads, topological
+from ..ir.graph import Graph, Node, Value
+from ..ir.ops import OPS
+from ..ir.passes.strip import strip_history
+from . import trees
+from .autograd import GradSlot
+from .evaluate import SYMBOLIC, Plan, needed, settle
+from .history import differentiable_graph
+from .hyper import read as read_hyper
+from .session import Capture, Session
+from .state import LOCK, STATE
+from .storage import Storage, root
+from .tensor import Tensor
+from .views import Link
+
+_CALL = OPS["call"]
+
+
+class Binding(NamedTuple):
+    """Where an input is read at each call.
+
+    `kind`: "argument" (`ref` its number), "storage" (a weak reference to a handle or, for
+    storages without a lasting handle, to the storage), "grad" (a weak reference to the
+    slot), "hyper" (group, key, index), "constant" (the buffer).
+    """
+
+    kind: str
+    ref: Any
+    name: str
+    is_view: bool = False
+
+
+class Source(NamedTuple):
+    """Where a storage's new value comes from: output number, and which output's history it
+    has (None: none; -1: that of the value it replaces)."""
+
+    output: int
+    history: int | None
+
+
+class New(NamedTuple):
+    """A storage that each call makes."""
+
+    source: Source
+    strides: Any
+
+
+class Leaf(NamedTuple):
+    """A tensor in the result: on a new storage or a bound one, through which views; or an
+    object that was there before (`same`)."""
+
+    kind: str  # "new", "bound", "argument", "object", "static"
+    index: Any
+    link: Link | None = None
+
+
+class NotReplayable(Exception):
+    """Why a finished run cannot become a trace."""
+
+
+class Trace:
+    """One way a function went: bindings, executable, effects. See the module's docstring."""
+
+    def __init__(self, session: Session, arguments: list[Any]):
+        self.device = session.device
+        self.session_hypers = session.hypers
+        self.bindings: list[Binding] = []
+        self.writes: list[tuple[int, Source]] = []  # binding, source
+        self.new: list[New] = []
+        self.grads: list[tuple[weakref.ref[GradSlot], int | None]] = []  # slot, new storage
+        self.sets: list[tuple[Any, int, Link | None]] = []  # entry, new storage, link
+        self.points: list[tuple[weakref.ref[Tensor], int, Link | None]] = []
+        self.effects = list(session.effects)
+        self.effects_first = session.effects_before_hypers > 0
+        self.leaves: list[Leaf] = []
+        self.spec: Any = None
+        self.donate: tuple[int, ...] = ()
+        self.graph: Graph | None = None  # differentiable, as recorded
+        self.executable: Any = None
+        self.calls = 0
+        self.kept_reads: tuple[frozenset[int], frozenset[int]] | None = None
+        self.freed_history = False
+
+    # Building
+
+    @classmethod
+    def build(cls, session: Session, arguments: list[Any], result: Any) -> Trace:
+        """The trace of a run that has just ended, run for the first time.
+
+        `arguments` are the flattened arguments. Raises: NotReplayable.
+        """
+        trace = cls(session, arguments)
+        recorder = session.recorder
+        outputs, kept = needed(recorder, ())
+        plan = Plan(recorder.nodes, outputs)
+        trace._bind(session, arguments, plan)
+        storages = trace._account(session, arguments, result)
+        trace._place_outputs(session, plan, storages)
+        trace._make_graph(session, plan)
+        trace._compile()
+        results = trace._execute(trace._first_inputs(plan))
+        new = trace._commit(results, plan.inputs, first=storages)
+        del new
+        recorder.nodes, recorder.live = [], []
+        for node in plan.nodes:
+            node.owner = None
+        settle([n for n in plan.nodes], {})
+        return trace
+
+    def _bind(self, session: Session, arguments: list[Any], plan: Plan) -> None:
+        """Say of each input where it comes from. Written storages are bound even if the
+        graph does not read them: they must be there to be written."""
+        by_value: dict[int, tuple[str, Any]] = {}
+        for i, h in enumerate(session.hypers):
+            by_value[id(h.value)] = ("hyper", i)
+        for c in session.captures.values():
+            by_value.setdefault(id(c.value), ("capture", c))
+        self.argument_of: dict[int, int] = {}
+        for i, a in enumerate(arguments):
+            if isinstance(a, Tensor):
+                self.argument_of.setdefault(id(a._storage), i)
+        primed = {id(v): i for i, v in session.primed_arguments.items()}
+        self.bound: dict[int, int] = {}  # storage id -> binding
+        for v in plan.inputs:
+            kind, what = by_value.get(id(v), ("", None))
+            if kind == "hyper":
+                h = session.hypers[what]
+                self.bindings.append(Binding("hyper", (h.group, h.key, h.index), h.key))
+            elif kind == "capture":
+                self.bound[id(what.storage)] = len(self.bindings)
+                self.bindings.append(self._binding(session, what))
+            elif id(v) in primed:
+                self.bindings.append(
+                    Binding("argument", primed[id(v)], f"arg{primed[id(v)]}", is_view=True)
+                )
+            elif v.buffer is not None and v.edge is None and v.buffer is not SYMBOLIC:
+                self.bindings.append(Binding("constant", v.buffer, "constant"))
+            else:
+                raise NotReplayable("it reads history that was recorded outside")
+        for storage in session.written.values():
+            if id(storage) not in self.bound:
+                c = session.captures.get(id(storage))
+                if c is None:
+                    raise NotReplayable("it writes to a tensor that only history holds")
+                self.bound[id(storage)] = len(self.bindings)
+                self.bindings.append(self._binding(session, c))
+                plan.inputs.append(c.value)
+
+    def _binding(self, session: Session, capture: Capture) -> Binding:
+        storage = capture.storage
+        argument = self.argument_of.get(id(storage))
+        if argument is not None:
+            return Binding("argument", argument, f"arg{argument}")
+        slot = session.grad_storages.get(id(storage))
+        if slot is not None:
+            return Binding("grad", weakref.ref(slot), "grad")
+        handle = capture.handle()
+        name = session.name_of(storage)
+        if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
+            return Binding("storage", capture.handle, name)
+        return Binding("storage", weakref.ref(storage), name)
+
+    def _account(self, session: Session, arguments: list[Any], result: Any) -> dict[int, Storage]:
+        """Find a place for every new storage that outlives the run.
+
+        Returns them by their number. Raises: NotReplayable.
+        """
+        found: dict[int, int] = {}
+        storages: dict[int, Storage] = {}
+
+        def number(storage: Storage) -> int:
+            if id(storage) not in found:
+                found[id(storage)] = len(storages)
+                storages[len(storages)] = storage
+            return found[id(storage)]
+
+        leaves, self.spec = trees.flatten(result)
+        objects = {id(a): i for i, a in enumerate(arguments)}
+        for leaf in leaves:
+            if not isinstance(leaf, Tensor):
+                self.leaves.append(Leaf("static", leaf))
+            elif id(leaf) in objects:
+                self.leaves.append(Leaf("argument", objects[id(leaf)]))
+            elif leaf._storage.owner is session:
+                self.leaves.append(Leaf("new", number(leaf._storage), leaf._view))
+            elif any(c.handle() is leaf for c in session.captures.values()):
+                self.leaves.append(Leaf("object", weakref.ref(leaf)))
+            elif id(leaf._storage) in self.bound:
+                self.leaves.append(Leaf("bound", self.bound[id(leaf._storage)], leaf._view))
+            else:
+                self.leaves.append(Leaf("object", weakref.ref(leaf)))
+        for slot in session.grad_writes.values():
+            grad = slot.grad
+            if grad is None:
+                self.grads.append((weakref.ref(slot), None))
+            elif grad._storage.owner is session and grad._view is None:
+                self.grads.append((weakref.ref(slot), number(grad._storage)))
+            else:
+                raise NotReplayable("it sets .grad to a tensor made elsewhere")
+        for entry, tensor in session.attribute_effects():
+            if tensor._storage.owner is not session:
+                raise NotReplayable(f"it sets {entry.label} to a tensor made elsewhere")
+            self.sets.append((entry, number(tensor._storage), tensor._view))
+        if session.reasons:
+            raise NotReplayable("")
+        for t, storage, link in session.handles.values():
+            if t._storage is storage and t._view is link:
+                continue
+            if t._storage.owner is not session or t._slot is not None and t._slot.grad is None and False:
+                if t._storage is not storage:
+                    raise NotReplayable("it points a tensor at another one made elsewhere")
+                raise NotReplayable("it changes requires_grad of a tensor")
+            self.points.append((weakref.ref(t), number(t._storage), t._view))
+        del leaves, result
+        for attempt in range(2):
+            stray = [
+                s
+                for r in session.recorder.live
+                if (s := r()) is not None and s.owner is session and id(s) not in found
+            ]
+            if not stray:
+                return storages
+            stray = []
+            if attempt == 0:
+                gc.collect()
+        raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
+
+    def _place_outputs(self, session: Session, plan: Plan, storages: dict[int, Storage]) -> None:
+        """Give each storage written or made its output, with history where it has one."""
+        numbers = {v: i for i, v in enumerate(plan.outputs)}
+
+        def source(storage: Storage) -> Source:
+            value = storage.value
+            data = root(value)
+            if data not in numbers:
+                if data not in plan.inputs:
+                    if data.buffer is None:
+                        raise NotReplayable("a tensor it makes has no value")
+                    self.bindings.append(Binding("constant", data.buffer, "constant"))
+                    plan.inputs.append(data)
+                numbers[data] = len(plan.outputs)
+                plan.outputs.append(data)
+            if value.edge is None:
+                return Source(numbers[data], None)
+            target, index = value.edge
+            if not isinstance(target, Node) or not target.outputs:
+                return Source(numbers[data], -1)
+            history = target.outputs[index]
+            if history not in numbers:
+                numbers[history] = len(plan.outputs)
+                plan.outputs.append(history)
+            if any(n.freed for n in topological([value.edge])):
+                self.freed_history = True
+            return Source(numbers[data], numbers[history])
+
+        for storage in session.written.values():
+            self.writes.append((self.bound[id(storage)], source(storage)))
+        for i in range(len(storages)):
+            made = source(storages[i])
+            if made.history == -1:
+                raise NotReplayable("it returns a tensor whose history was recorded outside")
+            self.new.append(New(made, storages[i].strides))
+
+    def _make_graph(self, session: Session, plan: Plan) -> None:
+        leaves: dict[Any, Value] = {}
+        for v, b in zip(plan.inputs, self.bindings, strict=True):
+            if b.kind in ("argument", "storage"):
+                edge = self._edge(b, session.arguments)
+                if edge is not None:
+                    leaves[edge] = v
+        names = _unique([b.name for b in self.bindings])
+        self.graph = differentiable_graph(plan, leaves, name=session.name, input_names=names)
+        self.has_history = any(
+            s.history is not None and s.history >= 0
+            for s in [w[1] for w in self.writes] + [n.source for n in self.new]
+        )
+        written = {w[0] for w in self.writes}
+        self.donate = tuple(
+            i
+            for i, b in enumerate(self.bindings)
+            if i in written and b.kind in ("argument", "storage", "grad")
+        )
+
+    def _edge(self, b: Binding, arguments: Sequence[Any]) -> Any:
+        """The edge that an input's gradient goes to now."""
+        if b.kind == "argument":
+            return arguments[b.ref]._value().edge
+        if b.kind == "storage":
+            owner = b.ref()
+            return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
+        return None
+
+    def _compile(self) -> None:
+        from ..runtime import executable
+
+        assert self.graph is not None
+        self.executable = executable.compile_graph(
+            strip_history(self.graph).optimize(), self.device, self.donate
+        )
+
+    def _first_inputs(self, plan: Plan) -> list[Value]:
+        return plan.inputs
+
+    # Running
+
+    def gather(self, arguments: Sequence[Any]) -> list[Value]:
+        """The values of all inputs, read where they are bound now."""
+        values: list[Value] = []
+        for b in self.bindings:
+            kind = b.kind
+            if kind == "argument":
+                t = arguments[b.ref]
+                values.append(root(t._value() if b.is_view else t._storage.value))
+            elif kind == "storage":
+                owner = b.ref()
+                storage = owner._storage if isinstance(owner, Tensor) else owner
+                values.append(root(storage.value))
+            elif kind == "grad":
+                values.append(root(b.ref().grad._storage.value))
+            elif kind == "hyper":
+                group, key, index = b.ref
+                value = read_hyper(group, key, index)
+                values.append(_HyperValue(np.asarray(value, np.float64)))  # type: ignore
+            else:
+                values.append(_HyperValue(b.ref))  # type: ignore[arg-type]
+        return values
+
+    def run(self, arguments: Sequence[Any]) -> Any:
+        """Replay: read, execute, write back all or nothing, rebuild the result."""
+        if self.effects_first:
+            for effect in self.effects:
+                effect()
+        with LOCK:
+            inputs = self.gather(arguments)
+            results = self._execute(inputs)
+            new = self._commit(results, inputs, arguments=arguments)
+        if not self.effects_first:
+            for effect in self.effects:
+                effect()
+        return trees.unflatten(self.spec, self._result(new, arguments))
+
+    def _execute(self, inputs: list[Value]) -> list[Any]:
+        """Run the executable on the inputs' buffers, donating what nobody else holds."""
+        from ..runtime import buffer
+
+        self.calls += 1
+        args: list[Any] = []
+        device = self.device
+        for v in inputs:
+            data = v.buffer
+            if isinstance(data, np.ndarray):
+                data = buffer.to_jax(data, device)
+                v.buffer = data
+            args.append(data)
+        data = None
+        for i in self.donate:
+            # A value's references: the list here, its storage, and getrefcount's own; an
+            # array's: its value, `args`, and getrefcount's own.
+            if sys.getrefcount(inputs[i]) > _VALUE_REFS or sys.getrefcount(args[i]) > _ARRAY_REFS:
+                args[i] = buffer.copy(args[i])
+        return list(self.executable(args))
+
+    def _commit(
+        self,
+        results: list[Any],
+        inputs: list[Value],
+        arguments: Sequence[Any] = (),
+        first: dict[int, Storage] | None = None,
+    ) -> list[Storage]:
+        """Write results to the storages, make the new ones, and set what the run set.
+
+        `first` has the recording run's own new storages: they receive the results.
+        """
+        assert self.graph is not None
+        values = [Value(t, buffer=r) for t, r in zip(self.graph.output_types, results, strict=True)]
+        if self.has_history:
+            self._link(values, inputs, arguments or self.first_arguments)
+        new: list[Storage] = []
+        for i, made in enumerate(self.new):
+            value = _with_history(values, made.source)
+            if first is not None:
+                storage = first[i]
+                storage.value = value
+                storage.cache = None
+                storage.owner = None
+            else:
+                storage = Storage(value, self.device, made.strides)
+            new.append(storage)
+        for binding, source in self.writes:
+            storage = self._storage(binding, arguments or self.first_arguments)
+            value = _with_history(values, source)
+            if source.history == -1:
+                value.edge = storage.value.edge
+            storage.value = value
+            storage.cache = None
+        if first is None:
+            for slot, number in self.grads:
+                owner = slot()
+                if owner is not None:
+                    owner.grad = None if number is None else _handle(new[number], None)
+            for entry, number, link in self.sets:
+                entry.set(_handle(new[number], link))
+            for reference, number, link in self.points:
+                t = reference()
+                if t is not None:
+                    t._point(new[number], link, t._type)
+        for entry, _, _ in self.sets:
+            entry.refresh()
+        return new
+
+    def _storage(self, binding: int, arguments: Sequence[Any]) -> Storage:
+        b = self.bindings[binding]
+        if b.kind == "argument":
+            return arguments[b.ref]._storage
+        owner = b.ref()
+        if b.kind == "grad":
+            return owner.grad._storage
+        return owner._storage if isinstance(owner, Tensor) else owner
+
+    def _link(self, values: list[Value], inputs: list[Value], arguments: Sequence[Any]) -> None:
+        """Put one `call` node behind the results, so that a backward pass outside reaches
+        the inputs through the gradient of the whole graph."""
+        graph = self.graph
+        assert graph is not None
+        operands = []
+        for i, (v, b) in enumerate(zip(inputs, self.bindings, strict=True)):
+            edge = self._edge(b, arguments) if graph.requires_grad[i] else None
+            operands.append(Value(graph.inputs[i].type, edge=edge, buffer=v.buffer))
+        node = Node(_CALL, tuple(operands), (graph,), self.place, None, None, _next_seq())
+        if self.freed_history:
+            node.freed = True
+            ins: frozenset[int] = frozenset()
+            outs: frozenset[int] = frozenset()
+        else:
+            if self.kept_reads is None:
+                needs = tuple(o.edge is not None for o in operands)
+                self.kept_reads = reads(node, needs)
+            ins, outs = self.kept_reads
+        node.operands = tuple(
+            Value(o.type, edge=o.edge, source=root(inputs[i]) if i in ins else None)
+            if isinstance(inputs[i], Value)
+            else Value(o.type, buffer=o.buffer if i in ins else None)
+            for i, o in enumerate(operands)
+        )
+        node.outputs = tuple(
+            Value(v.type, index=i, buffer=v.buffer if i in outs else None)
+            for i, v in enumerate(values)
+        )
+        for i, v in enumerate(values):
+            v.edge = (node, i)
+
+    def _result(self, new: list[Storage], arguments: Sequence[Any]) -> list[Any]:
+        out: list[Any] = []
+        for leaf in self.leaves:
+            if leaf.kind == "new":
+                out.append(_handle(new[leaf.index], leaf.link))
+            elif leaf.kind == "static":
+                out.append(leaf.index)
+            elif leaf.kind == "argument":
+                out.append(arguments[leaf.index])
+            elif leaf.kind == "object":
+                out.append(leaf.index())
+            else:
+                storage = self._storage(leaf.index, arguments)
+                t = object.__new__(Tensor)
+                t._point(storage, leaf.link, leaf.link.type if leaf.link else storage.value.type)
+                out.append(t)
+        return out
+
+    def alive(self) -> bool:
+        """Whether all that the trace holds weakly is still there."""
+        return all(
+            b.ref() is not None for b in self.bindings if b.kind in ("storage", "grad")
+        ) and all(leaf.index() is not None for leaf in self.leaves if leaf.kind == "object")
+
+
+class _HyperValue:
+    """An input that no storage holds."""
+
+    __slots__ = ("buffer", "source")
+
+    def __init__(self, buffer: Any):
+        self.buffer = buffer
+        self.source = None
+
+
+def _with_history(values: list[Value], source: Source) -> Value:
+    """The value of a source with its own history alone."""
+    data = values[source.output]
+    if source.history == source.output:
+        return data
+    edge = None if source.history in (None, -1) else values[source.history].edge
+    return Value(data.type, edge=edge, buffer=data.buffer)
+
+
+def _handle(storage: Storage, link: Link | None) -> Tensor:
+    t = object.__new__(Tensor)
+    t._point(storage, link, storage.value.type if link is None else link.type)
+    return t
+
+
+def _unique(names: list[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        out.append(f"{name}_{count}" if count else name)
+    return out
+
+
+def _next_seq() -> int:
+    from .recording import next_seq
+
+    return next_seq()
+
+
+def _calibrate() -> tuple[int, int]:
+    """How many references a value and its array have when only their storage holds them.
+
+    Measured once in the same circumstances as `_execute`, because interpreters count
+    temporaries differently.
+    """
+
+    class Holder:
+        def __init__(self) -> None:
+            self.buffer = object()
+
+    holder = [Holder()]
+    storage = holder[0]
+    inputs, args = [storage], [storage.buffer]
+    del storage
+    i = 0
+    return sys.getrefcount(inputs[i]), sys.getrefcount(args[i])
+
+
+_VALUE_REFS, _ARRAY_REFS = _calibrate()
+
+__all__ = ["Callable", "NotReplayable", "STATE", "Trace"]

@@ -1,0 +1,245 @@
+"""A recording run: an ordinary run of a function, watched closely enough to be replayed.
+
+Imported by `compile.py` and `tracing.py`. The tracer's other files only call the hooks
+here (`capture`, `note_*`, `needs_value`, ...), through `STATE.session`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir.graph import Value
+from ..ir.source import Location, RawLocation, here, resolve
+from ..ir.types import TensorType, float64
+from .devices import Device
+from .recording import Recorder
+from .state import STATE
+from .storage import Storage, root
+from .tensor import Tensor
+from .watch import Entry, Watch, exact
+
+
+class Reason(NamedTuple):
+    """Why a run cannot be replayed, or what made it trace again, and where."""
+
+    reason: str
+    location: Location | None = None
+
+    def __str__(self) -> str:
+        return f"{self.reason} ({self.location})" if self.location else self.reason
+
+
+class Capture(NamedTuple):
+    """A storage that existed before the run and was read or written in it."""
+
+    storage: Storage
+    value: Value  # at first touch
+    handle: weakref.ref[Tensor]
+
+
+class Hyper(NamedTuple):
+    """A hyper-parameter that entered the graph: where each replay reads it again."""
+
+    value: Value
+    group: dict
+    key: str
+    index: int | None
+
+
+class ModuleState(NamedTuple):
+    """What a run saw of a module: guarded as a whole."""
+
+    module: Any
+    expected: Any
+
+
+class Suspended:
+    """Run outside the session for a moment, as if before it began."""
+
+    def __init__(self, session: Session):
+        self.session = session
+
+    def __enter__(self) -> None:
+        self.saved = (STATE.session, STATE.recorder, STATE.scope)
+        STATE.session, STATE.recorder, STATE.scope = None, self.session.outer, None
+        self.session.watch.paused += 1
+
+    def __exit__(self, *error: Any) -> None:
+        if STATE.recorder is not None:
+            STATE.recorder.evaluate()
+        STATE.session, STATE.recorder, STATE.scope = self.saved
+        self.session.watch.paused -= 1
+
+
+class Session:
+    """The state of one recording run on one thread.
+
+    `captures` holds outside storages in the order they were first touched, `written` those
+    that were written, `reasons` why the run cannot be replayed, `arguments` the storages
+    of argument tensors with the number of the argument.
+    """
+
+    def __init__(self, device: Device, symbolic: bool = False):
+        self.symbolic = symbolic
+        self.outer = STATE.recorder
+        self.device = device
+        self.recorder = Recorder(device, session=self)
+        self.captures: dict[int, Capture] = {}
+        self.written: dict[int, Storage] = {}
+        self.primed: dict[int, Value] = {}  # link id -> value of an argument that is a view
+        self.reasons: list[Reason] = []
+        self.hypers: list[Hyper] = []
+        self.zeros: list[tuple[dict, str, int | None, bool]] = []
+        self.modules: dict[int, ModuleState] = {}
+        # Gradient slots: what `.grad` was when first read, and which were assigned.
+        self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
+        self.grad_writes: dict[int, Any] = {}
+        self.grad_storages: dict[int, Any] = {}
+        self.handles: dict[int, tuple[Tensor, Storage, Any]] = {}
+        self.effects: list[Callable[[], None]] = []
+        self.effects_before_hypers = 0
+        self.watch = Watch(self._blame)
+
+    def __enter__(self) -> Session:
+        self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
+        STATE.session, STATE.recorder, STATE.scope = self, self.recorder, None
+        STATE.module_depth = 0
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        STATE.session, STATE.recorder, STATE.scope, STATE.module_depth = self.saved
+
+    # Hooks that the tracer calls while the run goes on
+
+    def capture(self, t: Tensor) -> None:
+        """Note that an outside tensor is read or written."""
+        storage = t._storage
+        if id(storage) in self.captures:
+            return
+        value = root(storage.value)
+        if value.node is not None:
+            value.node.owner.evaluate()
+        # Views read before the run came from a buffer the trace would not know.
+        if storage.cache:
+            storage.cache = {k: v for k, v in storage.cache.items() if id(k) in self.primed}
+        self.captures[id(storage)] = Capture(storage, root(storage.value), weakref.ref(t))
+
+    def note_write(self, storage: Storage) -> None:
+        self.written[id(storage)] = storage
+
+    def note_handle(self, t: Tensor) -> None:
+        """A handle is about to be pointed elsewhere (`.data =`, `requires_grad_`)."""
+        if t._storage.owner is not self and id(t) not in self.handles:
+            self.handles[id(t)] = (t, t._storage, t._view)
+
+    def note_grad_read(self, slot: Any, owner: Tensor | None) -> None:
+        if id(slot) in self.grad_writes or id(slot) in self.grad_reads:
+            return
+        self.grad_reads[id(slot)] = (slot, slot.grad)
+        if slot.grad is not None:
+            self.grad_storages[id(slot.grad._storage)] = slot
+
+    def note_grad_write(self, slot: Any, owner: Tensor | None) -> None:
+        self.grad_writes.setdefault(id(slot), slot)
+
+    def needs_value(self, t: Tensor) -> None:
+        """Python needs a tensor's value in the middle of the run."""
+        self.unfaithful("it needs a tensor's value in Python")
+
+    def other_device(self, device: Device) -> None:
+        self.unfaithful(f"it uses {device} beside {self.device}")
+        raise RuntimeError(
+            f"one compiled function uses both {self.device} and {device}; keep it on one device"
+        )
+
+    def unfaithful(self, reason: str) -> None:
+        """Note a reason why the run cannot be replayed, with the user's line."""
+        if not any(r.reason == reason for r in self.reasons):
+            self.reasons.append(Reason(reason, resolve(STATE.loc or here(3))))
+
+    def _blame(self, reason: str, place: RawLocation) -> None:
+        if not self.watch.paused and not any(r.reason == reason for r in self.reasons):
+            self.reasons.append(Reason(reason, resolve(place)))
+
+    def hyper(self, group: dict, key: str, index: int | None) -> Tensor:
+        """A hyper-parameter as an input that replays read again."""
+        for known in self.hypers:
+            if known.group is group and known.key == key and known.index == index:
+                return Tensor._wrap(known.value, self.device)
+        got = group[key] if index is None else group[key][index]
+        value = Value(TensorType((), float64), buffer=np.asarray(got, np.float64))
+        self.hypers.append(Hyper(value, group, key, index))
+        self.effects_before_hypers = len(self.effects)
+        return Tensor._wrap(value, self.device)
+
+    def guard_zero(self, group: dict, key: str, index: int | None, zero: bool) -> None:
+        self.zeros.append((group, key, index, zero))
+
+    def host_effect(self, effect: Callable[[], None]) -> None:
+        """Python state that each replay changes in the same way (a scheduler's step)."""
+        self.effects.append(effect)
+
+    def outside(self, make: Callable[[], Tensor]) -> Tensor:
+        """Make a tensor as if before the run."""
+        with Suspended(self):
+            return make()
+
+    def touch_module(self, module: Any) -> None:
+        if id(module) not in self.modules:
+            self.modules[id(module)] = ModuleState(module, module_state(module))
+
+    # What the watch found, once the run is over
+
+    def attribute_effects(self) -> list[tuple[Entry, Any]]:
+        """Entries that hold another object than at the start: tensors, to be set again.
+
+        Any other change is noted as a reason.
+        """
+        out = []
+        for entry in self.watch.entries.values():
+            if entry.holds():
+                continue
+            now = entry.read()
+            if isinstance(now, Tensor):
+                out.append((entry, now))
+            elif not _known_change(now, entry):
+                self.reasons.append(Reason(f"it changes {entry.label}"))
+        return out
+
+    def outer_mutations(self) -> None:
+        """Containers that were changed by a method and outlive the call are a reason."""
+        import sys
+
+        mutated, self.watch.mutated = self.watch.mutated, []
+        held: dict[int, tuple[Any, RawLocation]] = {}
+        for container, place in mutated:
+            held.setdefault(id(container), (container, place))
+        mutated.clear()
+        container = place = None
+        for key in list(held):
+            container, place = held.pop(key)
+            # Two references are ours: the variable and the call's argument.
+            if sys.getrefcount(container) > 2:
+                self._blame("it changes a container that outlives the call", place)
+            container = None
+
+
+def _known_change(now: Any, entry: Entry) -> bool:
+    """Changes made by classes that replay them themselves (optimizers, schedulers)."""
+    return type(entry.owner).__module__.startswith(__name__.rpartition(".")[0])
+
+
+def module_state(module: Any) -> Any:
+    """What a guard compares of a module: modes, plain attributes, and which tensors,
+    submodules and hooks it has."""
+    parts: list[Any] = []
+    for name, value in module.__dict__.items():
+        if isinstance(value, dict):
+            parts.append((name, tuple((k, id(v)) for k, v in value.items())))
+        else:
+            parts.append((name, exact(value)))
+    return tuple(parts)

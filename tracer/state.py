@@ -1,0 +1,89 @@
+"""What belongs to the thread: modes, scope, recorder, session. Imported by all of the tracer.
+
+One `threading.local` object, `STATE`, holds all of it; class attributes are the defaults, so
+a thread that never set a mode pays no look-up.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..ir.graph import Scope
+from ..ir.types import DType, float32
+
+if TYPE_CHECKING:
+    from .recording import Recorder
+    from .session import Session
+
+
+class State(threading.local):
+    """Modes of the running thread.
+
+    `folded` counts how deep we are in API functions: their inner calls fold into the
+    outermost. `module_depth` likewise for modules.
+    """
+
+    grad_enabled: bool = True
+    inference: bool = False
+    recorder: Recorder | None = None
+    session: Session | None = None
+    scope: Scope | None = None
+    folded: int = 0
+    module_depth: int = 0
+    # Set while `backward` runs: the user's line of the call, and the forward node's.
+    loc: Any = None
+    cause: Any = None
+
+
+STATE = State()
+
+# Evaluation and gather-donate-commit of compiled calls hold this lock, so that one thread
+# never reads a buffer that another is donating.
+LOCK = threading.RLock()
+
+# The default dtype and device belong to the process, as in PyTorch.
+_default_dtype: DType = float32
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations record history."""
+    return STATE.grad_enabled
+
+
+def default_dtype() -> DType:
+    return _default_dtype
+
+
+def set_default_dtype(dtype: DType) -> None:
+    """Make `dtype` what Python floats become. Raises: TypeError if it is not floating."""
+    global _default_dtype
+    if not isinstance(dtype, DType) or not dtype.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type: {dtype}")
+    _default_dtype = dtype
+
+
+@contextmanager
+def scope(name: str, kind: str = "function") -> Iterator[Scope]:
+    """Record what runs inside under one more scope: a phase, module or function."""
+    before = STATE.scope
+    STATE.scope = new = Scope(name, kind, before)
+    try:
+        yield new
+    finally:
+        STATE.scope = before
+
+
+def touch_module(module: Any) -> None:
+    """Tell a recording run that it depends on this module's attributes."""
+    if STATE.session is not None:
+        STATE.session.touch_module(module)
+
+
+def end_of_outermost_call() -> None:
+    """A point where pending work may be evaluated if there is too much of it."""
+    recorder = STATE.recorder
+    if recorder is not None:
+        recorder.maybe_evaluate()

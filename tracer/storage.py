@@ -1,0 +1,97 @@
+"""Storage: what tensors that alias each other share. Imported by the tracer alone.
+
+A storage holds the current value of its base; writing replaces that value, so nothing in
+the graph is ever aliased. Views are read through `read`, once per base value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..ir.graph import Value
+from .recording import recorder_for
+from .state import STATE
+
+if TYPE_CHECKING:
+    from ..runtime.device import Device
+    from .views import Link
+
+Strides = tuple[int, ...] | None
+
+
+def root(value: Value) -> Value:
+    """The value that has the data: an alias differs from it in its gradient alone."""
+    source = value.source
+    return value if source is None else source
+
+
+def alias(value: Value, edge: tuple[Any, int] | None) -> Value:
+    """The same data with another history."""
+    return Value(value.type, edge=edge, source=root(value))
+
+
+def is_readable(value: Value) -> bool:
+    """Whether a value has data or can get it; a value that an evaluation dropped has not."""
+    value = root(value)
+    return value.node is not None or value.buffer is not None
+
+
+class Storage:
+    """Slots: `value` of the base; `cache` of views read from it; `device`; `owner`, the
+    session that created it; `strides` of the base, None when contiguous; `export`, the
+    NumPy array that shares it, if there is one."""
+
+    __slots__ = ("__weakref__", "cache", "device", "export", "owner", "strides", "value")
+
+    def __init__(self, value: Value, device: Device, strides: Strides = None):
+        self.value = value
+        self.device = device
+        self.strides = strides
+        self.cache: dict[Link, Value] | None = None
+        self.owner = STATE.session
+        self.export: Any = None
+        if value.node is not None:
+            value.node.owner.note(self)
+
+    def read(self, link: Link | None) -> Value:
+        """The value seen through a chain of views, recorded once per base value."""
+        if link is None:
+            return self.value
+        cache = self.cache
+        if cache is None:
+            cache = self.cache = {}
+        found = cache.get(link)
+        if found is not None and is_readable(found):
+            return found
+        chain: list[Link] = []
+        step: Link | None = link
+        value = self.value
+        while step is not None:
+            found = cache.get(step)
+            if found is not None and is_readable(found):
+                value = found
+                break
+            chain.append(step)
+            step = step.parent
+        # Views are recorded with their history whatever the mode: what reads the view
+        # decides whether it is recorded, and a view made under no_grad has a detach link.
+        b = recorder_for(self.device)
+        before = STATE.grad_enabled
+        STATE.grad_enabled = True
+        try:
+            for step in reversed(chain):
+                value = cache[step] = step.read(b, value)
+        finally:
+            STATE.grad_enabled = before
+        return value
+
+    def set(self, value: Value) -> None:
+        """Replace the base's value; views read from the old one are forgotten."""
+        session = STATE.session
+        if session is not None and self.owner is not session:
+            session.note_write(self)
+        self.value = value
+        self.cache = None
+        source = root(value)
+        if source.node is not None:
+            source.node.owner.note(self)

@@ -1,0 +1,577 @@
+"""Tensor: a handle on a storage and a view of it. Imported by the tracer alone.
+
+Behaviour of its own is spelled out here; operators and the hundreds of methods that are
+API functions are bound by `methods.py` from tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..ir.errors import DTypeError, ShapeError
+from ..ir.graph import Value
+from ..ir.ops import OPS
+from ..ir.types import DType, TensorType, dtype_from_numpy
+from . import views
+from .devices import Device, as_device
+from .recording import recorder_for, user_error
+from .state import LOCK, STATE
+from .storage import Storage, Strides, alias, root
+
+if TYPE_CHECKING:
+    from .autograd import GradFn, GradSlot
+
+_CONVERT = OPS["convert"]
+
+
+class Size(tuple):
+    """A shape: a tuple of ints that prints as PyTorch's does."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        out = 1
+        for n in self:
+            out *= n
+        return out
+
+    def __repr__(self) -> str:
+        return f"thrace.Size([{', '.join(map(str, self))}])"
+
+    def __getitem__(self, index: Any) -> Any:
+        got = tuple.__getitem__(self, index)
+        return Size(got) if isinstance(index, slice) else got
+
+    def __add__(self, other: Any) -> Size:  # type: ignore[override]
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+class Tensor:
+    """A tensor with PyTorch's interface.
+
+    `_storage` and `_view` say what it shows, `_type` its shape and dtype, `_strides`
+    PyTorch's strides, None when contiguous.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_storage", "_strides", "_type", "_view")
+
+    _storage: Storage
+    _view: views.Link | None
+    _type: TensorType
+    _strides: Strides
+
+    # Other array libraries leave operators on a mix to us.
+    __array_priority__ = 1000
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Tensor:
+        if cls is Tensor:
+            from .api.creation import legacy_constructor
+
+            return legacy_constructor(*args, **kwargs)
+        return object.__new__(cls)
+
+    # Making handles
+
+    @staticmethod
+    def _wrap(value: Value, device: Device, strides: Strides = None) -> Tensor:
+        """A tensor of its own storage that holds `value`."""
+        t = object.__new__(Tensor)
+        t._storage = Storage(value, device, strides)
+        t._view = None
+        t._type = value.type
+        t._strides = strides
+        return t
+
+    def _handle(self, storage: Storage, link: views.Link | None, type: TensorType) -> Tensor:
+        """Another handle, on `link` of `storage`."""
+        t = object.__new__(Tensor)
+        t._point(storage, link, type)
+        return t
+
+    def _point(self, storage: Storage, link: views.Link | None, type: TensorType) -> None:
+        self._storage = storage
+        self._view = link
+        self._type = type
+        strides = storage.strides if link is None else link.strides
+        if strides is not None and strides == views.contiguous_strides(type.shape):
+            strides = None
+        self._strides = strides
+
+    # Reading and writing
+
+    def _value(self) -> Value:
+        """The value read now; recorded reads of views are shared until the next write."""
+        storage = self._storage
+        session = STATE.session
+        if session is not None and storage.owner is not session:
+            session.capture(self)
+        link = self._view
+        return storage.value if link is None else storage.read(link)
+
+    def _write(self, result: Tensor) -> Tensor:
+        """Make this tensor's elements those of `result`, in place.
+
+        Raises: ShapeError if the shapes differ, DTypeError if the result's kind does not
+        fit, RuntimeError where PyTorch refuses the write (leaves, expanded tensors).
+        """
+        if result._type.shape != self._type.shape:
+            raise user_error(
+                ShapeError(
+                    f"output with shape {list(self._type.shape)} doesn't match the broadcast "
+                    f"shape {list(result._type.shape)}"
+                )
+            )
+        value = result._value()
+        if value.type.dtype is not self._type.dtype:
+            check_cast(value.type.dtype, self._type.dtype)
+            b = recorder_for(self._storage.device)
+            value = b.emit(_CONVERT, (value,), (self._type.dtype,))
+        self._write_value(value)
+        return self
+
+    def _write_value(self, value: Value) -> None:
+        storage = self._storage
+        link = self._view
+        session = STATE.session
+        if session is not None and storage.owner is not session:
+            session.capture(self)
+        if link is None:
+            if not STATE.grad_enabled:
+                value = alias(value, storage.value.edge)
+            storage.set(value)
+            return
+        detached = not STATE.grad_enabled or self._check_writable(link)
+        old_edge = storage.value.edge
+        b = recorder_for(storage.device)
+        before = STATE.grad_enabled
+        STATE.grad_enabled = not detached
+        try:
+            step: views.Link | None = link
+            while step is not None:
+                parent = storage.read(step.parent)
+                value = step.write(b, parent, value)
+                step = step.parent
+        except RuntimeError as error:
+            raise user_error(error) from None
+        finally:
+            STATE.grad_enabled = before
+        storage.set(alias(value, old_edge) if detached else value)
+
+    @staticmethod
+    def _check_writable(link: views.Link) -> bool:
+        """Whether a write in grad mode is detached. Raises: RuntimeError on a leaf."""
+        step: views.Link | None = link
+        while step is not None:
+            if step.kind == "detach":
+                return True
+            if step.kind == "leaf":
+                what = "a leaf" if step is link else "a view of a leaf"
+                raise user_error(
+                    RuntimeError(
+                        f"{what} Variable that requires grad is being used in an in-place "
+                        "operation."
+                    )
+                )
+            step = step.parent
+        return False
+
+    def _observe(self) -> Any:
+        """The buffer with this tensor's data, evaluated now if it was pending."""
+        from .evaluate import observe
+
+        return observe(self)
+
+    def _host(self) -> np.ndarray:
+        """The data as a NumPy array that must not be written to."""
+        from ..runtime.buffer import to_numpy
+
+        return to_numpy(self._observe())
+
+    def _host_if_ready(self) -> np.ndarray | None:
+        """The data if it is on the host already, without evaluating anything."""
+        if STATE.session is not None:
+            return None
+        storage = self._storage
+        value = storage.value if self._view is None else (storage.cache or {}).get(self._view)
+        buffer = None if value is None else root(value).buffer
+        return buffer if isinstance(buffer, np.ndarray) else None
+
+    # Properties
+
+    @property
+    def dtype(self) -> DType:
+        return self._type.dtype
+
+    @property
+    def shape(self) -> Size:
+        return Size(self._type.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self._type.ndim
+
+    @property
+    def device(self) -> Device:
+        return self._storage.device
+
+    @property
+    def itemsize(self) -> int:
+        return self._type.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self._type.size_bytes
+
+    @property
+    def layout(self) -> str:
+        return "thrace.strided"
+
+    @property
+    def is_cuda(self) -> bool:
+        return self._storage.device.type == "cuda"
+
+    def stride(self, dim: int | None = None) -> Any:
+        """Strides in elements, as PyTorch would have laid the tensor out."""
+        strides = self._strides
+        if strides is None:
+            strides = views.contiguous_strides(self._type.shape)
+        return strides if dim is None else strides[dim]
+
+    def is_contiguous(self) -> bool:
+        if self._strides is None:
+            return True
+        step = 1
+        for n, s in zip(reversed(self._type.shape), reversed(self._strides), strict=True):
+            if n == 0:
+                return True
+            if n != 1:
+                if s != step:
+                    return False
+                step *= n
+        return True
+
+    def data_ptr(self) -> int:
+        """A number that tensors share exactly if they start at the same element."""
+        storage = self._storage
+        start = views.offset(self._view, storage.strides, storage.value.type.shape)
+        return id(storage) + start * self.itemsize
+
+    # Autograd
+
+    @property
+    def _slot(self) -> GradSlot | None:
+        link = self._view
+        return link.slot if link is not None and link.kind == "leaf" else None
+
+    @property
+    def requires_grad(self) -> bool:
+        link = self._view
+        while link is not None:
+            if link.kind == "leaf":
+                return True
+            if link.kind == "detach":
+                return False
+            link = link.parent
+        return self._storage.value.edge is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Make this tensor a leaf that collects a gradient, or stop that."""
+        if bool(requires_grad) == self.requires_grad:
+            return self
+        if not requires_grad:
+            if self._slot is None:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to "
+                    "use a computed variable in a subgraph that doesn't require differentiation "
+                    "use var_no_grad = var.detach()."
+                )
+            assert self._view is not None
+            link = self._view.parent
+        else:
+            if not (self.dtype.is_floating_point or self.dtype.is_complex):
+                raise RuntimeError(
+                    "only Tensors of floating point and complex dtype can require gradients"
+                )
+            from .autograd import GradSlot
+
+            link = views.Link(self._view, "leaf", (GradSlot(),), self._type, self.stride())
+        if STATE.session is not None:
+            STATE.session.note_handle(self)
+        self._point(self._storage, link, self._type)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._slot is not None or not self.requires_grad
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient collected so far: of a leaf, or kept by `retain_grad`."""
+        slot = self._slot
+        if slot is None:
+            return self.__dict__.get("_retained")
+        if STATE.session is not None:
+            STATE.session.note_grad_read(slot, self)
+        return slot.grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value)}")
+        if value is not None and value._type.shape != self._type.shape:
+            raise user_error(
+                ShapeError(
+                    f"assigned grad has data of a different size: {list(value.shape)} for a "
+                    f"tensor of size {list(self.shape)}"
+                )
+            )
+        if value is not None and value.dtype is not self.dtype:
+            raise user_error(
+                DTypeError(f"assigned grad has data of type {value.dtype}, not {self.dtype}")
+            )
+        slot = self._slot
+        if slot is None:
+            self.__dict__["_retained"] = value
+        else:
+            slot.set(value, self)
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
+    @property
+    def grad_fn(self) -> GradFn | None:
+        """The API call that made this tensor, as autograd sees it; None for leaves."""
+        if self._slot is not None or not self.requires_grad:
+            return None
+        from .autograd import grad_fn_of
+
+        return grad_fn_of(self._value())
+
+    @property
+    def data(self) -> Tensor:
+        return views.detach(self)
+
+    @data.setter
+    def data(self, new: Tensor) -> None:
+        if not isinstance(new, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(new).__name__}")
+        if STATE.session is not None:
+            STATE.session.note_handle(self)
+        slot = self._slot
+        link = new._view
+        if new.requires_grad:
+            link = views.Link(link, "detach", (), new._type, new.stride())
+        if slot is not None:
+            link = views.Link(link, "leaf", (slot,), new._type, new.stride())
+        self._point(new._storage, link, new._type)
+
+    def detach(self) -> Tensor:
+        """The same data, sharing storage, without history."""
+        return views.detach(self)
+
+    def detach_(self) -> Tensor:
+        """Drop this handle's history."""
+        if STATE.session is not None:
+            STATE.session.note_handle(self)
+        link = views.Link(self._view, "detach", (), self._type, self.stride())
+        self._point(self._storage, link, self._type)
+        return self
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradient of this tensor to the `.grad` of the leaves it depends on.
+
+        `gradient` has this tensor's shape and may be left out for a scalar. Raises:
+        RuntimeError if nothing requires grad or a graph was freed by an earlier pass.
+        """
+        from .autograd import backward
+
+        backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def retain_grad(self) -> None:
+        """Keep the gradient of this tensor that is not a leaf in `.grad`."""
+        from .autograd import retain_grad
+
+        retain_grad(self)
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
+        """Call `hook` with this tensor's gradient when it is known; it may return another."""
+        from .autograd import register_hook
+
+        return register_hook(self, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
+        """Call `hook` with this leaf after its `.grad` was added to."""
+        from .autograd import register_post_hook
+
+        return register_post_hook(self, hook)
+
+    # Observation
+
+    def item(self) -> bool | int | float | complex:
+        """The only element as a Python number. Raises: RuntimeError for several elements."""
+        if self._type.numel != 1:
+            raise RuntimeError(
+                f"a Tensor with {self._type.numel} elements cannot be converted to Scalar"
+            )
+        array = self._host()
+        if self.dtype.name == "bfloat16":
+            array = array.astype(np.float32)
+        return array.reshape(()).item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        array = self._host()
+        if self.dtype.name == "bfloat16":
+            array = array.astype(np.float32)
+        return array.tolist()
+
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The data as a NumPy array of its own: a copy, which later writes do not reach.
+
+        Raises: RuntimeError if the tensor requires grad and `force` is not set.
+        """
+        if self.requires_grad and not force:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        return np.array(self._host())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        array = self.numpy()
+        return array if dtype is None else array.astype(dtype, copy=False)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        from ..runtime.interop import to_dlpack
+
+        if self.requires_grad:
+            raise BufferError("can't export a tensor that requires grad; use tensor.detach()")
+        return to_dlpack(self._observe(), **kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (2, self.device.index or 0) if self.is_cuda else (1, 0)
+
+    def __bool__(self) -> bool:
+        if self._type.numel != 1:
+            if self._type.numel == 0:
+                raise RuntimeError("Boolean value of Tensor with no values is ambiguous")
+            raise RuntimeError(
+                "Boolean value of Tensor with more than one value is ambiguous"
+            )
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())  # type: ignore[arg-type]
+
+    def __float__(self) -> float:
+        return float(self.item())  # type: ignore[arg-type]
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in ("bool", "int", "uint") or self._type.numel != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.item())  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        if not self._type.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return self._type.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._type.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter([views.select(self, 0, i) for i in range(self._type.shape[0])])
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self == item).any().item())  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __format__(self, spec: str) -> str:
+        if not self._type.ndim and type(self) is Tensor:
+            return format(self.item(), spec)
+        return object.__format__(self, spec)
+
+    def __repr__(self) -> str:
+        from .formatting import format_tensor
+
+        return format_tensor(self)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return (_rebuild, (type(self), np.array(self._host()), self.dtype, self._leaf_flag()))
+
+    def _leaf_flag(self) -> bool:
+        return self._slot is not None
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment"
+            )
+        if id(self) in memo:
+            return memo[id(self)]
+        copy = object.__new__(type(self))
+        value = alias(self._value(), None)
+        copy._point(Storage(value, self.device), None, self._type)
+        if self._slot is not None:
+            copy.requires_grad_()
+            if self._slot.grad is not None:
+                copy.grad = self._slot.grad.__deepcopy__(memo)
+        memo[id(self)] = copy
+        return copy
+
+
+def _rebuild(cls: type, array: np.ndarray, dtype: DType, requires_grad: bool) -> Tensor:
+    t = from_host(array, dtype)
+    if cls is not Tensor:
+        made = object.__new__(cls)
+        made._point(t._storage, None, t._type)
+        t = made
+    return t.requires_grad_() if requires_grad else t
+
+
+_KINDS = {"bool": 0, "uint": 1, "int": 1, "float": 2, "complex": 3}
+
+
+def check_cast(source: DType, target: DType) -> None:
+    """Raises: DTypeError if a result of dtype `source` may not be written to `target`."""
+    if _KINDS[source.kind] > _KINDS[target.kind]:
+        raise user_error(
+            DTypeError(f"result type {source} can't be cast to the desired output type {target}")
+        )
+
+
+def from_host(
+    array: Any, dtype: DType | None = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor with a copy of the array's data.
+
+    Raises: TypeError for data that no dtype holds (objects, strings, datetimes).
+    """
+    data = np.asarray(array)
+    if dtype is None:
+        dtype = dtype_from_numpy(data.dtype)
+    data = np.array(data, dtype=dtype.np, order="C")
+    data.setflags(write=False)
+    value = Value(TensorType(data.shape, dtype), buffer=data)
+    with LOCK:
+        t = Tensor._wrap(value, as_device(device))
+    return t.requires_grad_() if requires_grad else t

@@ -1,0 +1,279 @@
+"""Views: links from a storage's base to what a handle shows. Imported by the tracer alone.
+
+A link knows how to read itself from its parent's value and how to put a new value back
+into it. `leaf` and `detach` links change the gradient alone. PyTorch's strides are kept
+beside, because they decide which reshapes alias.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..ir.build import Builder
+from ..ir.errors import ShapeError
+from ..ir.graph import Value
+from ..ir.ops.shape import inverse
+from ..ir.types import Shape, TensorType, int64
+from .state import STATE
+from .storage import alias
+
+if TYPE_CHECKING:
+    from .autograd import GradSlot
+    from .tensor import Tensor
+
+Ints = tuple[int, ...]
+
+
+def contiguous_strides(shape: Shape) -> Ints:
+    out: list[int] = []
+    step = 1
+    for n in reversed(shape):
+        out.append(step)
+        step *= max(n, 1)
+    return tuple(reversed(out))
+
+
+class Link:
+    """One step of a view chain. Compared by identity: it is a key of the storage's cache.
+
+    `kind` is a row of LINKS, `args` its parameters, `type` what is seen through it,
+    `strides` PyTorch's strides of that.
+    """
+
+    __slots__ = ("args", "kind", "parent", "strides", "type")
+
+    def __init__(
+        self, parent: Link | None, kind: str, args: tuple, type: TensorType, strides: Ints
+    ):
+        self.parent = parent
+        self.kind = kind
+        self.args = args
+        self.type = type
+        self.strides = strides
+
+    @property
+    def slot(self) -> GradSlot:
+        """The gradient slot that a leaf link names."""
+        return self.args[0]
+
+    def read(self, b: Builder, value: Value) -> Value:
+        """What is seen through this link of its parent's value."""
+        return _READ[self.kind](b, value, *self.args)
+
+    def write(self, b: Builder, parent: Value, value: Value) -> Value:
+        """The parent's value once this view of it has become `value`."""
+        return _WRITE[self.kind](b, parent, value, *self.args)
+
+    def signature(self) -> tuple:
+        """What two views have in common when they show the same part of a base."""
+        out = []
+        link: Link | None = self
+        while link is not None:
+            if link.kind not in ("leaf", "detach"):
+                out.append((link.kind, link.args, link.type))
+            link = link.parent
+        return tuple(out)
+
+
+def _diagonal_indices(b: Builder, type: TensorType, offset: int) -> tuple[Value, Value]:
+    """Row and column numbers of the diagonal of the two leading axes."""
+    rows, columns = type.shape[:2]
+    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    line = b.iota(shape=(count,), axis=0, dtype=int64)
+    first = line if offset >= 0 else b.add(line, -offset)
+    second = line if offset <= 0 else b.add(line, offset)
+    return first, second
+
+
+def _diagonal_perm(ndim: int, dim1: int, dim2: int) -> Ints:
+    return (dim1, dim2, *(i for i in range(ndim) if i not in (dim1, dim2)))
+
+
+def _read_diagonal(b: Builder, x: Value, offset: int, dim1: int, dim2: int) -> Value:
+    ndim = x.type.ndim
+    front = b.transpose(x, perm=_diagonal_perm(ndim, dim1, dim2))
+    picked = b.index(front, *_diagonal_indices(b, front.type, offset))
+    return b.transpose(picked, perm=(*range(1, ndim - 1), 0))
+
+
+def _write_diagonal(b: Builder, parent: Value, v: Value, offset: int, dim1: int, dim2: int) -> Value:
+    ndim = parent.type.ndim
+    perm = _diagonal_perm(ndim, dim1, dim2)
+    front = b.transpose(parent, perm=perm)
+    moved = b.transpose(v, perm=(ndim - 2, *range(ndim - 2)))
+    put = b.index_set(front, moved, *_diagonal_indices(b, front.type, offset))
+    return b.transpose(put, perm=inverse(perm))
+
+
+def _refuse_expanded(b: Builder, parent: Value, v: Value, shape: Shape) -> Value:
+    if parent.type.shape == shape:
+        return v
+    if parent.type.numel == v.type.numel:
+        return b.reshape(v, shape=parent.type.shape)
+    raise RuntimeError(
+        "unsupported operation: more than one element of the written-to tensor refers to a "
+        "single memory location. Please clone() the tensor before performing the operation."
+    )
+
+
+def _write_slice(b: Builder, parent: Value, v: Value, starts: Ints, sizes: Ints, strides: Ints) -> Value:
+    if sizes == parent.type.shape:
+        return v
+    return b.update_slice(parent, v, starts=starts, strides=strides)
+
+
+_READ: dict[str, Any] = {
+    "leaf": lambda b, x, slot: alias(x, (slot, 0)),
+    "detach": lambda b, x: alias(x, None),
+    "reshape": lambda b, x, shape: b.reshape(x, shape=shape),
+    "transpose": lambda b, x, perm: b.transpose(x, perm=perm),
+    "slice": lambda b, x, starts, sizes, strides: b.slice(x, starts=starts, sizes=sizes, strides=strides
+    ),
+    "expand": lambda b, x, shape: b.broadcast(x, shape=shape),
+    "diagonal": _read_diagonal,
+}
+_WRITE: dict[str, Any] = {
+    # Who writes checks leaves and detached views first; see Tensor._write.
+    "leaf": lambda b, parent, v, slot: v,
+    "detach": lambda b, parent, v: v,
+    "reshape": lambda b, parent, v, shape: b.reshape(v, shape=parent.type.shape),
+    "transpose": lambda b, parent, v, perm: b.transpose(v, perm=inverse(perm)),
+    "slice": _write_slice,
+    "expand": _refuse_expanded,
+    "diagonal": _write_diagonal,
+}
+
+
+def _link(t: Tensor, kind: str, args: tuple, shape: Shape, strides: Ints) -> Tensor:
+    """A handle one link further, sharing `t`'s storage."""
+    type = t._type.with_shape(shape)
+    link = Link(t._view, kind, args, type, strides)
+    if not STATE.grad_enabled and t.requires_grad:
+        link = Link(link, "detach", (), type, strides)
+    return t._handle(t._storage, link, type)
+
+
+def detach(t: Tensor) -> Tensor:
+    """The same data without history; writes go through and leave history alone."""
+    return t._handle(t._storage, Link(t._view, "detach", (), t._type, t.stride()), t._type)
+
+
+def view_strides(shape: Shape, strides: Ints, new: Shape) -> Ints | None:
+    """Strides of the view `new` of (shape, strides), or None if it cannot be a view.
+
+    Axes that lie next to each other in memory form a group; each group must be filled by
+    whole axes of the new shape.
+    """
+    if any(n == 0 for n in shape):
+        return strides if shape == new else contiguous_strides(new)
+    groups: list[tuple[int, int]] = []  # (elements, innermost stride), outermost first
+    for n, s in zip(shape, strides, strict=True):
+        if n == 1:
+            continue
+        if groups and groups[-1][1] == n * s:
+            groups[-1] = (groups[-1][0] * n, s)
+        else:
+            groups.append((n, s))
+    out: list[int] = []
+    axis = len(new) - 1
+    for count, stride in reversed(groups):
+        filled = 1
+        while axis >= 0 and filled < count:
+            out.append(stride * filled)
+            filled *= new[axis]
+            axis -= 1
+        if filled != count:
+            return None
+        while axis >= 0 and new[axis] == 1:
+            out.append(stride * filled)
+            axis -= 1
+    step = out[-1] if out else 1
+    while axis >= 0:
+        if new[axis] != 1:
+            return None
+        out.append(step)
+        axis -= 1
+    return tuple(reversed(out))
+
+
+def can_view(t: Tensor, shape: Shape) -> bool:
+    return view_strides(t._type.shape, t.stride(), shape) is not None
+
+
+def reshape(t: Tensor, shape: Shape) -> Tensor:
+    """A view of the same elements. Raises: ShapeError where strides do not allow one."""
+    strides = view_strides(t._type.shape, t.stride(), shape)
+    if strides is None:
+        raise ShapeError(
+            f"view: size {shape} is not compatible with shape {t._type.shape} and stride "
+            f"{t.stride()} (at least one dimension spans across two contiguous subspaces); "
+            "use reshape instead"
+        )
+    return _link(t, "reshape", (tuple(shape),), shape, strides)
+
+
+def restride(t: Tensor, shape: Shape, strides: Ints) -> Tensor:
+    """A reshape that only drops or adds axes of size 1, with the strides PyTorch gives it."""
+    return _link(t, "reshape", (tuple(shape),), shape, strides)
+
+
+def transpose(t: Tensor, perm: Ints) -> Tensor:
+    shape, strides = t._type.shape, t.stride()
+    perm = tuple(perm)
+    new = tuple(shape[p] for p in perm)
+    return _link(t, "transpose", (perm,), new, tuple(strides[p] for p in perm))
+
+
+def slice(t: Tensor, starts: Ints, sizes: Ints, strides: Ints) -> Tensor:
+    own = tuple(a * b for a, b in zip(t.stride(), strides, strict=True))
+    return _link(t, "slice", (tuple(starts), tuple(sizes), tuple(strides)), tuple(sizes), own)
+
+
+def select(t: Tensor, axis: int, i: int) -> Tensor:
+    """Element `i` of `axis`, counted from 0; the axis is dropped."""
+    shape, strides = t._type.shape, t.stride()
+    starts = tuple(i if a == axis else 0 for a in range(len(shape)))
+    sizes = tuple(1 if a == axis else n for a, n in enumerate(shape))
+    one = slice(t, starts, sizes, (1,) * len(shape))
+    return restride(
+        one, shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
+    )
+
+
+def expand(t: Tensor, shape: Shape) -> Tensor:
+    old, strides = t._type.shape, t.stride()
+    lead = len(shape) - len(old)
+    own = (0,) * lead + tuple(
+        0 if n == 1 and m != 1 else s
+        for n, m, s in zip(old, shape[lead:], strides, strict=True)
+    )
+    return _link(t, "expand", (tuple(shape),), shape, own)
+
+
+def diagonal(t: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
+    """The diagonal of two axes, as the last axis of the result."""
+    shape, strides = t._type.shape, t.stride()
+    rest = [i for i in range(len(shape)) if i not in (dim1, dim2)]
+    rows, columns = shape[dim1], shape[dim2]
+    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    new = (*(shape[i] for i in rest), count)
+    own = (*(strides[i] for i in rest), strides[dim1] + strides[dim2])
+    return _link(t, "diagonal", (offset, dim1, dim2), new, own)
+
+
+def offset(link: Link | None, base_strides: Ints | None, base_shape: Shape) -> int:
+    """How many elements after the base's first one a view starts, in PyTorch's layout."""
+    chain: list[Link] = []
+    while link is not None:
+        chain.append(link)
+        link = link.parent
+    strides = base_strides or contiguous_strides(base_shape)
+    out = 0
+    for step in reversed(chain):
+        if step.kind == "slice":
+            out += sum(a * s for a, s in zip(step.args[0], strides, strict=True))
+        elif step.kind == "diagonal":
+            shift, dim1, dim2 = step.args
+            out += strides[dim2] * shift if shift >= 0 else -strides[dim1] * shift
+        strides = step.strides
+    return out
