@@ -19,6 +19,7 @@ from ..ir.grad import reads, topological
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
 from ..ir.passes.strip import strip_history
+from ..ir.source import here
 from . import trees
 from .autograd import GradSlot
 from .evaluate import SYMBOLIC, Plan, needed, settle
@@ -97,6 +98,8 @@ class Trace:
         self.calls = 0
         self.kept_reads: tuple[frozenset[int], frozenset[int]] | None = None
         self.freed_history = False
+        self.first_arguments: Sequence[Any] = arguments
+        self.place = here(1)
 
     # Building
 
@@ -115,9 +118,9 @@ class Trace:
         trace._place_outputs(session, plan, storages)
         trace._make_graph(session, plan)
         trace._compile()
-        results = trace._execute(trace._first_inputs(plan))
-        new = trace._commit(results, plan.inputs, first=storages)
-        del new
+        results = trace._execute(plan.inputs)
+        trace._commit(results, plan.inputs, first=storages)
+        trace.first_arguments = ()
         recorder.nodes, recorder.live = [], []
         for node in plan.nodes:
             node.owner = None
@@ -220,13 +223,13 @@ class Trace:
             self.sets.append((entry, number(tensor._storage), tensor._view))
         if session.reasons:
             raise NotReplayable("")
-        for t, storage, link in session.handles.values():
+        for t, storage, link, _ in session.handles.values():
             if t._storage is storage and t._view is link:
                 continue
-            if t._storage.owner is not session or t._slot is not None and t._slot.grad is None and False:
-                if t._storage is not storage:
-                    raise NotReplayable("it points a tensor at another one made elsewhere")
-                raise NotReplayable("it changes requires_grad of a tensor")
+            if t._storage is storage:
+                raise NotReplayable("it changes requires_grad of a tensor made outside")
+            if t._storage.owner is not session:
+                raise NotReplayable("it points a tensor at another one made elsewhere")
             self.points.append((weakref.ref(t), number(t._storage), t._view))
         del leaves, result
         for attempt in range(2):
@@ -315,9 +318,6 @@ class Trace:
             strip_history(self.graph).optimize(), self.device, self.donate
         )
 
-    def _first_inputs(self, plan: Plan) -> list[Value]:
-        return plan.inputs
-
     # Running
 
     def gather(self, arguments: Sequence[Any]) -> list[Value]:
@@ -369,12 +369,12 @@ class Trace:
                 data = buffer.to_jax(data, device)
                 v.buffer = data
             args.append(data)
-        data = None
+        v = data = None
         for i in self.donate:
             # A value's references: the list here, its storage, and getrefcount's own; an
             # array's: its value, `args`, and getrefcount's own.
             if sys.getrefcount(inputs[i]) > _VALUE_REFS or sys.getrefcount(args[i]) > _ARRAY_REFS:
-                args[i] = buffer.copy(args[i])
+                args[i] = buffer.to_jax(buffer.to_numpy(args[i]), device)
         return list(self.executable(args))
 
     def _commit(

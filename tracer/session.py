@@ -37,8 +37,9 @@ class Capture(NamedTuple):
     """A storage that existed before the run and was read or written in it."""
 
     storage: Storage
-    value: Value  # at first touch
+    value: Value  # the data at first touch
     handle: weakref.ref[Tensor]
+    held: Value  # what the storage held, history included
 
 
 class Hyper(NamedTuple):
@@ -99,10 +100,36 @@ class Session:
         self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
         self.grad_writes: dict[int, Any] = {}
         self.grad_storages: dict[int, Any] = {}
-        self.handles: dict[int, tuple[Tensor, Storage, Any]] = {}
+        self.handles: dict[int, tuple[Tensor, Storage, Any, TensorType]] = {}
+        self.grad_before: dict[int, tuple[Any, Tensor | None]] = {}
         self.effects: list[Callable[[], None]] = []
         self.effects_before_hypers = 0
         self.watch = Watch(self._blame)
+        self.name = "main"
+        self.arguments: list[Any] = []
+        self.primed_arguments: dict[int, Value] = {}
+        self.names: dict[int, str] | None = None
+
+    def begin(self, name: str, arguments: list[Any]) -> None:
+        """Say what is about to run: the function's name and its flattened arguments."""
+        self.name = name
+        self.arguments = arguments
+
+    def name_of(self, storage: Storage) -> str:
+        """A name for a captured storage: a parameter's path, or how the code names it."""
+        if self.names is None:
+            self.names = {}
+            inner: set[int] = set()
+            for seen in self.modules.values():
+                if id(seen.module) in inner:
+                    continue
+                inner.update(id(m) for m in seen.module.modules())
+                for path, t in (*seen.module.named_parameters(), *seen.module.named_buffers()):
+                    self.names.setdefault(id(t._storage), path)
+            for entry in self.watch.entries.values():
+                if isinstance(entry.value, Tensor):
+                    self.names.setdefault(id(entry.value._storage), entry.label)
+        return self.names.get(id(storage), "captured")
 
     def __enter__(self) -> Session:
         self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
@@ -126,7 +153,8 @@ class Session:
         # Views read before the run came from a buffer the trace would not know.
         if storage.cache:
             storage.cache = {k: v for k, v in storage.cache.items() if id(k) in self.primed}
-        self.captures[id(storage)] = Capture(storage, root(storage.value), weakref.ref(t))
+        value = storage.value
+        self.captures[id(storage)] = Capture(storage, root(value), weakref.ref(t), value)
 
     def note_write(self, storage: Storage) -> None:
         self.written[id(storage)] = storage
@@ -134,7 +162,7 @@ class Session:
     def note_handle(self, t: Tensor) -> None:
         """A handle is about to be pointed elsewhere (`.data =`, `requires_grad_`)."""
         if t._storage.owner is not self and id(t) not in self.handles:
-            self.handles[id(t)] = (t, t._storage, t._view)
+            self.handles[id(t)] = (t, t._storage, t._view, t._type)
 
     def note_grad_read(self, slot: Any, owner: Tensor | None) -> None:
         if id(slot) in self.grad_writes or id(slot) in self.grad_reads:
@@ -144,6 +172,7 @@ class Session:
             self.grad_storages[id(slot.grad._storage)] = slot
 
     def note_grad_write(self, slot: Any, owner: Tensor | None) -> None:
+        self.grad_before.setdefault(id(slot), (slot, slot.grad))
         self.grad_writes.setdefault(id(slot), slot)
 
     def needs_value(self, t: Tensor) -> None:

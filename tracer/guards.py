@@ -1,0 +1,177 @@
+"""Guards: what must be as it was for a trace to be replayed. Imported by `compile.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import state
+from .autograd import GradSlot
+from .hyper import read as read_hyper
+from .replay import Trace
+from .session import Session
+from .state import STATE
+from .tensor import Tensor
+from .watch import MISSING, SCALARS, Entry, exact
+
+Check = Callable[[], bool]
+
+
+class Guards:
+    """Tests whether a call may replay a trace.
+
+    `failure` names the first guard that does not hold, for `explain`, or gives "".
+    """
+
+    def __init__(self, session: Session | None, spec: Any, leaves: Sequence[Any], fn: Any):
+        self.spec = spec
+        self.fn = fn
+        self.defaults = getattr(fn, "__defaults__", None)
+        self.grad_enabled = STATE.grad_enabled
+        self.dtype = state.default_dtype()
+        self.leaves = [_describe(leaf) for leaf in leaves]
+        self.keep = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
+        self.aliases = _aliases(leaves)
+        self.entries: list[Entry] = []
+        self.places: list[tuple[dict, str, Any, Any, str]] = []
+        self.sizes: list[tuple[dict, int, str]] = []
+        self.zeros: list[tuple[dict, str, int | None, bool]] = []
+        self.slots: list[tuple[GradSlot, bool]] = []
+        self.owners: list[tuple[Any, Any, Any, bool]] = []
+        if session is not None:
+            self._from_session(session)
+
+    def _from_session(self, session: Session) -> None:
+        self.entries = [
+            e for e in session.watch.entries.values() if not isinstance(e.read(), Tensor)
+        ]
+        self.tensors = [
+            e for e in session.watch.entries.values() if isinstance(e.read(), Tensor)
+        ]
+        changed = {id(e) for e, _ in session.attribute_effects()}
+        self.entries += [e for e in self.tensors if id(e) not in changed]
+        for seen in session.modules.values():
+            self._module(seen.module)
+        self.zeros = list(session.zeros)
+        # Read first means: what was there then matters, even if it is assigned later.
+        self.slots = [(slot, before is None) for slot, before in session.grad_reads.values()]
+
+    def _module(self, module: Any) -> None:
+        """Every attribute by identity or exact value; the tensors in it may be written to."""
+        name = type(module).__name__
+        spaces = [module.__dict__]
+        spaces += [d for d in module.__dict__.values() if isinstance(d, dict)]
+        for space in spaces:
+            self.sizes.append((space, len(space), name))
+            for key, value in space.items():
+                if space is module.__dict__ and isinstance(value, dict):
+                    continue
+                self.places.append((space, key, value, exact(value), f"{name}.{key}"))
+
+    def watch_captured(self, trace: Trace) -> None:
+        """Captured tensors must keep their type and whether they require grad."""
+        for b in trace.bindings:
+            if b.kind == "storage":
+                owner = b.ref()
+                if isinstance(owner, Tensor):
+                    self.owners.append((b.ref, owner._type, owner._view, True))
+
+    def describe(self) -> list[str]:
+        """What is guarded, in words."""
+        out = [f"argument {i} is {_words(d)}" for i, d in enumerate(self.leaves)]
+        out.append(f"grad mode is {self.grad_enabled}")
+        out += [f"{e.label} is {_short(e.value)}" for e in self.entries]
+        out += sorted({f"{label} keeps its attributes" for _, _, label in self.sizes})
+        out += [f"{key} is {'' if zero else 'not '}zero" for _, key, _, zero in self.zeros]
+        return out
+
+    def failure(self, spec: Any, leaves: Sequence[Any]) -> str:
+        """The first guard that does not hold, in words; empty if all do."""
+        if STATE.grad_enabled is not self.grad_enabled:
+            return f"grad mode is {STATE.grad_enabled}, was {self.grad_enabled}"
+        if state.default_dtype() is not self.dtype:
+            return f"the default dtype is {state.default_dtype()}, was {self.dtype}"
+        if spec != self.spec or len(leaves) != len(self.leaves):
+            return "the structure of the arguments changed"
+        for i, (leaf, expected) in enumerate(zip(leaves, self.leaves, strict=True)):
+            if isinstance(leaf, Tensor):
+                if expected.__class__ is not tuple or expected[0] is not leaf._type:
+                    return f"argument {i} is {leaf._type}, was {_words(expected)}"
+                if (
+                    expected[1] is not leaf._storage.device
+                    or expected[2] != leaf.requires_grad
+                    or expected[3] is not type(leaf)
+                ):
+                    return f"argument {i}: device, requires_grad or class changed"
+            elif expected != _describe(leaf):
+                return f"argument {i} is {leaf!r}, was {_words(expected)}"
+        if getattr(self.fn, "__defaults__", None) is not self.defaults:
+            return "the defaults of the function changed"
+        if _aliases(leaves) != self.aliases:
+            return "other arguments share memory than before"
+        for space, key, value, expected, label in self.places:
+            now = space.get(key, MISSING)
+            if now is not value and exact(now) != expected:
+                return f"{label} is {_short(now)}, was {_short(value)}"
+        for space, size, label in self.sizes:
+            if len(space) != size:
+                return f"{label} has more or fewer attributes"
+        for entry in self.entries:
+            if not entry.holds():
+                return f"{entry.label} is {_short(entry.read())}, was {_short(entry.value)}"
+        for group, key, index, zero in self.zeros:
+            if (read_hyper(group, key, index) == 0) is not zero:
+                return f"{key} is {'not ' if zero else ''}zero"
+        for slot, empty in self.slots:
+            if (slot.grad is None) is not empty:
+                return f"a .grad that is read is {'no longer' if empty else 'now'} None"
+        for ref, type_, view, _ in self.owners:
+            owner = ref()
+            if owner is None:
+                return "a captured tensor is gone"
+            if owner._type is not type_:
+                return f"a captured tensor is {owner._type}, was {type_}"
+            if owner._view is not view and _shape_of_view(owner._view) != _shape_of_view(view):
+                return "a captured tensor became another view or changed requires_grad"
+        return ""
+
+
+def _shape_of_view(link: Any) -> tuple:
+    kinds = []
+    while link is not None:
+        kinds.append(link.kind)
+        link = link.parent
+    return tuple(kinds)
+
+
+def _describe(leaf: Any) -> Any:
+    if isinstance(leaf, Tensor):
+        return (leaf._type, leaf._storage.device, leaf.requires_grad, type(leaf))
+    return ("static", exact(leaf))
+
+
+def _words(expected: Any) -> str:
+    return str(expected[0]) if expected[0] != "static" else _short(expected[1][-1])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, SCALARS):
+        return repr(value)
+    return f"a {type(value).__name__}" if value is not MISSING else "gone"
+
+
+def _aliases(leaves: Sequence[Any]) -> tuple:
+    """Which argument each argument first shares its storage with, and through which view.
+
+    One tensor, or several on storages of their own, give the empty tuple at once.
+    """
+    storages = [id(leaf._storage) for leaf in leaves if isinstance(leaf, Tensor)]
+    if len(set(storages)) == len(storages):
+        return ()
+    out = []
+    for leaf in leaves:
+        if isinstance(leaf, Tensor):
+            link = leaf._view
+            first = storages.index(id(leaf._storage))
+            out.append((first, link.signature() if link is not None else ()))
+    return tuple(out)

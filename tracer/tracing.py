@@ -1,0 +1,189 @@
+"""`thrace.trace` and `thrace.spec`: a function's graph, recorded without data."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from ..ir.errors import AutogradError
+from ..ir.graph import Graph, Value
+from ..ir.types import TensorType, parse_type
+from . import trees
+from .devices import CPU
+from .evaluate import SYMBOLIC, Plan, needed
+from .history import differentiable_graph
+from .recording import evaluate_all
+from .session import Session
+from .storage import root
+from .tensor import Tensor
+
+
+class Spec:
+    """The type of a tensor argument, written as `f32[64,1,8,8]`; `grad` marks it as a leaf
+    that requires grad."""
+
+    def __init__(self, text: str | TensorType, requires_grad: bool = False):
+        self.type = text if isinstance(text, TensorType) else parse_type(text)
+        self.requires_grad = requires_grad
+
+    def __repr__(self) -> str:
+        return f"thrace.spec({str(self.type)!r})"
+
+
+def spec(text: str | TensorType, requires_grad: bool = False) -> Spec:
+    """A stand-in for an example tensor: `spec("f32[64,1,8,8]")`.
+
+    Raises: ValueError if the text is not a type.
+    """
+    return Spec(text, requires_grad)
+
+
+def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
+    """The graph that `fn(*args, **kwargs)` records; nothing is computed.
+
+    Arguments are example tensors or specs (anything else is passed as it is). Inputs of
+    the graph are the tensor arguments, named as in the signature, then the tensors that the
+    function reads from elsewhere, such as parameters. Outputs are the tensors it returns
+    and then the new values of tensors it writes to (`<name>_new`), gradients included.
+
+    Raises: DataDependentError where the function needs a tensor's value.
+    """
+    from .compile import CompiledFunction
+
+    if isinstance(fn, CompiledFunction):
+        fn = fn.fn
+    leaves, structure = trees.flatten((args, kwargs))
+    names = _argument_names(fn, args, kwargs)
+    evaluate_all()
+    session = Session(CPU, symbolic=True)
+    symbols: list[Tensor] = []
+    symbol_names: list[str] = []
+    for i, leaf in enumerate(leaves):
+        if isinstance(leaf, (Spec, Tensor)):
+            t = _symbol(leaf)
+            leaves[i] = t
+            symbols.append(t)
+            symbol_names.append(names[i])
+    session.begin(getattr(fn, "__name__", type(fn).__name__).strip("<>"), leaves)
+    new_args, new_kwargs = trees.unflatten(structure, leaves)
+    before = _Unchanged()
+    try:
+        with session:
+            result = fn(*new_args, **new_kwargs)
+            return _graph(session, symbols, symbol_names, result)
+    finally:
+        before.restore(session)
+
+
+def _symbol(leaf: Spec | Tensor) -> Tensor:
+    type_ = leaf.type if isinstance(leaf, Spec) else leaf._type
+    t = Tensor._wrap(Value(type_, buffer=SYMBOLIC), CPU)
+    return t.requires_grad_() if leaf.requires_grad else t
+
+
+class _Unchanged:
+    """Puts back what tracing wrote: no data was computed, so no storage may keep it."""
+
+    def restore(self, session: Session) -> None:
+        for storage in session.written.values():
+            capture = session.captures.get(id(storage))
+            if capture is not None:
+                storage.value = capture.held
+                storage.cache = None
+        for slot, grad in session.grad_before.values():
+            slot.grad = grad
+        for t, storage, link, type_ in session.handles.values():
+            t._point(storage, link, type_)
+        session.recorder.nodes, session.recorder.live = [], []
+
+
+def _graph(
+    session: Session, symbols: list[Tensor], names: list[str], result: Any
+) -> Graph:
+    """The session's pending nodes as a graph with named inputs and outputs."""
+    found, _ = trees.flatten(result)
+    out_names = []
+    outputs: list[Value] = []
+    tensors = [t for t in found if isinstance(t, Tensor)]
+    for i, t in enumerate(tensors):
+        outputs.append(t._value())
+        out_names.append("out" if len(tensors) == 1 else f"out{i}")
+    if not outputs and not session.written:
+        raise AutogradError("trace: the function returned no tensor and wrote to none")
+    inputs: list[Value] = [root(t._storage.value if t._storage.owner is None else t._value()) for t in symbols]
+    inputs = [root(session.captures[id(t._storage)].value) if id(t._storage) in session.captures else v for t, v in zip(symbols, inputs, strict=True)]
+    arg_storages = {id(t._storage) for t in symbols}
+    input_names = list(names)
+    leaves: dict[Any, Value] = {}
+    for t, v in zip(symbols, inputs, strict=True):
+        if t._slot is not None:
+            leaves[(t._slot, 0)] = v
+    for c in session.captures.values():
+        handle = c.handle()
+        if handle is not None and handle._slot is not None:
+            leaves[(handle._slot, 0)] = c.value
+        if id(c.storage) in arg_storages:
+            continue
+        inputs.append(c.value)
+        input_names.append(session.name_of(c.storage))
+    for h in session.hypers:
+        inputs.append(h.value)
+        input_names.append(h.key)
+    for storage in session.written.values():
+        outputs.append(storage.value)
+        label = session.name_of(storage)
+        if id(storage) in arg_storages:
+            label = names[[id(t._storage) for t in symbols].index(id(storage))]
+        out_names.append(f"{label}_new")
+    for slot in session.grad_writes.values():
+        if slot.grad is not None and slot.grad._storage.owner is session:
+            outputs.append(slot.grad._value())
+            target = leaves.get((slot, 0))
+            name = input_names[inputs.index(target)] if target in inputs else "leaf"
+            out_names.append(f"{name}.grad")
+    wanted, _ = needed(session.recorder, outputs)
+    plan = Plan(session.recorder.nodes, wanted)
+    order = [*inputs, *(v for v in plan.inputs if v not in inputs)]
+    input_names += ["constant"] * (len(order) - len(inputs))
+    plan.inputs = order
+    plan.outputs = [root(v) for v in outputs]
+    return differentiable_graph(
+        plan,
+        leaves,
+        name=session.name,
+        input_names=_distinct(input_names),
+        output_names=_distinct(out_names),
+    )
+
+
+def _distinct(names: list[str]) -> list[str]:
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        n = seen.get(name, 0)
+        seen[name] = n + 1
+        out.append(f"{name}_{n}" if n else name)
+    return out
+
+
+def _argument_names(fn: Any, args: tuple, kwargs: dict) -> list[str]:
+    """A name per flattened argument: the parameter's, with a number inside containers."""
+    target = getattr(fn, "forward", fn)
+    try:
+        bound = list(inspect.signature(target).bind(*args, **kwargs).arguments.items())
+        order: list[str] = []
+        for name, value in bound:
+            kind = inspect.signature(target).parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                order += [f"{name}_{i}" for i in range(len(value))]
+            elif name not in kwargs:
+                order.append(name)
+    except (TypeError, ValueError):
+        order = []
+    order = order[: len(args)] + [f"arg{i}" for i in range(len(order), len(args))]
+    names: list[str] = []
+    for label, value in [*zip(order, args, strict=True), *kwargs.items()]:
+        count = len(trees.flatten(value)[0])
+        names += [label] if count == 1 else [f"{label}_{i}" for i in range(count)]
+    return names
