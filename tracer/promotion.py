@@ -27,7 +27,9 @@ _SMALL = 1 << 7  # integers below this fit every integer dtype that they can be 
 def wrong_type(name: str, argument: str, position: int, got: object) -> TypeError:
     """The error for an argument that should have been a tensor."""
     kind = type(got).__name__
-    return TypeError(f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind}")
+    return TypeError(
+        f"{name}(): argument '{argument}' (position {position}) must be Tensor, not {kind}"
+    )
 
 
 def check_tensor(name: str, x: object, argument: str = "input", position: int = 1) -> None:
@@ -147,4 +149,3 @@ def check_kinds(name: str, x: Operand, *kinds: str) -> None:
     dtype = x._type.dtype if isinstance(x, Tensor) else scalar_dtype(x, default_dtype())
     if dtype.kind not in kinds:
         raise user_error(DTypeError(f"{name}: not implemented for {dtype}"))
-

@@ -22,7 +22,7 @@ from ..ir.passes.strip import strip_history
 from ..ir.source import here
 from . import trees
 from .autograd import GradSlot
-from .evaluate import SYMBOLIC, Plan, needed, settle
+from .evaluate import SYMBOLIC, Plan, needed, observe, settle
 from .history import differentiable_graph
 from .hyper import read as read_hyper
 from .session import Capture, Session
@@ -99,6 +99,7 @@ class Trace:
         self.kept_reads: tuple[frozenset[int], frozenset[int]] | None = None
         self.freed_history = False
         self.first_arguments: Sequence[Any] = arguments
+        self.first_edges: list[Any] = []
         self.place = here(1)
 
     # Building
@@ -284,10 +285,10 @@ class Trace:
     def _make_graph(self, session: Session, plan: Plan) -> None:
         leaves: dict[Any, Value] = {}
         for v, b in zip(plan.inputs, self.bindings, strict=True):
-            if b.kind in ("argument", "storage"):
-                edge = self._edge(b, session.arguments)
-                if edge is not None:
-                    leaves[edge] = v
+            edge = self._first_edge(session, b)
+            self.first_edges.append(edge)
+            if edge is not None:
+                leaves[edge] = v
         names = _unique([b.name for b in self.bindings])
         self.graph = differentiable_graph(plan, leaves, name=session.name, input_names=names)
         self.has_history = any(
@@ -300,6 +301,18 @@ class Trace:
             for i, b in enumerate(self.bindings)
             if i in written and b.kind in ("argument", "storage", "grad")
         )
+
+    def _first_edge(self, session: Session, b: Binding) -> Any:
+        """The edge that an input's gradient went to when the run began."""
+        if b.kind == "argument":
+            return session.argument_edges[b.ref]
+        if b.kind != "storage":
+            return None
+        owner = b.ref()
+        if isinstance(owner, Tensor) and owner._slot is not None:
+            return (owner._slot, 0)
+        storage = owner._storage if isinstance(owner, Tensor) else owner
+        return session.captures[id(storage)].held.edge
 
     def _edge(self, b: Binding, arguments: Sequence[Any]) -> Any:
         """The edge that an input's gradient goes to now."""
@@ -327,7 +340,11 @@ class Trace:
             kind = b.kind
             if kind == "argument":
                 t = arguments[b.ref]
-                values.append(root(t._value() if b.is_view else t._storage.value))
+                if b.is_view:
+                    observe(t)  # a view enters as its value
+                    values.append(root(t._value()))
+                else:
+                    values.append(root(t._storage.value))
             elif kind == "storage":
                 owner = b.ref()
                 storage = owner._storage if isinstance(owner, Tensor) else owner
@@ -391,7 +408,11 @@ class Trace:
         assert self.graph is not None
         values = [Value(t, buffer=r) for t, r in zip(self.graph.output_types, results, strict=True)]
         if self.has_history:
-            self._link(values, inputs, arguments or self.first_arguments)
+            if first is not None:
+                edges = self.first_edges
+            else:
+                edges = [self._edge(b, arguments) for b in self.bindings]
+            self._link(values, inputs, edges)
         new: list[Storage] = []
         for i, made in enumerate(self.new):
             value = _with_history(values, made.source)
@@ -434,14 +455,14 @@ class Trace:
             return owner.grad._storage
         return owner._storage if isinstance(owner, Tensor) else owner
 
-    def _link(self, values: list[Value], inputs: list[Value], arguments: Sequence[Any]) -> None:
+    def _link(self, values: list[Value], inputs: list[Value], edges: list[Any]) -> None:
         """Put one `call` node behind the results, so that a backward pass outside reaches
         the inputs through the gradient of the whole graph."""
         graph = self.graph
         assert graph is not None
         operands = []
-        for i, (v, b) in enumerate(zip(inputs, self.bindings, strict=True)):
-            edge = self._edge(b, arguments) if graph.requires_grad[i] else None
+        for i, (v, edge) in enumerate(zip(inputs, edges, strict=True)):
+            edge = edge if graph.requires_grad[i] else None
             operands.append(Value(graph.inputs[i].type, edge=edge, buffer=v.buffer))
         node = Node(_CALL, tuple(operands), (graph,), self.place, None, None, _next_seq())
         if self.freed_history:

@@ -107,6 +107,7 @@ class Session:
         self.watch = Watch(self._blame)
         self.name = "main"
         self.arguments: list[Any] = []
+        self.argument_edges: list[Any] = []
         self.primed_arguments: dict[int, Value] = {}
         self.names: dict[int, str] | None = None
 
@@ -114,6 +115,9 @@ class Session:
         """Say what is about to run: the function's name and its flattened arguments."""
         self.name = name
         self.arguments = arguments
+        self.argument_edges = [
+            a._value().edge if isinstance(a, Tensor) else None for a in arguments
+        ]
 
     def name_of(self, storage: Storage) -> str:
         """A name for a captured storage: a parameter's path, or how the code names it."""

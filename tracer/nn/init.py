@@ -114,6 +114,7 @@ def trunc_normal_(
     with no_grad():
         drawn = uniform(tensor._type.shape, tensor._type.dtype, generator, tensor.device)
         p = prims.add(prims.mul(drawn, high - low), low)
+        p = prims.minimum(prims.maximum(p, 1e-7 - 1), 1 - 1e-7)  # infinite at -1 and 1
         x = prims.add(prims.mul(_erfinv(p), std * math.sqrt(2)), mean)
         return tensor._write(prims.minimum(prims.maximum(x, a), b))
 

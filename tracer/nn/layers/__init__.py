@@ -1,0 +1,1 @@
+"""The layers, by kind. `nn` re-exports them."""
