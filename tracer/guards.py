@@ -71,7 +71,7 @@ class Guards:
     def watch_captured(self, trace: Trace) -> None:
         """Captured tensors must keep their type and whether they require grad."""
         for b in trace.bindings:
-            if b.kind == "storage":
+            if b.kind in ("storage", "entry"):
                 owner = b.ref()
                 if isinstance(owner, Tensor):
                     self.owners.append((b.ref, owner._type, owner._view, True))
@@ -127,7 +127,7 @@ class Guards:
                 return f"a .grad that is read is {'no longer' if empty else 'now'} None"
         for ref, type_, view, _ in self.owners:
             owner = ref()
-            if owner is None:
+            if not isinstance(owner, Tensor):
                 return "a captured tensor is gone"
             if owner._type is not type_:
                 return f"a captured tensor is {owner._type}, was {type_}"

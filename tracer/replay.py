@@ -38,7 +38,8 @@ class Binding(NamedTuple):
     """Where an input is read at each call.
 
     `kind`: "argument" (`ref` its number), "storage" (a weak reference to a handle or, for
-    storages without a lasting handle, to the storage), "grad" (a weak reference to the
+    storages without a lasting handle, to the storage), "entry" (the `read` of an attribute
+    or variable that the run assigns another tensor to), "grad" (a weak reference to the
     slot), "hyper" (group, key, index), "constant" (the buffer).
     """
 
@@ -177,6 +178,9 @@ class Trace:
             return Binding("grad", weakref.ref(slot), "grad")
         handle = capture.handle()
         name = session.name_of(storage)
+        entry = session.assigned().get(id(storage))
+        if entry is not None:
+            return Binding("entry", entry.read, name)
         if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
             return Binding("storage", capture.handle, name)
         return Binding("storage", weakref.ref(storage), name)
@@ -299,13 +303,16 @@ class Trace:
         self.donate = tuple(
             i
             for i, b in enumerate(self.bindings)
-            if i in written and b.kind in ("argument", "storage", "grad")
+            if i in written and b.kind in ("argument", "storage", "entry", "grad")
         )
 
     def _first_edge(self, session: Session, b: Binding) -> Any:
         """The edge that an input's gradient went to when the run began."""
         if b.kind == "argument":
             return session.argument_edges[b.ref]
+        if b.kind == "entry":
+            storage = next(i for i, n in self.bound.items() if self.bindings[n] is b)
+            return session.captures[storage].held.edge
         if b.kind != "storage":
             return None
         owner = b.ref()
@@ -318,7 +325,7 @@ class Trace:
         """The edge that an input's gradient goes to now."""
         if b.kind == "argument":
             return arguments[b.ref]._value().edge
-        if b.kind == "storage":
+        if b.kind in ("storage", "entry"):
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
         return None
@@ -345,7 +352,7 @@ class Trace:
                     values.append(root(t._value()))
                 else:
                     values.append(root(t._storage.value))
-            elif kind == "storage":
+            elif kind == "storage" or kind == "entry":
                 owner = b.ref()
                 storage = owner._storage if isinstance(owner, Tensor) else owner
                 values.append(root(storage.value))

@@ -227,6 +227,14 @@ class Session:
 
     # What the watch found, once the run is over
 
+    def assigned(self) -> dict[int, Entry]:
+        """Entries that held another tensor when the run began, by that one's storage."""
+        out = {}
+        for entry in self.watch.entries.values():
+            if isinstance(entry.value, Tensor) and entry.read() is not entry.value:
+                out[id(entry.value._storage)] = entry
+        return out
+
     def attribute_effects(self) -> list[tuple[Entry, Any]]:
         """Entries that hold another object than at the start: tensors, to be set again.
 
