@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,9 @@ from ..ir.interpret import apply as apply_host
 from ..ir.ops import OPS
 from ..ir.types import TensorType, int64
 from .devices import CPU
-from .recording import Recorder, settle_foreign, user_error
+from .recording import Recorder, user_error
 from .state import LOCK, STATE
-from .storage import alias, root
+from .storage import root
 from .tensor import Tensor
 
 
@@ -76,14 +76,17 @@ def evaluate(recorder: Recorder, extra: Iterable[Value] = ()) -> None:
         live = recorder.live
         recorder.nodes, recorder.live = [], []
         try:
-            results = run(plan, recorder.device)
+            prepared = prepare(plan, recorder.device)
         except BaseException:
             # Nothing was computed: what is pending stays so, and a later look tries again.
             recorder.nodes[:0], recorder.live[:0] = nodes, live
             raise
-        for value, buffer in zip(outputs, results, strict=True):
+        saved = settle(nodes, kept)
+        del nodes, kept, live
+        for value, buffer in zip(outputs, prepared(), strict=True):
             value.buffer = buffer
-        settle(nodes, kept)
+        for copy, value in saved:
+            copy.buffer = value.buffer
 
 
 Kept = dict[int, tuple[Node, frozenset[int], frozenset[int]]]
@@ -150,34 +153,40 @@ def _holders(recorder: Recorder, extra: Iterable[Value]) -> list[Value]:
     return values
 
 
-def settle(nodes: list[Node], kept: Kept) -> None:
+def settle(nodes: list[Node], kept: Kept) -> list[tuple[Value, Value]]:
     """Drop the links that evaluation makes useless.
 
-    Values lose their producer; history keeps the buffers its rules read, and of the other
-    operands only types and edges, so that it holds no memory for them.
+    Values lose their producer; history keeps the values its rules read, and of the other
+    operands only types and edges, so that it holds no memory for them. Returns the saved
+    results, each with the value whose buffer it is to get: an edge would make a cycle.
     """
+    saved: list[tuple[Value, Value]] = []
+    nothing: frozenset[int] = frozenset()
     for node in nodes:
         outputs = node.outputs
+        tracked = False
         for v in outputs:
             v.node = None
-        entry = kept.get(id(node))
-        if entry is None:
-            node.outputs = ()
-        else:
-            _, ins, outs = entry
-            node.operands = tuple(
-                [
-                    o if o.__class__ is not Value or i in ins else Value(o.type, edge=o.edge)
-                    for i, o in enumerate(node.operands)
-                ]
-            )
-            # A saved result without its edge: with it, node and value would hold each other.
-            node.outputs = (
-                tuple([Value(v.type, index=v.index, buffer=v.buffer) for v in outputs])
-                if outs
-                else ()
-            )
+            tracked = tracked or v.edge is not None
         node.owner = None
+        if not tracked:
+            node.operands = node.outputs = ()
+            continue
+        entry = kept.get(id(node))
+        ins, outs = (nothing, nothing) if entry is None else entry[1:]
+        node.operands = tuple(
+            [
+                o if o.__class__ is not Value or i in ins else Value(o.type, edge=o.edge)
+                for i, o in enumerate(node.operands)
+            ]
+        )
+        if not outs:
+            node.outputs = ()
+            continue
+        copies = tuple([Value(v.type, index=v.index) for v in outputs])
+        saved += [(copies[i], outputs[i]) for i in outs]
+        node.outputs = copies
+    return saved
 
 
 class Plan:
@@ -318,9 +327,11 @@ def literal_dtype(node: Node, i: int) -> Any:
 
 
 class Recurring:
-    """What is known of one key: when it pays to compile, and which literals vary."""
+    """What is known of one key: when it pays to compile, which literals vary, and what has
+    been compiled so far."""
 
-    __slots__ = ("compile_cost_s", "host_cost_s", "literals", "spent_s", "varying")
+    __slots__ = ("compile_cost_s", "executables", "graphs", "host_cost_s", "literals")
+    __slots__ += ("spent_s", "varying")
 
     def __init__(self, plan: Plan):
         from ..runtime import host
@@ -331,6 +342,8 @@ class Recurring:
         self.host_cost_s = host.estimate_cost_s(graph)
         self.compile_cost_s = host.compile_cost_s(graph)
         self.spent_s = 0.0
+        self.graphs: dict[frozenset[int], Graph] = {}
+        self.executables: dict[tuple[frozenset[int], tuple[int, ...]], Any] = {}
 
     def vary(self, plan: Plan) -> None:
         """Literals that differ from what was seen first become inputs."""
@@ -340,18 +353,22 @@ class Recurring:
                 for i, (a, b) in enumerate(zip(plan.literals, self.literals, strict=True))
                 if a != b
             }
-            self.varying |= differ
+            if not differ <= self.varying:
+                self.varying |= differ
+                self.graphs.clear()
+                self.executables.clear()
 
 
 _KNOWN: OrderedDict[tuple, Recurring] = OrderedDict()
 
 
-def run(plan: Plan, device: Any) -> list[Any]:
-    """Buffers of the plan's outputs, by the quickest of NumPy and XLA.
+def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
+    """What computes the plan's outputs, by the quickest of NumPy and XLA.
 
     A graph runs by NumPy until the time spent so, by a fixed model of costs, reaches what
     compiling it would cost: never more than twice the best choice, and the same choice in
-    every run of a program.
+    every run of a program. NumPy runs at once, XLA when the returned function is called:
+    by then only the plan holds inputs that nobody else needs, and they are donated.
     """
     if any(v.buffer is SYMBOLIC for v in plan.inputs):
         raise user_error(
@@ -368,20 +385,65 @@ def run(plan: Plan, device: Any) -> list[Any]:
         known.vary(plan)
     if device is CPU and known.spent_s + known.host_cost_s < known.compile_cost_s:
         known.spent_s += known.host_cost_s
-        return run_host(plan)
-    from ..runtime import executable
+        results = run_host(plan)
+        return lambda: results
+    varying = known.varying
+    graph = known.graphs.get(varying)
+    if graph is None:
+        graph = known.graphs[varying] = plan.graph(varying).optimize()
+    inputs = plan.inputs
+    args = place(inputs, plan.arguments(varying), device)
+    del plan
 
-    exe = executable.compile_graph(plan.graph(known.varying).optimize(), device)
-    return list(exe(place(plan.inputs, plan.arguments(known.varying), device)))
+    def compute() -> list[Any]:
+        donate = donated(inputs, args, graph)
+        exe = known.executables.get((varying, donate))
+        if exe is None:
+            from ..runtime import executable
+
+            exe = executable.compile_graph(graph, device, donate)
+            known.executables[varying, donate] = exe
+        return list(exe(args))
+
+    return compute
+
+
+def donated(inputs: list[Value], args: list[Any], graph: Graph) -> tuple[int, ...]:
+    """Inputs that nothing else holds any more, as far as results can take their place."""
+    free: dict[TensorType, int] = {}
+    for v in graph.outputs:
+        free[v.type] = free.get(v.type, 0) + 1
+    out = []
+    for i in range(len(inputs)):
+        if (
+            free.get(inputs[i].type, 0)
+            and sys.getrefcount(inputs[i]) <= _VALUE_REFS
+            and sys.getrefcount(args[i]) <= _ARRAY_REFS
+        ):
+            free[inputs[i].type] -= 1
+            out.append(i)
+    return tuple(out)
+
+
+def _calibrate() -> tuple[int, int]:
+    """References to a value and its array when only a plan holds them, counted in the same
+    circumstances as above: interpreters count temporaries differently."""
+    inputs = [Value(TensorType((), int64), buffer=object())]
+    args = [inputs[0].buffer]
+    i = 0
+    return sys.getrefcount(inputs[i]), sys.getrefcount(args[i])
+
+
+_VALUE_REFS, _ARRAY_REFS = _calibrate()
 
 
 def place(inputs: list[Value], args: list[Any], device: Any) -> list[Any]:
     """Arguments as device arrays. An input's own buffer is replaced: it moves once."""
     from ..runtime import buffer
 
-    for i, a in enumerate(args):
-        if isinstance(a, np.ndarray):
-            args[i] = moved = buffer.to_jax(a, device)
+    for i in range(len(args)):
+        if isinstance(args[i], np.ndarray):
+            args[i] = moved = buffer.to_jax(args[i], device)
             if i < len(inputs):
                 inputs[i].buffer = moved
     return args
@@ -419,5 +481,3 @@ def check_failed(node: Node) -> Exception:
     error.located = True  # type: ignore[attr-defined]
     return error
 
-
-__all__ = ["SYMBOLIC", "alias", "evaluate", "observe", "settle_foreign", "sys"]

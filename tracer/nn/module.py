@@ -529,9 +529,7 @@ class Module:
     def __repr__(self) -> str:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
-        children = [
-            f"({name}): {indent(repr(module))}" for name, module in self._modules.items()
-        ]
+        children = [f"({name}): {indent(repr(module))}" for name, module in self._modules.items()]
         return bracketed(self._get_name(), lines, children)
 
 

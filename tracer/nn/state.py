@@ -105,9 +105,7 @@ def load(module: Module, state: Any, strict: bool, assign: bool) -> Incompatible
                 errors.insert(0, f"{title} key(s) in state_dict: {listed}.")
     if errors:
         name = type(module).__name__
-        raise RuntimeError(
-            "\n\t".join([f"Error(s) in loading state_dict for {name}:", *errors])
-        )
+        raise RuntimeError("\n\t".join([f"Error(s) in loading state_dict for {name}:", *errors]))
     return IncompatibleKeys(missing, unexpected)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from ....ir.types import DType
 from ... import prims
 from ...promotion import to_floating

@@ -38,8 +38,7 @@ def scaled_dot_product_attention(
     """
     if attn_mask is not None and is_causal:
         raise RuntimeError(
-            "scaled_dot_product_attention: explicit attn_mask should not be set when "
-            "is_causal=True"
+            "scaled_dot_product_attention: explicit attn_mask should not be set when is_causal=True"
         )
     return _attention(query, key, value, attn_mask, dropout_p, is_causal, scale, enable_gqa)[0]
 

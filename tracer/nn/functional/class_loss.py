@@ -35,9 +35,7 @@ def cross_entropy(
     class out of range.
     """
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(
-            f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
-        )
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     reduction = legacy_reduction(size_average, reduce, reduction)
     _check_batch("cross_entropy", input, target)
     return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
@@ -200,9 +198,7 @@ def _check_input(name: str, input: Tensor, weight: Tensor | None) -> None:
         )
 
 
-def _check_indices(
-    name: str, input: Tensor, target: Tensor, axis: int, ignore_index: int
-) -> None:
+def _check_indices(name: str, input: Tensor, target: Tensor, axis: int, ignore_index: int) -> None:
     x, t = input._type, target._type
     expected = (*x.shape[:axis], *x.shape[axis + 1 :])
     if t.shape != expected:

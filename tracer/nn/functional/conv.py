@@ -119,9 +119,7 @@ def conv_transpose1d(
     dilation: Any = 1,
 ) -> Tensor:
     """The gradient of `conv1d` by its input, as a layer; see `conv_transpose2d`."""
-    return _conv_transpose1d(
-        input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
+    return _conv_transpose1d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def conv_transpose2d(
@@ -139,9 +137,7 @@ def conv_transpose2d(
     Shapes: input (N, C, H, W) or (C, H, W), weight (C, out / groups, kH, kW), bias (out).
     Source: Dumoulin & Visin 2016, arXiv:1603.07285, section 4.
     """
-    return _conv_transpose2d(
-        input, weight, bias, stride, padding, output_padding, groups, dilation
-    )
+    return _conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 @scoped(name="conv_transpose1d", grad_fn="ConvolutionBackward0")

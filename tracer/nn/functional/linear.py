@@ -166,9 +166,7 @@ def _check_p(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability `p`, and scale the rest by 1 / (1 - p).
 
     Source: Srivastava et al. 2014, jmlr.org/papers/v15/srivastava14a.html.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 
-
 from ....ir.errors import DTypeError
 from ... import prims
 from ...promotion import promote
@@ -226,5 +225,3 @@ def kl_div(
     if reduction == "batchmean":
         return prims.div(total(losses), input._type.shape[0] if input._type.ndim else 1)
     return reduce_loss("kl_div", losses, reduction)
-
-

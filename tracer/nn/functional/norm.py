@@ -84,9 +84,7 @@ def batch_norm(
                 "Expected more than 1 value per channel when training, got input size "
                 f"{tuple(input.shape)}"
             )
-    return _batch_norm(
-        input, running_mean, running_var, weight, bias, training, momentum, eps
-    )
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 @scoped(name="batch_norm", grad_fn="NativeBatchNormBackward0")
@@ -198,9 +196,7 @@ def rms_norm(
     return narrow(_affine(out, weight, None), input._type.dtype)
 
 
-def _last_axes(
-    name: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any
-) -> Ints:
+def _last_axes(name: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any) -> Ints:
     _check_floating(name, input)
     shape = input._type.shape
     wanted = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -283,9 +279,7 @@ def instance_norm(
     channel. Source: Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022.
     """
     if not use_input_stats:
-        return _batch_norm(
-            input, running_mean, running_var, weight, bias, False, momentum, eps
-        )
+        return _batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
     _check_floating("instance_norm", input)
     shape = input._type.shape
     axes = tuple(range(2, len(shape)))

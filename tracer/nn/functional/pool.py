@@ -76,7 +76,7 @@ def _windows(
             count = -(-span // s) + 1
             if (count - 1) * s >= n + p:  # a window must begin inside
                 count -= 1
-        if count < 1 or span < 0 and not ceil_mode:
+        if count < 1 or (span < 0 and not ceil_mode):
             raise ShapeError(
                 f"{name}: input of shape {shape} is too small at axis {axis} for "
                 f"kernel_size={k}, stride={s}, padding={p}, dilation={d}"
@@ -390,9 +390,7 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
 def _adaptive_maximum(name: str, rank: int, input: Tensor, output_size: Any) -> Tensor:
     x = input
     ndim = x._type.ndim
-    for i, parts in reversed(
-        list(enumerate(_adaptive_sizes(name, input, output_size, rank)))
-    ):
+    for i, parts in reversed(list(enumerate(_adaptive_sizes(name, input, output_size, rank)))):
         axis = ndim - rank + i
         size = x._type.shape[axis]
         if parts == size:

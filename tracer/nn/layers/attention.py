@@ -19,7 +19,7 @@ from ..functional.attention import _attention
 from ..module import Module
 from .linear import Linear
 from .norm import LayerNorm
-from .simple import Dropout
+from .shape import Dropout
 
 
 class NonDynamicallyQuantizableLinear(Linear):
@@ -155,18 +155,14 @@ class MultiheadAttention(Module):
             weights = tuple(self._in_weights())
         biases = (None, None, None) if bias is None else bias.chunk(3)
         inputs = (query, key, value)
-        return tuple(
-            F.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)
-        )
+        return tuple(F.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(N, L, E) to (N, heads, L, E / heads)."""
         n, length, _ = x.shape
         return x.reshape(n, length, self.num_heads, self.head_dim).transpose(1, 2)
 
-    def _mask(
-        self, attn_mask: Tensor | None, padding: Tensor | None, q: Tensor
-    ) -> Tensor | None:
+    def _mask(self, attn_mask: Tensor | None, padding: Tensor | None, q: Tensor) -> Tensor | None:
         """What is added to the scores: -inf where a bool mask is True, unlike in
         `scaled_dot_product_attention`, whose bool masks are True where to look."""
         mask = None

@@ -109,33 +109,6 @@ class Bilinear(Module):
         )
 
 
-class PReLU(Module):
-    """`leaky_relu` with learned slopes: one, or one per channel."""
-
-    def __init__(
-        self,
-        num_parameters: int = 1,
-        init: float = 0.25,
-        device: Any = None,
-        dtype: DType | None = None,
-    ):
-        super().__init__()
-        self.num_parameters = num_parameters
-        self.init = init
-        self.weight = new_parameter((num_parameters,), dtype, device)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """All slopes to their first value."""
-        init.constant_(self.weight, self.init)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.prelu(input, self.weight)
-
-    def extra_repr(self) -> str:
-        return f"num_parameters={self.num_parameters}"
-
-
 class Embedding(Module):
     """Rows of a learned table by integer; see `functional.embedding`.
 
@@ -181,9 +154,7 @@ class Embedding(Module):
             self.weight.requires_grad_(False)
 
     @classmethod
-    def from_pretrained(
-        cls, embeddings: Tensor, freeze: bool = True, **options: Any
-    ) -> Embedding:
+    def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, **options: Any) -> Embedding:
         """An embedding of given rows, which do not learn unless `freeze` is False."""
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")

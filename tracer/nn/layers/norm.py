@@ -93,10 +93,9 @@ class _Channels(_Affine):
     ) -> None:
         # Version 1 of the format did not count batches.
         key = prefix + "num_batches_tracked"
-        version = local_metadata.get("version", None)
-        if (version is None or version < 2) and self.track_running_stats:
-            if key not in state_dict and self.num_batches_tracked is not None:
-                state_dict[key] = self.num_batches_tracked
+        old = (local_metadata.get("version") or 1) < 2
+        if old and key not in state_dict and self.num_batches_tracked is not None:
+            state_dict[key] = self.num_batches_tracked
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
     def extra_repr(self) -> str:
@@ -266,8 +265,7 @@ class RMSNorm(_Affine):
 
     def extra_repr(self) -> str:
         return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.elementwise_affine}"
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
 
 
