@@ -132,8 +132,7 @@ def seed_for(t: Tensor, gradient: Tensor | None, what: str) -> Value:
         if t.dtype.is_complex:
             raise user_error(
                 AutogradError(
-                    "grad can be implicitly created only for real scalar outputs but got "
-                    f"{t.dtype}"
+                    f"grad can be implicitly created only for real scalar outputs but got {t.dtype}"
                 )
             )
         return recorder_for(t.device).full_of(t._type, 1)
@@ -310,9 +309,7 @@ def _per_tensor(gradients: Any, count: int) -> list[Tensor | None]:
 def _edge_of(t: Tensor) -> Edge:
     edge = t._value().edge
     if edge is None:
-        raise user_error(
-            AutogradError("One of the differentiated Tensors does not require grad")
-        )
+        raise user_error(AutogradError("One of the differentiated Tensors does not require grad"))
     return edge
 
 

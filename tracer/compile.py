@@ -13,6 +13,7 @@ from . import trees
 from .devices import CPU
 from .evaluate import observe
 from .guards import Guards
+from .naming import argument_names
 from .recording import evaluate_all
 from .replay import NotReplayable, Trace
 from .session import Reason, Session
@@ -89,7 +90,8 @@ class CompiledFunction:
         evaluate_all()
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         session = Session(tensors[0].device if tensors else CPU)
-        session.begin(getattr(self.fn, "__name__", type(self.fn).__name__), leaves)
+        name = getattr(self.fn, "__name__", type(self.fn).__name__)
+        session.begin(name, leaves, argument_names(self.fn, args, kwargs))
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor) and leaf._view is not None and leaf._view.signature():
                 observe(leaf)

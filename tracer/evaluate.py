@@ -480,4 +480,3 @@ def check_failed(node: Node) -> Exception:
     error = IndexError(f"{text}\n  {place_}" if place_ else text)
     error.located = True  # type: ignore[attr-defined]
     return error
-

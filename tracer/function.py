@@ -179,7 +179,9 @@ def _link(cls: type[Function], ctx: FunctionCtx, args: Any, values: Any, out: An
     tensors = [o for o in outs if isinstance(o, Tensor)]
     if not tensors:
         return out
-    state = _Call(cls, ctx, [o._type if isinstance(o, Tensor) else None for o in outs], tensors[0].device)
+    state = _Call(
+        cls, ctx, [o._type if isinstance(o, Tensor) else None for o in outs], tensors[0].device
+    )
     operands: list[Value] = []
     for a, v in zip(args, values, strict=True):
         if isinstance(a, Tensor):

@@ -45,9 +45,7 @@ class Guards:
         self.entries = [
             e for e in session.watch.entries.values() if not isinstance(e.read(), Tensor)
         ]
-        self.tensors = [
-            e for e in session.watch.entries.values() if isinstance(e.read(), Tensor)
-        ]
+        self.tensors = [e for e in session.watch.entries.values() if isinstance(e.read(), Tensor)]
         changed = {id(e) for e, _ in session.attribute_effects()}
         self.entries += [e for e in self.tensors if id(e) not in changed]
         for seen in session.modules.values():

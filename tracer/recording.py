@@ -76,7 +76,9 @@ class Recorder(Builder):
             except ThraceError as error:
                 raise user_error(error) from None
         state = STATE
-        node = Node(op, operands, attrs, state.loc or here(), state.scope, state.cause, next_seq(), self)
+        node = Node(
+            op, operands, attrs, state.loc or here(), state.scope, state.cause, next_seq(), self
+        )
         self.nodes.append(node)
         if history and state.grad_enabled and not op.no_grad:
             if op.multiple:

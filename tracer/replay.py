@@ -25,6 +25,7 @@ from .autograd import GradSlot
 from .evaluate import SYMBOLIC, Plan, needed, observe, settle
 from .history import differentiable_graph
 from .hyper import read as read_hyper
+from .naming import distinct
 from .session import Capture, Session
 from .state import LOCK, STATE
 from .storage import Storage, root
@@ -141,6 +142,7 @@ class Trace:
         for i, a in enumerate(arguments):
             if isinstance(a, Tensor):
                 self.argument_of.setdefault(id(a._storage), i)
+        names = session.argument_names
         primed = {id(v): i for i, v in session.primed_arguments.items()}
         self.bound: dict[int, int] = {}  # storage id -> binding
         for v in plan.inputs:
@@ -153,7 +155,7 @@ class Trace:
                 self.bindings.append(self._binding(session, what))
             elif id(v) in primed:
                 self.bindings.append(
-                    Binding("argument", primed[id(v)], f"arg{primed[id(v)]}", is_view=True)
+                    Binding("argument", primed[id(v)], names[primed[id(v)]], is_view=True)
                 )
             elif v.buffer is not None and v.edge is None and v.buffer is not SYMBOLIC:
                 self.bindings.append(Binding("constant", v.buffer, "constant"))
@@ -172,7 +174,7 @@ class Trace:
         storage = capture.storage
         argument = self.argument_of.get(id(storage))
         if argument is not None:
-            return Binding("argument", argument, f"arg{argument}")
+            return Binding("argument", argument, session.argument_names[argument])
         slot = session.grad_storages.get(id(storage))
         if slot is not None:
             return Binding("grad", weakref.ref(slot), "grad")
@@ -293,8 +295,12 @@ class Trace:
             self.first_edges.append(edge)
             if edge is not None:
                 leaves[edge] = v
-        names = _unique([b.name for b in self.bindings])
-        self.graph = differentiable_graph(plan, leaves, name=session.name, input_names=names)
+        self.graph = differentiable_graph(
+            *(plan, leaves),
+            name=session.name,
+            input_names=distinct([b.name for b in self.bindings]),
+            output_names=distinct(self._output_names(session, len(plan.outputs))),
+        )
         self.has_history = any(
             s.history is not None and s.history >= 0
             for s in [w[1] for w in self.writes] + [n.source for n in self.new]
@@ -305,6 +311,27 @@ class Trace:
             for i, b in enumerate(self.bindings)
             if i in written and b.kind in ("argument", "storage", "entry", "grad")
         )
+
+    def _output_names(self, session: Session, count: int) -> list[str]:
+        """What each output is: a result, a gradient, the new value of something, or a value
+        kept for a backward pass outside."""
+        names = ["saved"] * count
+        for slot, number in self.grads:
+            if number is not None:
+                target = (slot(), 0)
+                owner = next(
+                    (b.name for b, e in zip(self.bindings, self.first_edges, strict=True) if e == target),
+                    "leaf",
+                )
+                names[self.new[number].source.output] = f"{owner}.grad"
+        for entry, number, _ in self.sets:
+            names[self.new[number].source.output] = entry.label
+        for binding, source in self.writes:
+            names[source.output] = f"{self.bindings[binding].name}.new"
+        results = [leaf for leaf in self.leaves if leaf.kind == "new"]
+        for i, leaf in enumerate(results):
+            names[self.new[leaf.index].source.output] = "out" if len(results) == 1 else f"out{i}"
+        return names
 
     def _first_edge(self, session: Session, b: Binding) -> Any:
         """The edge that an input's gradient went to when the run began."""
@@ -544,16 +571,6 @@ def _handle(storage: Storage, link: Link | None) -> Tensor:
     return t
 
 
-def _unique(names: list[str]) -> list[str]:
-    seen: dict[str, int] = {}
-    out = []
-    for name in names:
-        count = seen.get(name, 0)
-        seen[name] = count + 1
-        out.append(f"{name}_{count}" if count else name)
-    return out
-
-
 def _next_seq() -> int:
     from .recording import next_seq
 
@@ -581,4 +598,4 @@ def _calibrate() -> tuple[int, int]:
 
 _VALUE_REFS, _ARRAY_REFS = _calibrate()
 
-__all__ = ["Callable", "NotReplayable", "STATE", "Trace"]
+__all__ = ["STATE", "Callable", "NotReplayable", "Trace"]

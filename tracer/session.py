@@ -15,6 +15,7 @@ import numpy as np
 from ..ir.graph import Value
 from ..ir.source import Location, RawLocation, here, resolve
 from ..ir.types import TensorType, float64
+from . import naming
 from .devices import Device
 from .recording import Recorder
 from .state import STATE
@@ -96,6 +97,7 @@ class Session:
         self.hypers: list[Hyper] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.modules: dict[int, ModuleState] = {}
+        self.optimizers: dict[int, Any] = {}
         # Gradient slots: what `.grad` was when first read, and which were assigned.
         self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
         self.grad_writes: dict[int, Any] = {}
@@ -107,33 +109,26 @@ class Session:
         self.watch = Watch(self._blame)
         self.name = "main"
         self.arguments: list[Any] = []
+        self.argument_names: list[str] = []
         self.argument_edges: list[Any] = []
         self.primed_arguments: dict[int, Value] = {}
         self.names: dict[int, str] | None = None
 
-    def begin(self, name: str, arguments: list[Any]) -> None:
-        """Say what is about to run: the function's name and its flattened arguments."""
-        self.name = name
+    def begin(self, name: str, arguments: list[Any], names: list[str]) -> None:
+        """Say what is about to run: the function's name, its flattened arguments and their
+        names."""
+        self.name = name.strip("<>")
         self.arguments = arguments
+        self.argument_names = names
         self.argument_edges = [
             a._value().edge if isinstance(a, Tensor) else None for a in arguments
         ]
 
     def name_of(self, storage: Storage) -> str:
-        """A name for a captured storage: a parameter's path, or how the code names it."""
+        """A name for a captured storage, as the user's code has it."""
         if self.names is None:
-            self.names = {}
-            inner: set[int] = set()
-            for seen in self.modules.values():
-                if id(seen.module) in inner:
-                    continue
-                inner.update(id(m) for m in seen.module.modules())
-                for path, t in (*seen.module.named_parameters(), *seen.module.named_buffers()):
-                    self.names.setdefault(id(t._storage), path)
-            for entry in self.watch.entries.values():
-                if isinstance(entry.value, Tensor):
-                    self.names.setdefault(id(entry.value._storage), entry.label)
-        return self.names.get(id(storage), "captured")
+            self.names = naming.storage_names(self)
+        return naming.name_in(self.names, storage)
 
     def __enter__(self) -> Session:
         self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
@@ -224,6 +219,9 @@ class Session:
     def touch_module(self, module: Any) -> None:
         if id(module) not in self.modules:
             self.modules[id(module)] = ModuleState(module, module_state(module))
+
+    def touch_optimizer(self, optimizer: Any) -> None:
+        self.optimizers[id(optimizer)] = optimizer
 
     # What the watch found, once the run is over
 

@@ -82,6 +82,12 @@ def touch_module(module: Any) -> None:
         STATE.session.touch_module(module)
 
 
+def touch_optimizer(optimizer: Any) -> None:
+    """Tell a recording run that this optimizer steps in it."""
+    if STATE.session is not None:
+        STATE.session.touch_optimizer(optimizer)
+
+
 def end_of_outermost_call() -> None:
     """A point where pending work may be evaluated if there is too much of it."""
     recorder = STATE.recorder

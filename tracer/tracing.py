@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 from ..ir.errors import AutogradError
 from ..ir.graph import Graph, Value
 from ..ir.types import TensorType, parse_type
-from . import trees
+from . import naming, trees
 from .devices import CPU
 from .evaluate import SYMBOLIC, Plan, needed
 from .history import differentiable_graph
@@ -45,7 +44,8 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     Arguments are example tensors or specs (anything else is passed as it is). Inputs of
     the graph are the tensor arguments, named as in the signature, then the tensors that the
     function reads from elsewhere, such as parameters. Outputs are the tensors it returns
-    and then the new values of tensors it writes to (`<name>_new`), gradients included.
+    and then the new values of tensors it writes to (`<name>.new`) and gradients it
+    leaves (`<name>.grad`).
 
     Raises: DataDependentError where the function needs a tensor's value.
     """
@@ -54,7 +54,7 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     if isinstance(fn, CompiledFunction):
         fn = fn.fn
     leaves, structure = trees.flatten((args, kwargs))
-    names = _argument_names(fn, args, kwargs)
+    names = naming.argument_names(fn, args, kwargs)
     evaluate_all()
     session = Session(CPU, symbolic=True)
     symbols: list[Tensor] = []
@@ -65,11 +65,11 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
             leaves[i] = t
             symbols.append(t)
             symbol_names.append(names[i])
-    session.begin(getattr(fn, "__name__", type(fn).__name__).strip("<>"), leaves)
+    session.begin(getattr(fn, "__name__", type(fn).__name__), leaves, names)
     new_args, new_kwargs = trees.unflatten(structure, leaves)
     before = _Unchanged()
     try:
-        with session:
+        with session, session.watch:  # the watch knows names of what the code reads
             result = fn(*new_args, **new_kwargs)
             return _graph(session, symbols, symbol_names, result)
     finally:
@@ -98,9 +98,7 @@ class _Unchanged:
         session.recorder.nodes, session.recorder.live = [], []
 
 
-def _graph(
-    session: Session, symbols: list[Tensor], names: list[str], result: Any
-) -> Graph:
+def _graph(session: Session, symbols: list[Tensor], names: list[str], result: Any) -> Graph:
     """The session's pending nodes as a graph with named inputs and outputs."""
     found, _ = trees.flatten(result)
     out_names = []
@@ -111,8 +109,10 @@ def _graph(
         out_names.append("out" if len(tensors) == 1 else f"out{i}")
     if not outputs and not session.written:
         raise AutogradError("trace: the function returned no tensor and wrote to none")
-    inputs: list[Value] = [root(t._storage.value if t._storage.owner is None else t._value()) for t in symbols]
-    inputs = [root(session.captures[id(t._storage)].value) if id(t._storage) in session.captures else v for t, v in zip(symbols, inputs, strict=True)]
+    inputs: list[Value] = []
+    for t in symbols:
+        capture = session.captures.get(id(t._storage))
+        inputs.append(root(t._storage.value) if capture is None else capture.value)
     arg_storages = {id(t._storage) for t in symbols}
     input_names = list(names)
     leaves: dict[Any, Value] = {}
@@ -135,7 +135,7 @@ def _graph(
         label = session.name_of(storage)
         if id(storage) in arg_storages:
             label = names[[id(t._storage) for t in symbols].index(id(storage))]
-        out_names.append(f"{label}_new")
+        out_names.append(f"{label}.new")
     for slot in session.grad_writes.values():
         if slot.grad is not None and slot.grad._storage.owner is session:
             outputs.append(slot.grad._value())
@@ -152,38 +152,6 @@ def _graph(
         plan,
         leaves,
         name=session.name,
-        input_names=_distinct(input_names),
-        output_names=_distinct(out_names),
+        input_names=naming.distinct(input_names),
+        output_names=naming.distinct(out_names),
     )
-
-
-def _distinct(names: list[str]) -> list[str]:
-    seen: dict[str, int] = {}
-    out = []
-    for name in names:
-        n = seen.get(name, 0)
-        seen[name] = n + 1
-        out.append(f"{name}_{n}" if n else name)
-    return out
-
-
-def _argument_names(fn: Any, args: tuple, kwargs: dict) -> list[str]:
-    """A name per flattened argument: the parameter's, with a number inside containers."""
-    target = getattr(fn, "forward", fn)
-    try:
-        bound = list(inspect.signature(target).bind(*args, **kwargs).arguments.items())
-        order: list[str] = []
-        for name, value in bound:
-            kind = inspect.signature(target).parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL:
-                order += [f"{name}_{i}" for i in range(len(value))]
-            elif name not in kwargs:
-                order.append(name)
-    except (TypeError, ValueError):
-        order = []
-    order = order[: len(args)] + [f"arg{i}" for i in range(len(order), len(args))]
-    names: list[str] = []
-    for label, value in [*zip(order, args, strict=True), *kwargs.items()]:
-        count = len(trees.flatten(value)[0])
-        names += [label] if count == 1 else [f"{label}_{i}" for i in range(count)]
-    return names

@@ -96,7 +96,9 @@ def _read_diagonal(b: Builder, x: Value, offset: int, dim1: int, dim2: int) -> V
     return b.transpose(picked, perm=(*range(1, ndim - 1), 0))
 
 
-def _write_diagonal(b: Builder, parent: Value, v: Value, offset: int, dim1: int, dim2: int) -> Value:
+def _write_diagonal(
+    b: Builder, parent: Value, v: Value, offset: int, dim1: int, dim2: int
+) -> Value:
     ndim = parent.type.ndim
     perm = _diagonal_perm(ndim, dim1, dim2)
     front = b.transpose(parent, perm=perm)
@@ -116,7 +118,9 @@ def _refuse_expanded(b: Builder, parent: Value, v: Value, shape: Shape) -> Value
     )
 
 
-def _write_slice(b: Builder, parent: Value, v: Value, starts: Ints, sizes: Ints, strides: Ints) -> Value:
+def _write_slice(
+    b: Builder, parent: Value, v: Value, starts: Ints, sizes: Ints, strides: Ints
+) -> Value:
     if sizes == parent.type.shape:
         return v
     return b.update_slice(parent, v, starts=starts, strides=strides)
@@ -127,7 +131,8 @@ _READ: dict[str, Any] = {
     "detach": lambda b, x: alias(x, None),
     "reshape": lambda b, x, shape: b.reshape(x, shape=shape),
     "transpose": lambda b, x, perm: b.transpose(x, perm=perm),
-    "slice": lambda b, x, starts, sizes, strides: b.slice(x, starts=starts, sizes=sizes, strides=strides
+    "slice": lambda b, x, starts, sizes, strides: b.slice(
+        x, starts=starts, sizes=sizes, strides=strides
     ),
     "expand": lambda b, x, shape: b.broadcast(x, shape=shape),
     "diagonal": _read_diagonal,
@@ -235,17 +240,14 @@ def select(t: Tensor, axis: int, i: int) -> Tensor:
     starts = tuple(i if a == axis else 0 for a in range(len(shape)))
     sizes = tuple(1 if a == axis else n for a, n in enumerate(shape))
     one = slice(t, starts, sizes, (1,) * len(shape))
-    return restride(
-        one, shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
-    )
+    return restride(one, shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :])
 
 
 def expand(t: Tensor, shape: Shape) -> Tensor:
     old, strides = t._type.shape, t.stride()
     lead = len(shape) - len(old)
     own = (0,) * lead + tuple(
-        0 if n == 1 and m != 1 else s
-        for n, m, s in zip(old, shape[lead:], strides, strict=True)
+        0 if n == 1 and m != 1 else s for n, m, s in zip(old, shape[lead:], strides, strict=True)
     )
     return _link(t, "expand", (tuple(shape),), shape, own)
 

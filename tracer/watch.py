@@ -19,9 +19,7 @@ from .tensor import Tensor
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None))
 CONTAINERS = (list, tuple, dict, set, frozenset)
-_STDLIB = tuple(
-    {sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"], "<frozen"}
-)
+_STDLIB = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"], "<frozen"})
 _SITE = tuple({sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]})
 _SKIP: dict[str, bool] = {}
 MAX_ENTRIES = 5000
@@ -159,6 +157,7 @@ class Watch:
         self.objects: dict[int, tuple[Any, str]] = {}
         self.codes: set[tuple[Any, int]] = set()
         self.mutated: list[tuple[Any, RawLocation]] = []
+        self.iterators: list[str] = []
         self.before: Any = None
         self.paused = 0
 
@@ -227,10 +226,8 @@ class Watch:
         if id(value) in self.objects or _ours(value):
             return
         self.objects[id(value)] = (value, label)
-        if hasattr(type(value), "__next__") and not isinstance(value, types.GeneratorType):
-            self.iterators = [*getattr(self, "iterators", []), label]
-        elif isinstance(value, types.GeneratorType):
-            self.iterators = [*getattr(self, "iterators", []), label]
+        if hasattr(type(value), "__next__"):
+            self.iterators.append(label)
         self.attributes(value, label, self.names)
 
     def attributes(self, owner: Any, label: str, names: set[str]) -> None:
@@ -256,7 +253,7 @@ class Watch:
         module = getattr(fn, "__module__", "") or ""
         if module == "builtins" and name in _CALLS:
             self.blame(_CALLS[name], place)
-        elif module == "builtins" and name == "next" and getattr(self, "iterators", None):
+        elif module == "builtins" and name == "next" and self.iterators:
             self.blame("it advances an iterator that outlives the call", place)
         elif module in _MODULES and name not in ("fspath",):
             self.blame(_MODULES[module], place)

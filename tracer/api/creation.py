@@ -54,7 +54,7 @@ def tensor(
 
 def _as_array(data: Any, dtype: DType | None) -> np.ndarray:
     """`data` as an array whose dtype is the one PyTorch infers, or `dtype`."""
-    if isinstance(data, (np.ndarray, np.generic)) or (hasattr(data, "__array__") and not isinstance(data, (list, tuple))):
+    if hasattr(data, "__array__"):
         array = np.asarray(data)
     elif isinstance(data, (bool, int, float, complex)):
         array = _from_python(data, data)

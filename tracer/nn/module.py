@@ -354,11 +354,9 @@ class Module:
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or fill them with zeros."""
         for param in self.parameters():
-            if param.grad is None:
-                continue
             if set_to_none:
-                param.grad = None
-            else:
+                param.grad = None  # unread: a compiled step need not guard what was there
+            elif param.grad is not None:
                 param.grad = param.grad.detach()
                 param.grad.zero_()
 

@@ -7,7 +7,7 @@ from typing import Any
 from ...ir.types import float32
 from .. import prims
 from ..tensor import Tensor
-from .optimizer import Cast, Group, Optimizer, _full, check_common, gradient, require
+from .optimizer import Cast, Group, Optimizer, check_common, full, gradient, require
 
 
 class RMSprop(Optimizer):
@@ -117,9 +117,11 @@ class Adagrad(Optimizer):
         super().__init__(params, defaults)
         # Unlike the others', this state is there before the first step.
         for group in self.param_groups:
-            step = _full(0, (), float32, "cpu")
+            steps: dict[Any, Tensor] = {}
             for p in group["params"]:
-                self.state[p]["step"] = step
+                if p.device not in steps:
+                    steps[p.device] = full(0, (), float32, p.device)
+                self.state[p]["step"] = steps[p.device]
                 self._state_like(p, "sum", group["initial_accumulator_value"])
 
     def _update(self, group: Group, params: list[Tensor]) -> None:

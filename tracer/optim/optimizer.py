@@ -22,7 +22,7 @@ from ..autograd import enable_grad, no_grad
 from ..hyper import hoist, hyper, hyper_is_zero
 from ..nn.hooks import RemovableHandle, add_hook
 from ..recording import evaluate_all
-from ..state import STATE, scope
+from ..state import STATE, scope, touch_optimizer
 from ..tensor import Tensor, from_host
 
 Group = dict[str, Any]
@@ -110,11 +110,9 @@ class Optimizer:
         """Drop all gradients, or fill them with zeros."""
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is None:
-                    continue
                 if set_to_none:
-                    p.grad = None
-                else:
+                    p.grad = None  # unread: a compiled step need not guard what was there
+                elif p.grad is not None:
                     p.grad = p.grad.detach()
                     p.grad.zero_()
 
@@ -123,6 +121,7 @@ class Optimizer:
 
         `closure` computes the loss and its gradients anew.
         """
+        touch_optimizer(self)
         for hook in list(self._pre_hooks.values()):
             hook(self, (closure,), {})
         loss = None
@@ -130,11 +129,11 @@ class Optimizer:
             with enable_grad():
                 loss = closure()
         with no_grad(), scope("optimizer", "phase"):
-            hyper_is_zero(self._stale, self._version)  # type: ignore[arg-type]
             for group in self.param_groups:
                 params = [p for p in group["params"] if p.grad is not None]
                 if params:
                     self._update(group, params)
+            hyper_is_zero(self._stale, self._version)  # type: ignore[arg-type]
         self._stepped = True
         for hook in list(self._post_hooks.values()):
             hook(self, (closure,), {})
@@ -158,8 +157,8 @@ class Optimizer:
     def _state_like(self, p: Tensor, key: str, value: Any = 0) -> Tensor:
         """State of `p` with its shape and dtype, made with one value if it is not there."""
         state = self.state[p]
-        if key not in state:
-            state[key] = hoist(lambda: _full(value, p._type.shape, p.dtype, p.device))
+        if state.get(key) is None:
+            state[key] = hoist(lambda: full(value, p._type.shape, p.dtype, p.device))
         return state[key]
 
     def _by_step(self, params: list[Tensor]) -> list[tuple[Tensor, list[Tensor]]]:
@@ -168,11 +167,13 @@ class Optimizer:
         Parameters that have always been updated together share one `step` tensor, so that
         what hangs on it (bias corrections) is computed once. Those that part get a copy.
         """
-        fresh = [p for p in params if "step" not in self.state[p]]
-        if fresh:
-            step = hoist(lambda: _full(0, (), float32, "cpu"))
-            for p in fresh:
-                self.state[p]["step"] = step
+        fresh: dict[Any, Tensor] = {}
+        for p in params:
+            if "step" not in self.state[p]:
+                place = p.device
+                if place not in fresh:
+                    fresh[place] = hoist(lambda place=place: full(0, (), float32, place))
+                self.state[p]["step"] = fresh[place]
         users: dict[int, int] = {}
         for state in self.state.values():
             if "step" in state:
@@ -239,7 +240,7 @@ class Optimizer:
         params = chain.from_iterable(group["params"] for group in self.param_groups)
         by_number = dict(zip(numbers, params, strict=True))
         state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
-        steps: dict[float, Tensor] = {}
+        steps: dict[tuple, Tensor] = {}
         for number, entry in state_dict["state"].items():
             p = by_number.get(number)
             if p is None:
@@ -273,18 +274,18 @@ class Optimizer:
         return "\n".join([*lines, ")"])
 
 
-def _full(value: Any, shape: tuple[int, ...], dtype: DType, device: Any) -> Tensor:
+def full(value: Any, shape: tuple[int, ...], dtype: DType, device: Any) -> Tensor:
     return prims.full(value, shape=shape, dtype=dtype, device=device)
 
 
-def _loaded(key: str, value: Any, p: Tensor, steps: dict[float, Tensor]) -> Any:
+def _loaded(key: str, value: Any, p: Tensor, steps: dict[tuple, Tensor]) -> Any:
     """A copy of one entry of saved state, fit for parameter `p`."""
     if key == "step":
         # Equal numbers of steps share a tensor again; see `_by_step`.
-        number = float(value)
-        if number not in steps:
-            steps[number] = from_host(np.asarray(number, np.float32))
-        return steps[number]
+        at = (float(value), p.device)
+        if at not in steps:
+            steps[at] = from_host(np.asarray(at[0], np.float32), device=p.device)
+        return steps[at]
     if isinstance(value, Tensor):
         value = value.detach().clone()
     elif hasattr(value, "__array__"):

@@ -79,7 +79,7 @@ class _Conv(Module):
 
     def reset_parameters(self) -> None:
         """Draw weight and bias anew, uniform in +-1 / sqrt(fan_in)."""
-        if not self.weight.numel():
+        if not self.weight._type.numel:
             return
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:

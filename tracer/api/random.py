@@ -1,0 +1,365 @@
+"""Random tensors and random fills. Re-exported by `thrace`; the fills are methods.
+
+The numbers are those of `tracer.random`: the same in compiled and uncompiled runs.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...ir.errors import DTypeError, ShapeError
+from ...ir.types import DType, Shape, float32, int64
+from .. import prims
+from .. import random as source
+from ..devices import as_device
+from ..promotion import check_tensor
+from ..scoping import scoped
+from ..state import default_dtype
+from ..tensor import Tensor, from_host
+from .common import as_dtype, as_int, as_sizes, check_sizes, located
+
+Generator = source.Generator
+
+
+def _drawn(
+    name: str,
+    size: tuple,
+    draw: Any,
+    generator: Generator | None,
+    dtype: DType | None,
+    device: Any,
+    requires_grad: bool,
+    ignored: dict[str, Any],
+) -> Tensor:
+    from .creation import _size
+
+    sizes = located(check_sizes)(name, as_sizes(name, _size(name, size, ignored)))
+    made = _floats(name, sizes, draw, generator, dtype or default_dtype(), device)
+    return made.requires_grad_() if requires_grad else made
+
+
+@located
+def _floats(
+    name: str, sizes: Shape, draw: Any, generator: Generator | None, dtype: DType, device: Any
+) -> Tensor:
+    if as_dtype(name, dtype).kind != "float":
+        raise DTypeError(f"{name}: not implemented for {dtype}")
+    return _scoped_draw[name](draw, sizes, dtype, generator, as_device(device))
+
+
+def _under(name: str) -> Any:
+    return scoped(name=name)(lambda draw, *args: draw(*args))
+
+
+_scoped_draw = {
+    name: _under(name) for name in ("rand", "randn", "rand_like", "randn_like", "uniform_")
+}
+
+
+def rand(
+    *size: Any,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **ignored: Any,
+) -> Tensor:
+    """Numbers from the uniform distribution on [0, 1)."""
+    made = _drawn("rand", size, source.uniform, generator, dtype, device, requires_grad, ignored)
+    return made if out is None else _given("rand", made, out)
+
+
+def randn(
+    *size: Any,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **ignored: Any,
+) -> Tensor:
+    """Numbers from the standard normal distribution."""
+    made = _drawn("randn", size, source.normal, generator, dtype, device, requires_grad, ignored)
+    return made if out is None else _given("randn", made, out)
+
+
+def _given(name: str, made: Tensor, out: Tensor) -> Tensor:
+    from .common import give
+
+    return give(name, made, out)
+
+
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """`rand` in the shape of `input`, with its dtype and device."""
+    return _random_like("rand_like", input, source.uniform, generator, dtype, device, requires_grad)
+
+
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
+    """`randn` in the shape of `input`, with its dtype and device."""
+    return _random_like("randn_like", input, source.normal, generator, dtype, device, requires_grad)
+
+
+def _random_like(
+    name: str, x: Tensor, draw: Any, generator: Any, dtype: Any, device: Any, requires_grad: bool
+) -> Tensor:
+    check_tensor(name, x)
+    place = x.device if device is None else device
+    made = _floats(name, x._type.shape, draw, generator, dtype or x._type.dtype, place)
+    return made.requires_grad_() if requires_grad else made
+
+
+def randint(
+    low: int,
+    high: Any = None,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Whole numbers from `low` (0 if one bound is given) to below `high`, equally likely."""
+    if size is None:
+        low, high, size = 0, low, high
+    low, high = as_int("randint", low, "low"), as_int("randint", high, "high")
+    sizes = located(check_sizes)("randint", as_sizes("randint", (size,)))
+    made = integers(sizes, low, high, int64 if dtype is None else dtype, generator, device)
+    return made.requires_grad_() if requires_grad else made
+
+
+@scoped(name="randint")
+def integers(
+    shape: Shape, low: int, high: int, dtype: DType, generator: Generator | None, device: Any
+) -> Tensor:
+    """Whole numbers in [low, high). A range beyond 32 bits takes two words per number."""
+    if low >= high:
+        raise ShapeError(
+            f"randint: random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
+    span = high - low
+    if span > 1 << 63:
+        raise ShapeError(f"randint: the range from {low} to {high} is too large")
+    # 62 random bits, so that numbers below the span are equally likely but for a bias of
+    # span / 2**62.
+    word = prims.convert(source.bits(shape, generator, as_device(device)), int64)
+    upper = prims.convert(source.bits(shape, generator, as_device(device)), int64)
+    word = prims.bit_or(word, prims.shift_left(prims.bit_and(upper, (1 << 30) - 1), 32))
+    return prims.convert(prims.add(prims.rem(word, span), low), dtype)
+
+
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`randint` in the shape of `input`, with its dtype and device."""
+    check_tensor("randint_like", input)
+    if high is None:
+        low, high = 0, low
+    place = input.device if device is None else device
+    made = integers(input._type.shape, low, high, dtype or input._type.dtype, generator, place)
+    return made.requires_grad_() if requires_grad else made
+
+
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal numbers with a mean and a standard deviation, numbers or tensors of them."""
+    if size is None:
+        shape = _common_shape(mean, std)
+        example = mean if isinstance(mean, Tensor) else std
+        dtype = example._type.dtype if dtype is None else dtype
+        device = example.device if device is None else device
+    else:
+        shape = as_sizes("normal", (size,))
+    if not isinstance(std, Tensor) and std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    made = _normals(shape, mean, std, dtype or default_dtype(), generator, device)
+    if out is not None:
+        return _given("normal", made, out)
+    return made.requires_grad_() if requires_grad else made
+
+
+def _common_shape(mean: Any, std: Any) -> Shape:
+    from ...ir.promotion import broadcast_shapes
+
+    shapes = [t._type.shape for t in (mean, std) if isinstance(t, Tensor)]
+    if not shapes:
+        raise TypeError("normal(): a size is needed where neither mean nor std is a tensor")
+    return broadcast_shapes("normal", shapes[0], shapes[-1])
+
+
+@scoped(name="normal")
+def _normals(
+    shape: Shape, mean: Any, std: Any, dtype: DType, generator: Generator | None, device: Any
+) -> Tensor:
+    x = source.normal(shape, dtype, generator, as_device(device))
+    scaled = prims.mul(x, prims.convert(std, dtype) if isinstance(std, Tensor) else float(std))
+    return prims.add(
+        scaled, prims.convert(mean, dtype) if isinstance(mean, Tensor) else float(mean)
+    )
+
+
+@scoped
+def bernoulli(
+    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+) -> Tensor:
+    """1 with the probability that each element (or `p`) says, else 0. The gradient is zero."""
+    check_tensor("bernoulli", input)
+    if p is None and input._type.dtype.kind != "float":
+        raise DTypeError(f"bernoulli: not implemented for {input._type.dtype}")
+    known = input._host_if_ready() if p is None else np.asarray(p)
+    if known is not None and not ((known >= 0) & (known <= 1)).all():
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+    wide = float32 if input._type.dtype.kind != "float" else input._type.dtype
+    draw = source.uniform(input._type.shape, wide, generator, input.device)
+    hit = prims.lt(draw, input.detach() if p is None else float(p))
+    return prims.convert(hit, input._type.dtype)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    dtype: DType | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers from 0 to below `n` in random order."""
+    n = as_int("randperm", n, "n")
+    if n < 0:
+        raise RuntimeError(f"n must be non-negative, got {n}")
+    place = as_device(device)
+    high = source.bits((n,), generator, place).numpy().astype(np.uint64)
+    low = source.bits((n,), generator, place).numpy().astype(np.uint64)
+    order = np.argsort((high << np.uint64(32)) | low, kind="stable")
+    made = from_host(order, int64 if dtype is None else dtype, place)
+    return made.requires_grad_() if requires_grad else made
+
+
+# Fills in place
+
+
+def _like_self(name: str, self: Tensor) -> DType:
+    if self._type.dtype.kind != "float":
+        raise DTypeError(f"{name}: not implemented for {self._type.dtype}")
+    return self._type.dtype
+
+
+@scoped
+def uniform_(
+    self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with numbers from the uniform distribution on [from_, to)."""
+    dtype = _like_self("uniform_", self)
+    if from_ > to:
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={from_} > to={to}"
+        )
+    x = source.uniform(self._type.shape, dtype, generator, self.device)
+    return self._write(prims.add(prims.mul(x, float(to - from_)), float(from_)))
+
+
+@scoped
+def normal_(
+    self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
+) -> Tensor:
+    """Fill with normal numbers."""
+    dtype = _like_self("normal_", self)
+    if std < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    x = source.normal(self._type.shape, dtype, generator, self.device)
+    return self._write(prims.add(prims.mul(x, float(std)), float(mean)))
+
+
+@scoped
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -> Tensor:
+    """Fill with 1 with probability `p` (a number, or a tensor that broadcasts), else 0."""
+    if isinstance(p, Tensor):
+        p = prims.convert(p, float32)
+    elif not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
+    draw = source.uniform(self._type.shape, float32, generator, self.device)
+    return self._write(prims.convert(prims.lt(draw, p), self._type.dtype))
+
+
+@scoped
+def random_(
+    self: Tensor,
+    from_: int | None = None,
+    to: int | None = None,
+    *,
+    generator: Generator | None = None,
+) -> Tensor:
+    """Fill with whole numbers from `from_` to below `to`, or all that the dtype holds exactly."""
+    dtype = self._type.dtype
+    if to is None:
+        from_, to = 0, from_
+    if to is None:
+        if dtype.kind == "float":
+            to = 1 << {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[dtype.name]
+        else:
+            to = 2 if dtype.kind == "bool" else int(np.iinfo(dtype.np).max)
+    return self._write(integers(self._type.shape, from_ or 0, to, dtype, generator, self.device))
+
+
+@scoped
+def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
+    """Fill with numbers from the exponential distribution of rate `lambd`."""
+    dtype = _like_self("exponential_", self)
+    if not lambd > 0 or math.isnan(lambd):
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+    x = source.uniform(self._type.shape, dtype, generator, self.device)
+    return self._write(prims.div(prims.neg(prims.log(prims.sub(1.0, x))), float(lambd)))
+
+
+METHODS = {
+    "bernoulli": bernoulli,
+    "uniform_": uniform_,
+    "normal_": normal_,
+    "bernoulli_": bernoulli_,
+    "random_": random_,
+    "exponential_": exponential_,
+}
+FUNCTIONS = {
+    f.__name__: f
+    for f in (
+        *(rand, randn, rand_like, randn_like, randint, randint_like, normal, bernoulli),
+        randperm,
+    )
+}
+INPLACE: tuple[str, ...] = ()
+INPLACE_FUNCTIONS: tuple[str, ...] = ()

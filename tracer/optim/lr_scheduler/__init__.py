@@ -1,0 +1,34 @@
+"""`optim.lr_scheduler`: learning rates (and momenta) that change from step to step."""
+
+from .base import LRScheduler
+from .composed import ReduceLROnPlateau, SequentialLR
+from .cycles import CosineAnnealingLR, CosineAnnealingWarmRestarts, OneCycleLR
+from .decays import (
+    ConstantLR,
+    ExponentialLR,
+    LambdaLR,
+    LinearLR,
+    MultiplicativeLR,
+    MultiStepLR,
+    PolynomialLR,
+    StepLR,
+)
+
+_LRScheduler = LRScheduler
+
+__all__ = [
+    "ConstantLR",
+    "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "ExponentialLR",
+    "LRScheduler",
+    "LambdaLR",
+    "LinearLR",
+    "MultiStepLR",
+    "MultiplicativeLR",
+    "OneCycleLR",
+    "PolynomialLR",
+    "ReduceLROnPlateau",
+    "SequentialLR",
+    "StepLR",
+]
