@@ -102,7 +102,7 @@ def needed(recorder: Recorder, extra: Iterable[Value]) -> tuple[list[Value], Kep
     edges: list[Any] = []
     for value in _holders(recorder, extra):
         source = root(value)
-        if source.node is not None:
+        if source.node is not None and source.node.owner is recorder:
             wanted[source] = None
         if value.edge is not None:
             edges.append(value.edge[0])

@@ -50,8 +50,9 @@ class Storage:
         self.cache: dict[Link, Value] | None = None
         self.owner = STATE.session
         self.export: Any = None
-        if value.node is not None:
-            value.node.owner.note(self)
+        source = value if value.source is None else value.source
+        if source.node is not None:
+            source.node.owner.note(self)
 
     def read(self, link: Link | None) -> Value:
         """The value seen through a chain of views, recorded once per base value."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from ...ir.errors import DTypeError
 from ...ir.ops import OPS
 from ...ir.types import bool_, float64
@@ -85,7 +87,7 @@ def _refuse_bools(x: Operand, y: Operand) -> None:
     ]
     if all(bools):
         hint = "two bool tensors is not supported. Use the `^` or `logical_xor()` operator instead."
-    elif any(b and isinstance(t, Tensor) for b, t in zip(bools, (x, y), strict=True)):
+    elif any(bools):
         hint = (
             "a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
             "`logical_not()` operator instead."
@@ -111,7 +113,8 @@ def div(
     """`input / other`; integers give the default dtype.
 
     `rounding_mode` "trunc" rounds towards zero, "floor" downwards; both keep integers.
-    Raises: RuntimeError for another rounding mode or an integer divided by the number 0.
+    Raises: RuntimeError for another rounding mode, or for integers divided by a zero that
+    is known; by one that is not, they give -1.
     """
     if rounding_mode is None:
         result = _true_div(input, other)
@@ -157,8 +160,10 @@ def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     dtype = common_dtype(x, y)
     if dtype.kind in ("bool", "complex"):
         raise user_error(DTypeError(f"{name}: not implemented for {dtype}"))
-    if dtype.kind != "float" and not isinstance(y, Tensor) and y == 0:
-        raise RuntimeError("ZeroDivisionError")
+    if dtype.kind != "float":
+        known = y._host_if_ready() if isinstance(y, Tensor) else np.asarray(y)
+        if known is not None and (known == 0).any():
+            raise RuntimeError("ZeroDivisionError")
     return cast(x, dtype), cast(y, dtype)
 
 
@@ -228,9 +233,16 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
         exponent = as_operand("pow", exponent, "exponent")
         check_tensor("pow", input)
         kind = input._type.dtype.kind  # type: ignore[union-attr]
+        if exponent.__class__ is bool and kind == "bool":
+            return _bool_power(input, exponent, out)  # type: ignore[arg-type]
         if exponent.__class__ is int and exponent < 0 and kind not in _INEXACT:  # type: ignore
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         result = elementwise(OPS["pow"], "pow", input, exponent)
+    return result if out is None else give("pow", result, out)
+
+
+def _bool_power(x: Tensor, exponent: bool, out: Tensor | None) -> Tensor:
+    result = prims.bit_or(x, not exponent)
     return result if out is None else give("pow", result, out)
 
 
@@ -343,10 +355,11 @@ def addcdiv(
 @with_out
 @scoped
 def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """`log(exp(input) + exp(other))` without overflow."""
+    """`log(exp(input) + exp(other))` without overflow. Dtypes: floating."""
     check_tensor("logaddexp", input)
     check_tensor("logaddexp", other, "other", 2)
-    x, y = promote_float(input, other)
+    x, y = promote(input, other)
+    check_kinds("logaddexp", x, "float")
     peak = prims.maximum(x, y)
     gap = prims.neg(prims.abs(prims.sub(x, y)))
     total = prims.add(peak, prims.log1p(prims.exp(gap)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from ...ir.errors import ShapeError
@@ -111,17 +112,17 @@ def parse_to(
     flags = [a for a in args if a.__class__ is bool]  # non_blocking, copy
     copy = copy or (len(flags) > 1 and flags[1])
     for a in args:
-        if isinstance(a, DType) or a in (float, int, bool):
+        if isinstance(a, (DType, builtins.type)):
             dtype = a
         elif isinstance(a, Tensor):
             other = a
         elif isinstance(a, (str, Device, int)) and a.__class__ is not bool:
             device = a
         elif a is not None and a.__class__ is not bool:
-            raise TypeError(f"{name}() received an invalid argument: {type(a).__name__}")
+            raise TypeError(f"{name}() received an invalid argument: {a.__class__.__name__}")
     if other is not None:
         dtype, device = other._type.dtype, other.device
-    if isinstance(dtype, type):
+    if isinstance(dtype, builtins.type):
         dtype = _PYTHON_TYPES[dtype]
     return dtype, None if device is None else as_device(device), copy
 

@@ -178,9 +178,9 @@ def _power_norm(x: Tensor, p: float, axes: Axes) -> Tensor:
         return prims.pow(total(prims.pow(size, p), axes), 1 / p)
     zero = prims.eq(size, 0)
     powers = prims.select(zero, 0, prims.pow(prims.select(zero, 1, size), p))
-    total = total(powers, axes)
-    none = prims.eq(total, 0)
-    return prims.select(none, 0, prims.pow(prims.select(none, 1, total), 1 / p))
+    whole = total(powers, axes)
+    none = prims.eq(whole, 0)
+    return prims.select(none, 0, prims.pow(prims.select(none, 1, whole), 1 / p))
 
 
 def norm(

@@ -106,8 +106,8 @@ def _mean(x: Tensor, dim: Any, keepdim: bool, dtype: DType | None) -> Tensor:
     shape, dtype = x._type.shape, x._type.dtype
     if dtype in HALF:
         x = prims.convert(x, float32)
-    total = prims.div(total(x, axes), count_of(shape, axes))
-    return finish(prims.convert(total, dtype), shape, axes, keepdim)
+    result = prims.div(total(x, axes), count_of(shape, axes))
+    return finish(prims.convert(result, dtype), shape, axes, keepdim)
 
 
 @with_out

@@ -35,8 +35,8 @@ def logsumexp(
         return finish(prims.log(total(prims.exp(x), axes)), x._type.shape, axes, keepdim)
     peak = _peak(x, axes)
     peak = prims.select(prims.lt(prims.abs(peak), math.inf), peak, 0)  # inf - inf would be nan
-    total = keep(total(prims.exp(prims.sub(x, peak)), axes), x, axes)
-    result = prims.add(prims.log(total), peak)
+    mass = keep(total(prims.exp(prims.sub(x, peak)), axes), x, axes)
+    result = prims.add(prims.log(mass), peak)
     return result if keepdim else prims.reshape(result, shape=dropped(x._type.shape, axes, False))
 
 
@@ -90,8 +90,8 @@ def log_softmax(
 
 def _log_softmax(x: Tensor, axes: Axes) -> Tensor:
     shifted = prims.sub(x, _peak(x, axes))
-    total = keep(total(prims.exp(shifted), axes), x, axes)
-    return prims.sub(shifted, prims.log(total))
+    mass = keep(total(prims.exp(shifted), axes), x, axes)
+    return prims.sub(shifted, prims.log(mass))
 
 
 def _through_single(fn: Callable[[Tensor, Axes], Tensor], x: Tensor, axes: Axes) -> Tensor:

@@ -70,11 +70,16 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
+@with_out
+@scoped
 def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """-1, 0 or 1; bools stay what they are. The gradient is zero."""
+    """-1, 0 or 1, of nan 0; bools stay what they are. The gradient is zero."""
     check_tensor("sign", input)
-    result = same_value(input) if input._type.dtype.kind == "bool" else prims.sign(input)
-    return result if out is None else give("sign", result, out)
+    kind = input._type.dtype.kind
+    if kind == "bool":
+        return same_value(input)
+    result = prims.sign(input)
+    return prims.select(prims.ne(input, input), 0, result) if kind == "float" else result
 
 
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -148,6 +148,10 @@ class ModuleList(_Named, _List):
     def _of(self, items: list[tuple[str, Any]]) -> Any:
         return type(self)([m for _, m in items])
 
+    def insert(self, index: int, module: Module) -> None:
+        """Add a module before the one at `index`."""
+        super().insert(index, module)
+
     def __repr__(self) -> str:
         """Neighbours that print alike are printed once, with their range and number."""
         groups: list[tuple[int, int, str]] = []

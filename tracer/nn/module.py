@@ -112,11 +112,11 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Parameter):
-            self._forget(name)
+            self._forget(name, "_parameters")
             self.register_parameter(name, value)
-        elif isinstance(value, Module):
+        elif isinstance(value, Module) and name not in self.__dict__.get("_parameters", ()):
             self._require_init("module")
-            self._forget(name)
+            self._forget(name, "_modules")
             self._hold(name, value)
         else:
             attributes = self.__dict__
@@ -153,12 +153,13 @@ class Module:
         if "_modules" not in self.__dict__:
             raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
 
-    def _forget(self, name: str) -> None:
-        """Drop whatever `name` held, of any kind: a new owner of the name is coming."""
+    def _forget(self, name: str, kept: str) -> None:
+        """Drop what `name` held, but in the store where it is replaced in its place."""
         attributes = self.__dict__
         attributes.pop(name, None)
         for store in _STORES:
-            attributes.get(store, {}).pop(name, None)
+            if store != kept:
+                attributes.get(store, {}).pop(name, None)
         attributes.get("_non_persistent_buffers_set", set()).discard(name)
 
     def _hold(self, name: str, module: Module | None) -> None:
