@@ -6,7 +6,7 @@ takes the op's operands by position and its attributes by keyword.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,6 +46,11 @@ class Builder:
         value = Value(result, node)  # type: ignore[arg-type]
         node.outputs = (value,)
         return value
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Methods are made from the op table, below."""
 
     # Helpers for gradient rules: they leave out nodes that would do nothing.
 

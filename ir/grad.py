@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .build import Builder
+from .collector import without_collector
 from .errors import AutogradError
 from .graph import Graph, Node, Operand, Scope, Value
 from .ops.table import ZERO
@@ -156,7 +157,7 @@ def vjp(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cota
 
 def results(node: Node) -> tuple[Value, ...]:
     """A node's results, made anew with their edges where only the history is left."""
-    if node.outputs and all(v.edge is not None for v in node.outputs):
+    if any(v.edge is not None for v in node.outputs):  # integer results never have one
         return node.outputs
     if node.outputs:  # saved results hold the data alone: an edge would make a cycle
         return tuple(
@@ -195,9 +196,7 @@ def _probe(node: Node, needs: tuple[bool, ...]) -> tuple[frozenset[int], frozens
     types = types if node.op.multiple else (types,)
     copy = Node(
         node.op,
-        tuple(
-            Value(o.type, edge=(node, 0)) if isinstance(o, Value) else o for o in node.operands
-        ),
+        tuple(Value(o.type, edge=(node, 0)) if isinstance(o, Value) else o for o in node.operands),
         node.attrs,
     )
     copy.outputs = tuple(Value(t, copy, i, (copy, i)) for i, t in enumerate(types))  # type: ignore
@@ -205,7 +204,7 @@ def _probe(node: Node, needs: tuple[bool, ...]) -> tuple[frozenset[int], frozens
     answer = vjp(b, copy, cots, needs)
     used = {id(o) for n in b.nodes for o in n.operands} | {id(c) for c in answer}
     return (
-        frozenset(i for i, o in enumerate(copy.operands) if id(o) in used),
+        frozenset(i for i, o in enumerate(copy.operands) if isinstance(o, Value) and id(o) in used),
         frozenset(i for i, o in enumerate(copy.outputs) if id(o) in used),
     )
 
@@ -221,6 +220,8 @@ def _vjp_call(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -
     graph: Graph = node.attrs[0]
     given = tuple(c is not None for c in cots)
     backward, sources, targets = call_gradient(graph, given, tuple(needs))
+    if not targets:
+        return [None] * len(node.operands)
     outs = results(node)
     args: list[Operand] = []
     for kind, i in sources:
@@ -266,14 +267,15 @@ def _make_call_gradient(graph: Graph, given: tuple[bool, ...], needs: tuple[bool
             seeds.append((edge, cot_values[i]))
     grads = _differentiate(b, seeds, Scope("backward", "phase"))
     targets, outputs = [], []
-    for i, v in enumerate(graph.inputs):
-        if needs[i]:
-            c = grads.get((i, 0))
-            if c is not None:
-                targets.append(i)
-                outputs.append(c)
+    for i, need in enumerate(needs):
+        c = grads.get((i, 0)) if need else None
+        if c is not None:
+            targets.append(i)
+            outputs.append(c)
     # Everything the call hands out is an input of the gradient graph, if it is read.
-    available: dict[Value, tuple[str, int]] = {env[v]: ("in", i) for i, v in enumerate(graph.inputs)}
+    available: dict[Value, tuple[str, int]] = {}
+    for i, v in enumerate(graph.inputs):
+        available[env[v]] = ("in", i)
     for i, v in enumerate(graph.outputs):
         available.setdefault(env[v], ("out", i))
     available |= {v: ("cot", i) for i, v in cot_values.items()}
@@ -311,9 +313,7 @@ def link_edges(node: Node) -> None:
             v.edge = (node, i)
 
 
-def _differentiate(
-    b: Builder, seeds: list[tuple[Edge, Value]], phase: Scope
-) -> dict[Edge, Value]:
+def _differentiate(b: Builder, seeds: list[tuple[Edge, Value]], phase: Scope) -> dict[Edge, Value]:
     """`pull_back` with each backward node under the scope of the forward node it is for."""
     b.scope, b.loc, b.cause = phase, None, None
     moved: dict[Scope, Scope] = {}
@@ -343,6 +343,7 @@ def backward_scope(scope: Scope | None, phase: Scope, moved: dict[Scope, Scope])
     return found
 
 
+@without_collector
 def backward_graph(graph: Graph, wrt: Sequence[int | str] | None = None) -> Graph:
     """`graph` followed by the gradient of its outputs.
 
@@ -360,9 +361,7 @@ def backward_graph(graph: Graph, wrt: Sequence[int | str] | None = None) -> Grap
     inputs = [env[v] for v in graph.inputs]
     names = list(graph.input_names)
     outs = [(v, n) for v, n in zip(graph.outputs, graph.output_names, strict=True)]
-    inexact = [
-        (v, n) for v, n in outs if v.type.dtype.is_floating_point or v.type.dtype.is_complex
-    ]
+    inexact = [(v, n) for v, n in outs if v.type.dtype.is_floating_point or v.type.dtype.is_complex]
     if not inexact:
         raise AutogradError("backward: no output of the graph is floating or complex")
     phase = Scope("backward", "phase")

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .collector import without_collector
 from .errors import GraphError
 from .graph import Graph, Node, Operand, Scope, Value
 from .nested import nested_graphs
@@ -30,6 +31,7 @@ from .verifier import check_node
 VERSION = 1
 
 
+@without_collector
 def to_json(graph: Graph, *, indent: int | None = None) -> str:
     """The graph as JSON text; `indent` spreads it over lines."""
     writer = _Writer()
@@ -58,8 +60,7 @@ class _Writer:
             row: dict[str, Any] = {
                 "op": node.op.name,
                 "operands": [
-                    numbers[o] if isinstance(o, Value) else _number_json(o)
-                    for o in node.operands
+                    numbers[o] if isinstance(o, Value) else _number_json(o) for o in node.operands
                 ],
             }
             if node.attrs:
@@ -149,6 +150,7 @@ def _float_json(value: float) -> float | str:
     return float(value) if math.isfinite(value) else repr(float(value))
 
 
+@without_collector
 def from_json(text: str) -> Graph:
     """The graph in JSON text. Raises: GraphError naming the place at fault."""
     try:
@@ -186,9 +188,7 @@ class _Reader:
             for i, row in enumerate(self._rows("locations", self.document.get("locations", []))):
                 self.at = f"locations[{i}]"
                 file, line, function, said = row
-                self.locations.append(
-                    Location(_str(file), _int(line), _str(function), _str(said))
-                )
+                self.locations.append(Location(_str(file), _int(line), _str(function), _str(said)))
             for i, row in enumerate(self._rows("graphs", self.document.get("graphs", []))):
                 self.graphs.append(self._graph(row, f"graphs[{i}]"))
         except GraphError as e:
@@ -246,8 +246,7 @@ class _Reader:
         if op is None:
             raise ValueError(f"unknown op {row['op']!r}")
         operands: tuple[Operand, ...] = tuple(
-            _number(o) if isinstance(o, dict) else self._pick(values, o)
-            for o in row["operands"]
+            _number(o) if isinstance(o, dict) else self._pick(values, o) for o in row["operands"]
         )
         given = row.get("attrs", {})
         if given.keys() != set(op.attrs):

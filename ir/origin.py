@@ -4,8 +4,8 @@
 
 `<>` marks a phase, `[]` a module, a bare name a function; `#2` is the second scope of that
 path. On lines that follow one another a place is told in full once, then as file and line,
-which stand for the first place told so. Writer and reader stand side by side because each fixes what the other does. Imported
-by `printer` and `parser`.
+which stand for the first place told so. Writer and reader stand side by side because each
+fixes what the other does. Imported by `printer` and `parser`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _STEP = rf"(?:<{NAME}>|\[{NAME}\]|{NAME}\({NAME}\)|{NAME})(?:#\d+)?"
 _FILE = rf"(?:[A-Za-z0-9_.<>+-]+(?:~\d+)?|{STRING})"
 _PLACE = rf"(?:{_FILE}:-?\d+(?: in {NAME})?(?: (?:`[^`]*`|{STRING}))?|-)"
 _ORIGIN = re.compile(
-    rf"(?:(?P<scope>{_STEP}(?:/{_STEP})*)(?:  |$))?"
-    rf"(?P<loc>(?!for ){_PLACE})?(?:(?:^|  |(?<=  ))for (?P<cause>{_PLACE}))?"
+    rf"(?:(?P<scope>{_STEP}(?:/{_STEP})*)(?:  +|$))?"
+    rf"(?P<loc>(?!for ){_PLACE})?(?:(?:^|  +|(?<=  ))for (?P<cause>{_PLACE}))?"
 )
 _STEP_PARTS = re.compile(
     rf"(?:<(?P<phase>{NAME})>|\[(?P<module>{NAME})\]|(?P<kind>{NAME})\((?P<other>{NAME})\)"
@@ -175,9 +175,10 @@ class OriginReader:
         if match is None:
             raise ValueError("the origin after ';' reads: SCOPE  FILE:LINE in FUNCTION `TEXT`")
         scope = self._scope(match["scope"]) if match["scope"] else None
+        # In the order of writing: the first place told so is what file and line stand for.
+        loc = self._place(match["loc"]) if match["loc"] else None
         cause = self._place(match["cause"]) if match["cause"] else None
-        loc = self._place(match["loc"]) if match["loc"] else cause
-        return scope, loc, cause
+        return scope, loc if match["loc"] else cause, cause
 
     def _scope(self, path: str) -> Scope:
         found = self._scopes.get(path)

@@ -9,6 +9,7 @@ Reached through `Graph.from_text`; tools may import it.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .collector import without_collector
 from .errors import GraphError
 from .graph import Graph, Node, Operand, Scalar, Value
 from .ops import OPS
@@ -39,6 +41,9 @@ _TOKEN = re.compile(
     |(?P<unknown>.)""",
     re.VERBOSE,
 )
+_HEAD_START = re.compile(r"graph\s")
+_HEAD_END = re.compile(r'\{\s*(?:#[^"]*)?$')
+_parse_type = functools.lru_cache(4096)(parse_type)  # a dump repeats few types
 _WORDS: dict[str, bool | None] = {"True": True, "False": False, "None": None}
 _DEPTH = 64  # of tuples inside tuples; no op needs more than two
 
@@ -107,6 +112,7 @@ def _shown(text: str) -> str:
     return text if text == _END[1] else repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
+@without_collector
 def parse(text: str) -> Graph:
     """The last graph in `text`. Raises: GraphError naming the line at fault."""
     reader = _Reader()
@@ -131,10 +137,10 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
     start = 0
     for number, line in enumerate(text.split("\n"), 1):
         plain = line.strip()
-        if head or re.match(r"graph\s", plain):
+        if head or _HEAD_START.match(plain):
             start = start if head else number
             head.append(plain)
-            if plain.endswith("{"):
+            if _HEAD_END.search(plain):
                 yield start, "\n".join(head)
                 head = []
         elif plain and not plain.startswith("#"):
@@ -167,7 +173,7 @@ class _Reader:
         self.last: Graph | None = None
 
     def read(self, text: str, number: int) -> None:
-        if self.open is None and re.match(r"file\s", text):
+        if self.open is None and text.startswith(("file ", "file\t")):
             self.origins.add_file(text)
             return
         line = _Line(text)
@@ -354,7 +360,7 @@ def _without_count(text: str) -> str:
 
 
 def _type(line: _Line) -> TensorType:
-    return parse_type(line.take("type", "a type such as f32[2,3]"))
+    return _parse_type(line.take("type", "a type such as f32[2,3]"))
 
 
 def _look(g: _Open, name: str) -> Value:

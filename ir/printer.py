@@ -29,9 +29,7 @@ _WIDTH = 100
 _VALUE_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
-def to_text(
-    graph: Graph, *, source: bool = True, types: bool = True, scopes: bool = True
-) -> str:
+def to_text(graph: Graph, *, source: bool = True, types: bool = True, scopes: bool = True) -> str:
     """The graph as text. Options leave out source lines, result types or scope paths."""
     origins = OriginWriter(source=source, scopes=scopes)
     names: dict[int, str] = {}
@@ -95,8 +93,7 @@ def _header(graph: Graph, of: dict[Value, str], name: str) -> str:
         for v, flag in zip(graph.inputs, graph.requires_grad, strict=True)
     ]
     outs = [
-        f"{name_text(n)}: {v.type}"
-        for n, v in zip(graph.output_names, graph.outputs, strict=True)
+        f"{name_text(n)}: {v.type}" for n, v in zip(graph.output_names, graph.outputs, strict=True)
     ]
     line = f"graph {name}({', '.join(ins)}) -> ({', '.join(outs)}) {{"
     if len(line) <= _WIDTH:

@@ -100,6 +100,11 @@ def dtype_from_numpy(dtype: object) -> DType:
     return found
 
 
+def is_half(dtype: np.dtype) -> bool:
+    """Whether sums and products of a NumPy dtype are made in single precision, then rounded."""
+    return dtype == float16.np or dtype == bfloat16.np
+
+
 class TensorType:
     """A static shape and an element type. Interned: equal types are the same object."""
 

@@ -124,8 +124,10 @@ def _is_axes_pair(value: object) -> bool:
 ATTRIBUTES: dict[str, tuple[Callable[[object], bool], str]] = {
     **dict.fromkeys(("shape", "sizes"), (_is_sizes, "a tuple of sizes")),
     **dict.fromkeys(
-        ("axes", "perm", "starts", "strides", "low", "high", "interior")
-        + ("lhs_dilation", "rhs_dilation"),
+        (
+            *("axes", "perm", "starts", "strides", "low", "high", "interior"),
+            *("lhs_dilation", "rhs_dilation"),
+        ),
         (_is_ints, "a tuple of whole numbers"),
     ),
     **dict.fromkeys(("axis", "groups", "batch_groups"), (_is_int, "a whole number")),
@@ -165,15 +167,8 @@ def _check_literals(op: Op, operands: tuple[Operand, ...]) -> None:
         if isinstance(o, bool) or (dtype.kind == "bool" and o in (0, 1) and isinstance(o, int)):
             continue
         rank = 1 if isinstance(o, int) else 2 if isinstance(o, float) else 3
-        if rank > _RANK[dtype.kind] or (rank == 1 and not _in_range(o, dtype)):
+        if rank > _RANK[dtype.kind]:
             raise GraphError(f"{op.name}: {dtype} cannot hold the literal {o!r}")
-
-
-def _in_range(number: Any, dtype: DType) -> bool:
-    if dtype.kind not in ("int", "uint"):
-        return True
-    info = np.iinfo(dtype.np)
-    return info.min <= number <= info.max
 
 
 @functools.cache

@@ -23,6 +23,9 @@ from .storage import Storage, Strides, alias, root
 
 if TYPE_CHECKING:
     from .autograd import GradFn, GradSlot
+    from .methods import TensorMethods
+else:
+    TensorMethods = object
 
 _CONVERT = OPS["convert"]
 
@@ -49,7 +52,7 @@ class Size(tuple):
         return Size(tuple.__add__(self, tuple(other)))
 
 
-class Tensor:
+class Tensor(TensorMethods):
     """A tensor with PyTorch's interface.
 
     `_storage` and `_view` say what it shows, `_type` its shape and dtype, `_strides`

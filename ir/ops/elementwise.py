@@ -56,19 +56,22 @@ def _pow_x(b: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
 def _pow_y(b: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
     if not hasattr(x, "type"):
         if x == 0:
-            return b.select(b.ge(y, 0), 0, b.mul(g, -math.inf))
-        slope = b.mul(out, np.log(x).item() if x > 0 else math.nan)
-        return b.mul(g, b.conj(slope))
-    slope = b.mul(g, b.conj(b.mul(out, b.log(x))))
-    return b.select(b.eq(b.mul(x, b.full_of(out.type, 1)), 0), _zero_base(b, g, y), slope)
+            return b.mul(g, _zero_base_slope(b, out, y))
+        return b.mul(g, b.conj(b.mul(out, np.log(x).item() if x > 0 else math.nan)))
+    # The slope of base 0 is chosen after the logarithm, whose own is kept finite there:
+    # zero times infinity would be nan in the second gradient.
+    zero = b.eq(b.broadcast(x, out.type.shape), 0)
+    slope = b.mul(out, b.log(b.select(zero, 1, x)))
+    return b.mul(g, b.conj(b.select(zero, _zero_base_slope(b, out, y), slope)))
 
 
-def _zero_base(b: Any, g: Any, y: Any) -> Any:
-    if hasattr(y, "type"):
-        if y.type.dtype.is_complex:
-            return b.mul(g, 0)
-        return b.mul(g, b.select(b.ge(y, 0), 0, b.full_of(y.type, -math.inf)))
-    return b.mul(g, 0 if isinstance(y, complex) or y >= 0 else -math.inf)
+def _zero_base_slope(b: Any, out: Any, y: Any) -> Any:
+    """0 ** y rises from minus infinity to its value at y = 0."""
+    if not hasattr(y, "type"):
+        return 0 if isinstance(y, complex) or y >= 0 else -math.inf
+    if y.type.dtype.is_complex:
+        return 0
+    return b.select(b.ge(y, 0), 0, b.full_of(y.type, -math.inf))
 
 
 def _extremum(wins: str, first: bool):
@@ -95,7 +98,7 @@ def _convert_grad(b: Any, g: Any, out: Any, x: Any, *, dtype: DType) -> Any:
 
 
 def _convert(x: np.ndarray, *, dtype: DType) -> np.ndarray:
-    if x.dtype.kind == "c" and not dtype.is_complex:
+    if x.dtype.kind == "c" and not dtype.is_complex and dtype is not bool_:
         x = x.real
     if dtype.kind in ("int", "uint") and x.dtype.kind not in "biu":
         # XLA's conversion saturates and takes nan to zero; NumPy's is undefined there.
@@ -111,7 +114,8 @@ def _convert(x: np.ndarray, *, dtype: DType) -> np.ndarray:
 def _int_div(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Division of integers, rounded towards zero; by zero it gives -1, as XLA's does."""
     safe = np.where(y == 0, np.ones_like(y), y)
-    return np.where(y == 0, np.full_like(safe, -1), (x - np.fmod(x, safe)) // safe)
+    ones = np.invert(np.zeros_like(safe))  # -1, or the largest unsigned number
+    return np.where(y == 0, ones, (x - np.fmod(x, safe)) // safe)
 
 
 def _int_rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -119,6 +123,14 @@ def _int_rem(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         safe = np.where(y == 0, np.ones_like(y), y)
         return np.where(y == 0, x, np.fmod(x, safe))
     return np.fmod(x, y)
+
+
+def _pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Powers; one over a whole number is 0 unless that is 1 or -1, as in PyTorch."""
+    if x.dtype.kind != "i":
+        return np.power(x, y)
+    x = np.where((y < 0) & (np.abs(x) != 1), 0, x)
+    return np.power(x, np.abs(y))
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
@@ -233,7 +245,7 @@ ELEMENTWISE = table(
         lambda b, g, out, x, y: b.neg(b.mul(g, b.div(b.sub(x, out), y))),
         evaluate=_int_rem,
     ),
-    _binary("pow", NUMERIC, _pow_x, _pow_y, evaluate=np.power),
+    _binary("pow", NUMERIC, _pow_x, _pow_y, evaluate=_pow),
     _binary(
         "maximum",
         ORDERED,

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..types import TensorType
+from ..types import TensorType, is_half
 from .table import op, table
 from .typing import INTEGERS, check_dtype, common
 
@@ -57,9 +57,10 @@ def _index_set_grad(b: Any, g: Any, out: Any, operands: Any, i: int) -> Any:
 
 
 def _index_add(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:
-    out = np.array(x)
+    # Half precision would round each of the many terms on one place.
+    out = x.astype(np.float32) if is_half(x.dtype) else np.array(x)
     np.add.at(out, indices, u)
-    return out
+    return out.astype(x.dtype)
 
 
 def _index_set(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:

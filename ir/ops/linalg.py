@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DTypeError, ShapeError
-from ..types import Shape, TensorType
+from ..types import Shape, TensorType, is_half
 from .shape import inverse
 from .table import op, table
 from .typing import NUMERIC, check_dtype, check_rank
@@ -82,7 +82,7 @@ def _dot(x: np.ndarray, y: np.ndarray, *, contract: Axes, batch: Axes) -> np.nda
     # Sizes are spelled out: -1 cannot be worked out where another size is zero.
     xs = xs.reshape([*lead, int(np.prod(rows)), inner])
     ys = ys.reshape([*lead, inner, int(np.prod(columns))])
-    if x.dtype.kind == "V" or x.dtype.itemsize == 2 and x.dtype.kind == "f":
+    if is_half(x.dtype):
         # Half precision sums in single precision, as XLA does.
         out = np.matmul(xs.astype(np.float32), ys.astype(np.float32)).astype(x.dtype)
     else:
@@ -219,12 +219,17 @@ def _spread(x: np.ndarray, steps: Ints) -> np.ndarray:
 
 def _conv(x: np.ndarray, w: np.ndarray, **at: Any) -> np.ndarray:
     dtype = x.dtype
-    if dtype.itemsize == 2:
+    if is_half(dtype):
         x, w = x.astype(np.float32), w.astype(np.float32)
     x, w = _spread(x, at["lhs_dilation"]), _spread(w, at["rhs_dilation"])
     amounts = [(0, 0), (0, 0), *zip(at["low"], at["high"], strict=True)]
     x = np.pad(x, [(max(lo, 0), max(hi, 0)) for lo, hi in amounts])
-    x = x[tuple(slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi) in zip(x.shape, amounts, strict=True))]
+    x = x[
+        tuple(
+            slice(max(-lo, 0), n - max(-hi, 0))
+            for n, (lo, hi) in zip(x.shape, amounts, strict=True)
+        )
+    ]
     axes = tuple(range(2, x.ndim))
     windows = np.lib.stride_tricks.sliding_window_view(x, w.shape[2:], axis=axes)
     windows = windows[(slice(None), slice(None), *(slice(None, None, s) for s in at["strides"]))]

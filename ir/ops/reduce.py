@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..types import Shape, TensorType, bool_, int64
+from ..types import Shape, TensorType, bool_, int64, is_half
 from .table import op, table
 from .typing import NUMERIC, ORDERED, Kinds, check_axes, check_dtype, drop_axes
 
@@ -68,10 +68,15 @@ def _sum_to_type(name: str, x: TensorType, *, shape: Shape) -> TensorType:
 
 def _sum_to(x: np.ndarray, *, shape: Shape) -> np.ndarray:
     lead = x.ndim - len(shape)
-    axes = tuple(
-        i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1)
-    )
-    return np.sum(x, axis=axes, dtype=x.dtype).reshape(shape)
+    axes = tuple(i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1))
+    return _sum(x, axes=axes).reshape(shape)
+
+
+def _sum(x: np.ndarray, *, axes: Axes) -> np.ndarray:
+    if not axes:
+        return x  # NumPy would still add 0, which takes the sign off -0.0
+    accumulator = np.float32 if is_half(x.dtype) else x.dtype
+    return np.sum(x, axis=axes, dtype=accumulator).astype(x.dtype)
 
 
 def _numpy(fn: Any):
@@ -87,7 +92,7 @@ REDUCE = table(
         _reduced(NUMERIC),
         _sum_grad,
         attrs=("axes",),
-        evaluate=lambda x, *, axes: np.sum(x, axis=axes, dtype=x.dtype),
+        evaluate=_sum,
     ),
     op(
         "sum_to",  # what broadcasting to the operand's shape repeated is summed

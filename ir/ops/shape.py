@@ -211,9 +211,7 @@ def _pad_grad(b: Any, g: Any, out: Any, x: Any, value: Any, *, low: Ints, high: 
 
 def _pad(x: np.ndarray, value: Any, *, low: Ints, high: Ints, interior: Ints) -> np.ndarray:
     spread = tuple(max(n - 1, 0) * gap + n for n, gap in zip(x.shape, interior, strict=True))
-    full = tuple(
-        max(lo, 0) + n + max(hi, 0) for n, lo, hi in zip(spread, low, high, strict=True)
-    )
+    full = tuple(max(lo, 0) + n + max(hi, 0) for n, lo, hi in zip(spread, low, high, strict=True))
     out = np.full(full, value, x.dtype)
     inner = tuple(
         slice(max(lo, 0), max(lo, 0) + n, gap + 1)

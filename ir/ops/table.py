@@ -73,7 +73,7 @@ class Op:
         self.dynamic = dynamic
         self.saved = saved
         # Result types by (attrs, operand types): a recorded op costs one dictionary look-up.
-        self.cache: dict[tuple, Types] = {}
+        self.cache: dict[tuple, Any] = {}
 
     @property
     def pure(self) -> bool:
@@ -97,7 +97,7 @@ class Op:
             return lambda b, g, out, *operands, **attrs: each(b, g, out, operands, i, **attrs)
         return self.grads[i] if i < len(self.grads) else None
 
-    def infer(self, types: tuple[TensorType | None, ...], attrs: tuple = ()) -> Types:
+    def infer(self, types: tuple[TensorType | None, ...], attrs: tuple = ()) -> Any:
         """The result's type, from cache or by the typing rule.
 
         Raises: ShapeError, DTypeError or AxisError without a source line.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from ..collector import without_collector
 from ..graph import Graph
 from ..nested import nested_graphs, swap_graphs
 from ..verifier import verify
@@ -46,6 +47,7 @@ def _until_settled(graph: Graph) -> Graph:
     return graph
 
 
+@without_collector
 def checked(run: Pass, graph: Graph) -> Graph:
     """The pass's result, verified under THRACE_VERIFY=1."""
     result = run(graph)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
+from ..collector import without_collector
 from ..graph import Graph, Value
 from ..hash import literal_key
 from ..nested import has_effect
 from ..rebuild import Rebuilder
 
 
+@without_collector
 def eliminate_common_subexpressions(graph: Graph) -> Graph:
     """Keep the first of equal nodes without an effect; its source line and scope survive.
 

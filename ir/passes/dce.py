@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from ..collector import without_collector
 from ..graph import Graph, Value
 from ..nested import has_effect
 from ..rebuild import Rebuilder
 
 
+@without_collector
 def eliminate_dead_code(graph: Graph) -> Graph:
     """Keep what outputs depend on, and nodes with an effect with what they depend on."""
     live: set[Value] = set(graph.outputs)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..collector import without_collector
 from ..graph import Graph, Node, Operand, Scalar, Value
 from ..interpret import apply
 from ..ops import OPS, Op
@@ -25,23 +26,25 @@ from ..types import DType, TensorType
 LARGEST = 4096  # elements of an array that is looked into
 TINY_BYTES = 64  # of a result that may be stored though it was computed
 
-_EXACT = frozenset(
-    ("neg abs sign floor ceil round sqrt conj convert add sub mul div maximum minimum")
-    .split()
-    + "eq ne lt le gt ge select bit_and bit_or bit_xor bit_not shift_left shift_right".split()
-    + "reshape transpose broadcast slice unslice update_slice pad concatenate reverse".split()
-    + "amax amin any all argmax argmin".split()
-)
+_EXACT = {
+    *("neg", "abs", "sign", "floor", "ceil", "round", "sqrt", "conj", "convert"),
+    *("add", "sub", "mul", "div", "maximum", "minimum", "select"),
+    *("eq", "ne", "lt", "le", "gt", "ge"),
+    *("bit_and", "bit_or", "bit_xor", "bit_not", "shift_left", "shift_right"),
+    *("reshape", "transpose", "broadcast", "slice", "unslice", "update_slice"),
+    *("pad", "concatenate", "reverse", "amax", "amin", "any", "all", "argmax", "argmin"),
+}
 # The parts of a complex result are rounded in more than one way.
-_INEXACT_ON_COMPLEX = frozenset("mul div sqrt".split())
+_INEXACT_ON_COMPLEX = {"mul", "div", "sqrt"}
 # Exact on whole numbers, where no order and no rounding matters.
-_EXACT_ON_INTEGERS = frozenset("sum sum_to dot_general pow int_div rem index_add".split())
+_EXACT_ON_INTEGERS = {"sum", "sum_to", "dot_general", "pow", "int_div", "rem", "index_add"}
 # These move elements; of one number everywhere they make the same.
-_MOVES = frozenset("reshape transpose broadcast slice reverse".split())
+_MOVES = {"reshape", "transpose", "broadcast", "slice", "reverse"}
 
 _FULL, _CONSTANT = OPS["full"], OPS["constant"]
 
 
+@without_collector
 def fold_constants(graph: Graph) -> Graph:
     """Replace nodes that depend on constants alone by `full` or by data no larger."""
     new = Rebuilder(graph)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from ..collector import without_collector
 from ..graph import Graph, Node, Operand, Value
 from ..ops import OPS, Op
 from ..rebuild import Rebuilder
@@ -115,9 +116,9 @@ def sub(at: Site, x: Operand, y: Operand) -> Any:
         return at.same(x)
     if at.whole and x is y:  # x - x = 0
         return at.full(0)
-    if isinstance(y, Value) and y.type is at.type:
-        if (at.whole and is_number(x, 0)) or (at.real and is_minus_zero(x)):  # 0 - x = -x
-            return emit("neg", y)
+    nothing = (at.whole and is_number(x, 0)) or (at.real and is_minus_zero(x))
+    if nothing and at.same(y):  # 0 - x = -x
+        return emit("neg", y)
     negated = inner(y, "neg")
     return None if negated is None else emit("add", x, negated)  # x - -y = x + y
 
@@ -167,7 +168,9 @@ def absolute(at: Site, x: Operand) -> Any:
     if made_by(x, "abs"):  # ||x|| = |x|
         return x
     negated = inner(x, "neg")
-    return None if negated is None else emit("abs", negated)  # |-x| = |x|
+    if negated is None or at.type.dtype.kind == "uint":  # where -x has wrapped round
+        return None
+    return emit("abs", negated)  # |-x| = |x|
 
 
 def conj(at: Site, x: Operand) -> Any:
@@ -416,6 +419,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 
 
+@without_collector
 def simplify(graph: Graph) -> Graph:
     """Apply the rules to each node, in order, until none holds for what stands there."""
     new = Rebuilder(graph)

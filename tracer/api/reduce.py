@@ -153,9 +153,8 @@ def pairwise(x: Tensor, axis: int) -> Tensor:
     """The product along `axis`, which becomes 1, by halving it."""
     size = x._type.shape[axis]
     if size == 0:
-        return prims.full(
-            1, shape=kept(x._type.shape, (axis,)), dtype=x._type.dtype, device=x.device
-        )
+        none = prims.reshape(prims.sum(x, axes=(axis,)), shape=kept(x._type.shape, (axis,)))
+        return prims.add(none, 1)
     while size > 1:
         half = size // 2
         paired = prims.mul(span(x, axis, 0, half), span(x, axis, half, half))
@@ -180,7 +179,8 @@ def span(x: Tensor, axis: int, start: int, size: int) -> Tensor:
 
 def _truth(name: str, prim: Any, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     check_tensor(name, x)
-    axes = normalize_dims(name, dim, x._type.ndim)
+    # Unlike other reductions, no dims at all mean none here.
+    axes = () if dim == () or dim == [] else normalize_dims(name, dim, x._type.ndim)
     result = prims.convert(x, bool_)
     if axes:
         result = finish(prim(result, axes=axes), x._type.shape, axes, keepdim)

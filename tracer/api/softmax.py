@@ -29,6 +29,8 @@ def logsumexp(
     Source: Blanchard, Higham & Higham 2021, doi:10.1093/imanum/draa038 (shifted form).
     """
     check_tensor("logsumexp", input)
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' must be tuple of ints, not NoneType")
     x = to_floating(input)
     axes = normalize_dims("logsumexp", dim, x._type.ndim)
     if not x._type.numel:

@@ -1,0 +1,78 @@
+# Every target makes what it needs in .venv; nothing is done twice while pyproject.toml
+# stays as it is. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# One stamp per set of extras, named after pyproject.toml's content.
+KEY := $(shell cksum <pyproject.toml | tr ' ' '-')
+stamp = $(VENV)/.installed-$(1)-$(KEY)
+FOLDERS := ir tracer lowering runtime tools
+CHECKED := thrace $(FOLDERS) tests examples benchmarks
+PYTEST := $(BIN)/pytest -n 2 --durations=10
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL: # two pips in one environment would meet
+.PHONY: help setup demo test test-gpu lint types typing bench fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+		while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: $(call stamp,demo) $(call stamp,test) $(call stamp,dev) typing ## install everything for working on thrace
+
+demo: $(call stamp,demo) ## train the digits example; results in build/demo
+	$(BIN)/python examples/digits.py
+
+test: $(call stamp,test) ## run all tests
+	$(PYTEST) -m "not gpu"
+
+test-gpu: ## run the GPU tests, where there is a CUDA device
+	@if nvidia-smi -L >/dev/null 2>&1; then \
+		$(MAKE) --no-print-directory $(call stamp,test) $(call stamp,cuda) && \
+		THRACE_REQUIRE_GPU=1 XLA_PYTHON_CLIENT_PREALLOCATE=false $(BIN)/pytest -m gpu; \
+	else \
+		echo "test-gpu: no CUDA device on this machine, nothing to test"; \
+	fi
+
+lint: $(call stamp,dev) types ## check style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(call stamp,test) $(call stamp,dev) typing ## check types with pyright
+	$(BIN)/pyright
+
+bench: $(call stamp,test) ## compare with hand-written jax.jit
+	$(BIN)/python benchmarks/run.py
+
+fuzz: $(call stamp,test) ## run the property tests with many random examples
+	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz
+
+clean: ## remove what was built, .venv included
+	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)
+	find $(CHECKED) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pyright follows no import hook, so an editable install says nothing to it: this tree of
+# links shows it the folders as the package they are installed as.
+typing:
+	@mkdir -p build/typing/thrace
+	@find build/typing/thrace -type l ! -exec test -e {} \; -delete
+	@cd build/typing/thrace && \
+		ln -sfn $(patsubst %,../../../%,$(filter-out %/__pycache__,$(wildcard thrace/*)) $(FOLDERS)) .
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "thrace needs Python 3.11 or newer, and there is no '$(PYTHON)' here;" \
+			"name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "thrace needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1);" \
+			"name another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "'$(PYTHON) -m venv' failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed-%-$(KEY): $(VENV)/.made
+	@echo "installing thrace[$*] into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@rm -f $(VENV)/.installed-$*-*
+	@touch $@

@@ -1,0 +1,235 @@
+"""Graphs as compiled programs: `compile_graph(graph, device)` gives an `Executable`.
+
+Used by `tracer` and `tools`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir.graph import Graph
+from ..ir.hash import structural_key
+from . import checks, counters, faults
+from .apart import apart
+from .device import CPU, Device, jax_device, normalize
+from .memory_cache import MemoryCache, size_from_environment
+from .segments import joined, segment_size, split
+
+# NumPy arguments of these would lose half their bits where 64-bit types are not enabled.
+NARROWED_BY_JAX = {np.dtype(t) for t in ("int64", "uint64", "float64", "complex128")}
+
+
+class Program(NamedTuple):
+    """What XLA compiled, shared by executables of equal graphs, and what that cost.
+
+    `run(*args)` gives the results and then a check word per entry of `check_parts`: which
+    of the graph's checks that word speaks of.
+    """
+
+    run: Callable[..., list[Any]]
+    check_parts: tuple[slice, ...]
+    trace_s: float
+    lower_s: float
+    compile_s: float
+    memory_bytes: int
+
+
+class Executable:
+    """A compiled graph. Call it with one array per input; it gives a list of JAX arrays.
+
+    Arrays are JAX arrays on the executable's device, or NumPy arrays that nobody will
+    write to. Those at positions `donate` are consumed.
+    `check_messages` has message and place of each check the program makes; `calls` counts
+    calls; `trace_s`, `lower_s` and `compile_s` are what making it took, and `memory_bytes`
+    is what it allocates to run, results included.
+    """
+
+    __slots__ = ("_run", "_wide", "calls", "check_messages", "device", "donate", "graph", "program")
+
+    def __init__(
+        self,
+        graph: Graph,
+        device: Device,
+        donate: tuple[int, ...],
+        program: Program,
+        check_messages: Sequence[checks.Check],
+    ):
+        self.graph = graph
+        self.device = device
+        self.donate = donate
+        self.program = program
+        self.check_messages = check_messages
+        self.calls = 0
+        self._run = program.run
+        self._wide = tuple(
+            i for i, t in enumerate(graph.input_types) if t.dtype.np in NARROWED_BY_JAX
+        )
+
+    @property
+    def trace_s(self) -> float:
+        return self.program.trace_s
+
+    @property
+    def lower_s(self) -> float:
+        return self.program.lower_s
+
+    @property
+    def compile_s(self) -> float:
+        return self.program.compile_s
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.program.memory_bytes
+
+    def __call__(self, args: Sequence[Any]) -> list[Any]:
+        if faults.forked:
+            faults.refuse()
+        self.calls += 1
+        if self._wide and any(args[i].__class__ is np.ndarray for i in self._wide):
+            out = self._call_wide(args)
+        else:
+            out = self._run(*args)
+        if self.check_messages:
+            parts = self.program.check_parts
+            words = out[len(out) - len(parts) :]
+            del out[len(out) - len(parts) :]
+            for word, part in zip(words, parts, strict=True):
+                checks.add(word, self.check_messages[part])
+        return out
+
+    def _call_wide(self, args: Sequence[Any]) -> list[Any]:
+        import jax
+
+        with jax.enable_x64(True):
+            return self._run(*args)
+
+    def stablehlo(self) -> str:
+        """What XLA is given, as text, with source lines; lowered anew, as one program."""
+        return _text(self, lambda traced: traced.lower().as_text(debug_info=True))
+
+    def jaxpr(self) -> str:
+        """The program in JAX's own primitives, as text; traced anew, as one program."""
+        return _text(self, lambda traced: str(traced.jaxpr))
+
+    def __repr__(self) -> str:
+        return f"<Executable {self.graph.name} on {self.device}, {self.calls} calls>"
+
+
+CACHE: MemoryCache[Program] = MemoryCache(size_from_environment())
+
+
+def compile_graph(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()) -> Executable:
+    """The graph as an XLA program for `device`, from the cache if an equal one is there.
+
+    `donate` has positions of inputs whose buffers the program may take for its results;
+    it takes those for which there is a result of the same type.
+    Raises: DeviceError if the device is not there.
+    """
+    from ..lowering import check_messages
+
+    device = normalize(device)
+    donate = usable(graph, donate)
+    key = (structural_key(graph), device, donate)
+    program = CACHE.get_or_make(key, lambda: _make(graph, device, donate))
+    return Executable(graph, device, donate, program, check_messages(graph))
+
+
+def usable(graph: Graph, donate: Sequence[int]) -> tuple[int, ...]:
+    """Those of `donate` that a result can take the place of, in order."""
+    places = Counter(graph.output_types)
+    out = []
+    for i in sorted(set(donate)):
+        if places[graph.inputs[i].type] > 0:
+            places[graph.inputs[i].type] -= 1
+            out.append(i)
+    return tuple(out)
+
+
+def _make(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
+    nodes = segment_size(graph)
+    if nodes:
+        return _make_in_segments(graph, nodes, device, donate)
+    return apart(lambda: _compile(graph, device, donate))
+
+
+def _make_in_segments(graph: Graph, nodes: int, device: Device, donate: tuple[int, ...]) -> Program:
+    plan = split(graph, nodes, donate)
+    parts = [compile_graph(s.graph, device, s.donate) for s in plan.segments]
+    check_parts: list[slice] = []
+    seen = 0
+    for part in parts:
+        if part.check_messages:
+            check_parts.append(slice(seen, seen + len(part.check_messages)))
+            seen += len(part.check_messages)
+    programs = {id(part.program): part.program for part in parts}.values()  # equal ones once
+    return Program(
+        run=joined(plan, [part.program.run for part in parts], device),
+        check_parts=tuple(check_parts),
+        trace_s=sum(p.trace_s for p in programs),
+        lower_s=sum(p.lower_s for p in programs),
+        compile_s=sum(p.compile_s for p in programs),
+        memory_bytes=max(p.memory_bytes for p in programs),
+    )
+
+
+def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
+    import jax
+
+    # 64-bit types hold while this is made; the user's own setting stays as it is.
+    with jax.enable_x64(True):
+        started = time.perf_counter()
+        traced = _trace(graph, device, donate)
+        traced_at = time.perf_counter()
+        lowered = traced.lower()
+        lowered_at = time.perf_counter()
+        compiled = lowered.compile()
+        done = time.perf_counter()
+    counters.executables += 1
+    words = len(traced.out_tree.children()) - len(graph.outputs)
+    return Program(
+        run=compiled,
+        check_parts=(slice(None),) * words,
+        trace_s=traced_at - started,
+        lower_s=lowered_at - traced_at,
+        compile_s=done - lowered_at,
+        memory_bytes=_memory_bytes(compiled),
+    )
+
+
+def _trace(graph: Graph, device: Device, donate: tuple[int, ...]) -> Any:
+    """The graph as traced by JAX; 64-bit types must be enabled."""
+    import jax
+    from jax.sharding import SingleDeviceSharding
+
+    from ..lowering import lower
+
+    place = SingleDeviceSharding(jax_device(device))
+    shapes = [jax.ShapeDtypeStruct(t.shape, t.dtype.np, sharding=place) for t in graph.input_types]
+    program = jax.jit(lower(graph), donate_argnums=donate, keep_unused=True, out_shardings=place)
+    return program.trace(*shapes)
+
+
+def _text(executable: Executable, stage: Callable[[Any], str]) -> str:
+    import jax
+
+    def work() -> str:
+        with jax.enable_x64(True):
+            return stage(_trace(executable.graph, executable.device, executable.donate))
+
+    return apart(work)
+
+
+def _memory_bytes(compiled: Any) -> int:
+    """Scratch space and results, less what donated inputs give; 0 where XLA does not say."""
+    try:
+        found = compiled.memory_analysis()
+    except (NotImplementedError, RuntimeError):
+        return 0
+    if found is None:
+        return 0
+    return max(found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes, 0)

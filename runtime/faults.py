@@ -1,0 +1,44 @@
+"""Refusing to run where JAX would hang: in a child forked after JAX had started.
+
+Used inside `runtime`: `starting()` before JAX is first used, and `if faults.forked:
+faults.refuse()` where something is run.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ..ir.errors import ThraceError
+
+started = False  # JAX has threads in this process
+forked = False  # this process is a child of one where it had
+
+
+class ForkError(ThraceError, RuntimeError):
+    """A forked child used the runtime: JAX's threads stayed behind in its parent."""
+
+
+def starting() -> None:
+    """Note that JAX runs from now on. Raises: ForkError in a forked child."""
+    global started
+    if forked:
+        refuse()
+    started = True
+
+
+def refuse() -> None:
+    raise ForkError(
+        "thrace was used in a forked child process after JAX had started in its parent, "
+        'which would hang. Start processes with the "spawn" method: '
+        'multiprocessing.set_start_method("spawn") or DataLoader(..., '
+        'multiprocessing_context="spawn").'
+    )
+
+
+def _in_child() -> None:
+    global forked
+    forked = forked or started
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

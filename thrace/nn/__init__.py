@@ -1,0 +1,3 @@
+"""`thrace.nn`: modules, layers and losses."""
+
+from thrace.tracer.nn import *

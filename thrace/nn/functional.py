@@ -1,0 +1,3 @@
+"""`thrace.nn.functional`: what layers compute, as functions."""
+
+from thrace.tracer.nn.functional import *

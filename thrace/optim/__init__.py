@@ -1,0 +1,3 @@
+"""`thrace.optim`: optimizers and learning-rate schedulers."""
+
+from thrace.tracer.optim import *

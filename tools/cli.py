@@ -1,0 +1,68 @@
+"""The `thrace` program (`python -m thrace` the same): a table of subcommands, a file each."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+
+from . import doctor, dump, run
+from .command import CommandError
+
+COMMANDS = (dump.COMMAND, run.COMMAND, doctor.COMMAND)
+INTERRUPTED = 130  # what a shell reports for Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line. 0: done; 1: it ran and found something wrong; 2: bad input."""
+    try:
+        args = parser().parse_args(argv)
+    except SystemExit as e:  # argparse has said why, or shown its help
+        return e.code if isinstance(e.code, int) else 2
+    try:
+        code = args.run(args)
+        sys.stdout.flush()
+        return code
+    except CommandError as e:
+        print(f"thrace {args.command}: {e}", file=sys.stderr)
+        return e.code
+    except BrokenPipeError:  # `thrace dump ... | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def parser() -> argparse.ArgumentParser:
+    out = argparse.ArgumentParser(
+        prog="thrace",
+        description="Graphs of PyTorch-style programs: see them, run them, check this machine.",
+        epilog=_examples("".join(c.examples for c in COMMANDS)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    out.add_argument("--version", action="version", version=f"thrace {version()}")
+    commands = out.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for c in COMMANDS:
+        sub = commands.add_parser(
+            c.name,
+            help=c.summary,
+            description=f"{c.summary[0].upper()}{c.summary[1:]}.",
+            epilog=_examples(c.examples),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        c.configure(sub)
+        sub.set_defaults(run=c.run)
+    return out
+
+
+def version() -> str:
+    try:
+        return metadata.version("thrace")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _examples(lines: str) -> str:
+    return f"examples:\n{lines}"

