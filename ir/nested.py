@@ -5,6 +5,7 @@ Imported inside `ir` by whatever looks at a whole program: verifier, printers, h
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,23 +50,30 @@ def nested_graphs(graph: Graph) -> list[Graph]:
     return out
 
 
-def has_effect(node: Node, known: dict[int, bool]) -> bool:
-    """Whether a node must run though nobody reads it: an effect of its own or of a graph it holds.
+# Graphs never change, so the answer is kept for as long as the graph lives.
+_EFFECTS: weakref.WeakKeyDictionary[Graph, bool] = weakref.WeakKeyDictionary()
 
-    `known` keeps the answer per graph, by its id, between calls.
-    """
-    if node.op.effect:
-        return True
-    for held in held_graphs(node):
-        if id(held) not in known:
-            for g in nested_graphs(held):  # what a graph holds comes before it
-                if id(g) not in known:
-                    known[id(g)] = any(
-                        n.op.effect or any(known[id(h)] for h in held_graphs(n)) for n in g.nodes
-                    )
-        if known[id(held)]:
-            return True
-    return False
+
+def has_effect(node: Node) -> bool:
+    """Whether a node must run though nobody reads it: an effect of its own or of a graph it holds."""
+    return node.op.effect or any(_runs_effect(g) for g in held_graphs(node))
+
+
+def _runs_effect(graph: Graph) -> bool:
+    stack = [graph]
+    while stack:
+        g = stack[-1]
+        if g in _EFFECTS:
+            stack.pop()
+            continue
+        unknown = [h for n in g.nodes for h in held_graphs(n) if h not in _EFFECTS]
+        if unknown:
+            stack += unknown
+        else:
+            _EFFECTS[g] = any(
+                n.op.effect or any(_EFFECTS[h] for h in held_graphs(n)) for n in g.nodes
+            )
+    return _EFFECTS[graph]
 
 
 def swap_graphs(graph: Graph, new: dict[int, Graph]) -> Graph:

@@ -157,6 +157,7 @@ def run_backward(
 ) -> dict[Edge, Value]:
     """Cotangents of leaves or of the wanted edges, recorded as pending nodes."""
     roots: list[tuple[Edge, Value]] = []
+    phase = Scope("backward", "phase")
     for t, g in zip(tensors, gradients, strict=True):
         value = t._value()
         if value.edge is None:
@@ -165,11 +166,14 @@ def run_backward(
                     "element 0 of tensors does not require grad and does not have a grad_fn"
                 )
             )
-        roots.append((value.edge, seed_for(t, g, what)))
+        before_seed, STATE.scope = STATE.scope, phase
+        try:
+            roots.append((value.edge, seed_for(t, g, what)))
+        finally:
+            STATE.scope = before_seed
     recorder = recorder_for(tensors[0].device)
     state = STATE
     before = (state.grad_enabled, state.scope, state.loc, state.cause)
-    phase = Scope("backward", "phase")
     moved: dict[Scope, Scope] = {}
     in_flight: dict[Edge, Value] = {}
     freed: list[Node] = []

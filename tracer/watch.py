@@ -181,6 +181,8 @@ class Watch:
     def enter(self, frame: types.FrameType) -> None:
         """Note what a function's code names, before it runs."""
         code = frame.f_code
+        if frame.f_globals.get("__name__", "").startswith("namedtuple_"):
+            return
         variables = frame.f_locals
         count = code.co_argcount + code.co_kwonlyargcount
         count += bool(code.co_flags & 4) + bool(code.co_flags & 8)

@@ -19,7 +19,6 @@ def eliminate_common_subexpressions(graph: Graph) -> Graph:
     """
     new = Rebuilder(graph)
     seen: dict[Hashable, tuple[Value, ...]] = {}
-    known: dict[int, bool] = {}
     for node in graph.nodes:
         operands = new.map(node.operands)
         spelled = tuple([o if isinstance(o, Value) else literal_key(o) for o in operands])
@@ -27,7 +26,7 @@ def eliminate_common_subexpressions(graph: Graph) -> Graph:
         first = seen.get(key)
         if first is not None:
             new.replace(node, first)
-        elif has_effect(node, known):
+        elif has_effect(node):
             new.copy(node, operands)
         else:
             seen[key] = new.copy(node, operands)

@@ -13,9 +13,8 @@ def eliminate_dead_code(graph: Graph) -> Graph:
     """Keep what outputs depend on, and nodes with an effect with what they depend on."""
     live: set[Value] = set(graph.outputs)
     keep: set[int] = set()
-    known: dict[int, bool] = {}
     for node in reversed(graph.nodes):
-        if any(v in live for v in node.outputs) or has_effect(node, known):
+        if any(v in live for v in node.outputs) or has_effect(node):
             keep.add(id(node))
             live.update(o for o in node.operands if isinstance(o, Value))
     if len(keep) == len(graph.nodes):
