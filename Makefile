@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n 2 --durations=10
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
-.PHONY: help setup demo test test-gpu lint types typing bench fuzz clean
+.PHONY: help setup demo test test-gpu lint types typing stubs bench fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -35,12 +35,16 @@ test-gpu: ## run the GPU tests, where there is a CUDA device
 		echo "test-gpu: no CUDA device on this machine, nothing to test"; \
 	fi
 
-lint: $(call stamp,dev) types ## check style, formatting and types
+lint: $(call stamp,dev) types ## check style, formatting, types and stubs
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python make/stubs.py --check
 
 types: $(call stamp,test) $(call stamp,dev) typing ## check types with pyright
 	$(BIN)/pyright
+
+stubs: $(call stamp,test) ## write the type stubs of what tables bind
+	$(BIN)/python make/stubs.py
 
 bench: $(call stamp,test) ## compare with hand-written jax.jit
 	$(BIN)/python benchmarks/run.py

@@ -352,6 +352,7 @@ def backward_graph(graph: Graph, wrt: Sequence[int | str] | None = None) -> Grap
     differentiated as it is; any other floating output gets one more input, its cotangent,
     named `grad_<output>`. The new graph's outputs are the old ones and then the gradients,
     named `grad_<input>`; an input the outputs do not depend on has a gradient of zeros.
+    A name that is taken, as in the backward of a backward, gets a number behind it.
 
     Raises: AutogradError if no output or no input is floating.
     """
@@ -376,7 +377,7 @@ def backward_graph(graph: Graph, wrt: Sequence[int | str] | None = None) -> Grap
         else:
             seed = Value(v.type)
             inputs.append(seed)
-            names.append(f"grad_{name}")
+            names.append(_fresh(f"grad_{name}", names))
         seeds.append((edge, seed))
     grads = _differentiate(b, seeds, phase)
     outputs = [env[v] for v in graph.outputs]
@@ -385,7 +386,7 @@ def backward_graph(graph: Graph, wrt: Sequence[int | str] | None = None) -> Grap
     for i in sorted(chosen):
         found = grads.get((i, 0))
         outputs.append(b.zeros(graph.inputs[i].type) if found is None else found)
-        out_names.append(f"grad_{graph.input_names[i]}")
+        out_names.append(_fresh(f"grad_{graph.input_names[i]}", out_names))
     flags = (*graph.requires_grad, *(False,) * (len(inputs) - len(graph.inputs)))
     return Graph(
         *(inputs, b.nodes, outputs),
@@ -394,6 +395,14 @@ def backward_graph(graph: Graph, wrt: Sequence[int | str] | None = None) -> Grap
         output_names=out_names,
         requires_grad=flags,
     )
+
+
+def _fresh(name: str, taken: Sequence[str]) -> str:
+    out, count = name, 1
+    while out in taken:
+        count += 1
+        out = f"{name}_{count}"
+    return out
 
 
 def _chosen(graph: Graph, wrt: Sequence[int | str] | None) -> set[int]:

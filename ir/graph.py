@@ -7,6 +7,7 @@ has more links than its producer: see `Value`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -101,8 +102,20 @@ class Node:
     the order of recording. `freed` and `hooks` belong to the tracer's history.
     """
 
-    __slots__ = ("__weakref__", "attrs", "cause", "freed", "hooks", "loc", "op")
-    __slots__ += ("operands", "outputs", "owner", "scope", "seq")
+    __slots__ = (
+        "__weakref__",
+        "attrs",
+        "cause",
+        "freed",
+        "hooks",
+        "loc",
+        "op",
+        "operands",
+        "outputs",
+        "owner",
+        "scope",
+        "seq",
+    )
 
     def __init__(
         self,
@@ -249,6 +262,12 @@ class Graph:
         from .jsonform import from_json
 
         return from_json(text)
+
+    if TYPE_CHECKING:
+        # Bound by the front door: pictures are drawn in `tools`.
+        def render(
+            self, path: str | os.PathLike[str], format: str | None = None, depth: int | None = None
+        ) -> str: ...
 
     def to_dot(self, **options: Any) -> str:
         """DOT text: scopes as clusters, forward and backward apart by colour."""

@@ -36,7 +36,8 @@ def structural_hash(graph: Graph) -> str:
 
 def literal_key(value: Scalar) -> tuple[str, str]:
     """A Python number by type and spelling: tells 0.0 from -0.0, 1 from True; nan is nan."""
-    for kind in (bool, int, float, complex):
+    kinds: tuple[Any, ...] = (bool, int, float, complex)
+    for kind in kinds:
         if isinstance(value, kind):
             return kind.__name__, repr(kind(value))
     raise GraphError(f"{value!r} is not a number")

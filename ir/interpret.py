@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .errors import AxisError
-from .graph import Graph, Node, Operand, Scalar, Value
+from .graph import Graph, Node, Scalar, Value
 from .source import Location, RawLocation, resolve
 from .types import TensorType
 
@@ -21,21 +21,33 @@ def apply(node: Node, args: Sequence[Any]) -> tuple[np.ndarray, ...]:
 
     Python scalars take the dtype of the tensor operands beside them, as the IR says.
     """
-    row = node.op
-    assert row.evaluate is not None, row.name
-    types = tuple(v.type for v in node.outputs)
-    if row.elementwise and len(args) > 1:
-        args = [
-            a if isinstance(o, Value) else literal(a, _dtype_for(node))
-            for a, o in zip(args, node.operands, strict=True)
-        ]
     with np.errstate(all="ignore"):
-        if row.attrs:
-            got = row.evaluate(*args, **node.attr_dict())
-        else:
-            got = row.evaluate(*args)
-    results = got if row.multiple else (got,)
-    return tuple(_fit(r, t) for r, t in zip(results, types, strict=True))
+        return apply_quietly(node, args)
+
+
+def apply_quietly(node: Node, args: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """`apply`, for who has told NumPy not to warn once for many nodes."""
+    row = node.op
+    evaluate = row.evaluate
+    assert evaluate is not None, row.name
+    if row.elementwise and len(args) > 1:
+        for o in node.operands:
+            if o.__class__ is not Value:
+                args = _with_literals(node, args)
+                break
+    got = evaluate(*args, **node.attr_dict()) if row.attrs else evaluate(*args)
+    outputs = node.outputs
+    if not row.multiple:
+        return (_fit(got, outputs[0].type),)
+    return tuple([_fit(r, v.type) for r, v in zip(got, outputs, strict=True)])
+
+
+def _with_literals(node: Node, args: Sequence[Any]) -> list[Any]:
+    dtype = _dtype_for(node)
+    return [
+        a if o.__class__ is Value else literal(a, dtype)
+        for a, o in zip(args, node.operands, strict=True)
+    ]
 
 
 def literal(value: Scalar, dtype: np.dtype) -> np.ndarray:
@@ -56,10 +68,9 @@ def _dtype_for(node: Node) -> np.dtype:
 
 
 def _fit(result: Any, type: TensorType) -> np.ndarray:
-    array = np.asarray(result)
-    if array.dtype != type.dtype.np:
-        array = array.astype(type.dtype.np)
-    return array
+    wanted = type.dtype.np
+    array = result if result.__class__ is np.ndarray else np.asarray(result)
+    return array if array.dtype == wanted else array.astype(wanted)
 
 
 def check_failed(message: str, loc: RawLocation | Location | None) -> AxisError:
@@ -76,25 +87,30 @@ def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:
     """
     if len(args) != len(graph.inputs):
         raise ValueError(f"the graph takes {len(graph.inputs)} inputs, got {len(args)}")
-    last: dict[Value, int] = {}
-    for position, node in enumerate(graph.nodes):
-        for o in node.operands:
-            if isinstance(o, Value):
-                last[o] = position
-    keep = set(graph.outputs)
+    ends = _last_uses(graph)
     env: dict[Value, np.ndarray] = dict(zip(graph.inputs, args, strict=True))
-
-    def look(o: Operand) -> Any:
-        return env[o] if isinstance(o, Value) else o
-
-    for position, node in enumerate(graph.nodes):
-        results = apply(node, [look(o) for o in node.operands])
-        if node.op.name == "check" and not results[0]:
-            raise check_failed(node.attr("message"), node.loc)
-        for v, r in zip(node.outputs, results, strict=True):
-            if v in last or v in keep:
+    with np.errstate(all="ignore"):
+        for node, dead in zip(graph.nodes, ends, strict=True):
+            operands = [env[o] if o.__class__ is Value else o for o in node.operands]  # type: ignore
+            results = apply_quietly(node, operands)
+            if node.op.name == "check" and not results[0]:
+                raise check_failed(node.attr("message"), node.loc)
+            for v, r in zip(node.outputs, results, strict=True):
                 env[v] = r
-        for o in node.operands:
-            if isinstance(o, Value) and last[o] == position and o not in keep:
-                env.pop(o, None)
+            for v in dead:
+                del env[v]
     return [env[v] for v in graph.outputs]
+
+
+def _last_uses(graph: Graph) -> list[list[Value]]:
+    """For each node, the values that nobody reads after it."""
+    seen: set[Value] = set(graph.outputs)
+    out: list[list[Value]] = []
+    for node in reversed(graph.nodes):
+        dead: list[Value] = []
+        for v in (*node.operands, *node.outputs):
+            if v.__class__ is Value and v not in seen:
+                seen.add(v)  # type: ignore[arg-type]
+                dead.append(v)  # type: ignore[arg-type]
+        out.append(dead)
+    return out[::-1]

@@ -55,7 +55,7 @@ _EFFECTS: weakref.WeakKeyDictionary[Graph, bool] = weakref.WeakKeyDictionary()
 
 
 def has_effect(node: Node) -> bool:
-    """Whether a node must run though nobody reads it: an effect of its own or of a graph it holds."""
+    """Whether a node, or a graph it holds, must run though nobody reads its results."""
     return node.op.effect or any(_runs_effect(g) for g in held_graphs(node))
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import GraphError
 from .graph import Graph, Scalar, Value
+from .hash import literal_key
 from .nested import nested_graphs
 from .ops.shape import Constant
 from .origin import OriginWriter, join_lines, name_text, quote
@@ -110,10 +111,7 @@ def _column(items: list[str]) -> str:
 
 def literal_text(value: Scalar) -> str:
     """A Python number as `repr` writes it, which reads back as the same number."""
-    for kind in (bool, int, float, complex):
-        if isinstance(value, kind):
-            return repr(kind(value))
-    raise GraphError(f"a {type(value).__name__} is not a number: {value!r}")
+    return literal_key(value)[1]
 
 
 def attribute_text(value: Any, names: dict[int, str]) -> str:

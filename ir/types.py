@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any, ClassVar
 
 import ml_dtypes
 import numpy as np
@@ -23,10 +24,19 @@ class DType:
     position in promotion order within its kind).
     """
 
-    __slots__ = ("is_complex", "is_floating_point", "is_signed", "itemsize", "kind", "name")
-    __slots__ += ("np", "rank", "short")
+    __slots__ = (
+        "is_complex",
+        "is_floating_point",
+        "is_signed",
+        "itemsize",
+        "kind",
+        "name",
+        "np",
+        "rank",
+        "short",
+    )
 
-    def __init__(self, name: str, short: str, np_type: object, kind: str, rank: int):
+    def __init__(self, name: str, short: str, np_type: Any, kind: str, rank: int):
         self.name = name
         self.short = short
         self.np = np.dtype(np_type)
@@ -109,7 +119,7 @@ class TensorType:
     """A static shape and an element type. Interned: equal types are the same object."""
 
     __slots__ = ("dtype", "ndim", "numel", "shape")
-    _all: dict[tuple[Shape, DType], TensorType] = {}
+    _all: ClassVar[dict[tuple[Shape, DType], TensorType]] = {}
 
     shape: Shape
     dtype: DType

@@ -70,11 +70,10 @@ def check_word(run: Run) -> Any:
 def check_messages(graph: Graph) -> list[Check]:
     """Message and place of each check the program makes, in the order it makes them."""
     out: list[Check] = []
-    known: dict[int, bool] = {}
     for node in graph.nodes:
         if node.op.name == "check":
             out.append((node.attr("message"), node.loc))
-        elif has_effect(node, known):
+        elif has_effect(node):
             for held in held_graphs(node):
                 out += check_messages(held)
     return out

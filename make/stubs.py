@@ -49,14 +49,18 @@ def method_line(name: str, fn: Callable[..., Any]) -> str:
     return f"    def {name}{readable(fn)}: ..."
 
 
+def signature(fn: Callable[..., Any]) -> str:
+    """The signature as it is written in the source."""
+    return str(inspect.signature(fn)).replace("'", "")
+
+
 def readable(fn: Callable[..., Any]) -> str:
-    """The signature as it is written in the source, with `self` bare.
+    """The signature of a method, with `self` bare.
 
     Methods called `int` and `bool` would hide the types, hence `builtins`.
     """
-    signature = inspect.signature(fn)
-    first = next(iter(signature.parameters))
-    text = str(signature).replace("'", "").replace(f"{first}: Tensor", "self", 1)
+    first = next(iter(inspect.signature(fn).parameters))
+    text = signature(fn).replace(f"{first}: Tensor", "self", 1)
     return re.sub(r"\b(bool|int|float|complex)\b", r"builtins.\1", text)
 
 
@@ -77,12 +81,20 @@ def methods_stub() -> str:
         "FUNCTIONS: dict[str, Callable[..., Any]]",
         "LINALG: dict[str, Callable[..., Any]]",
         "",
+        *(f"def {name}{signature(fn)}: ..." for name, fn in beside_the_tables()),
+        "",
         "class TensorMethods:",
         *(method_line(name, fn) for name, fn in sorted(BOUND.items())),
     ]
     for name in sorted(shape.PROPERTIES):
         lines += ["    @property", f"    def {name}(self) -> Tensor: ..."]
     return "\n".join(lines) + "\n"
+
+
+def beside_the_tables() -> list[tuple[str, Callable[..., Any]]]:
+    """The public functions that `methods.py` itself defines."""
+    own = (name for name, fn in methods.FUNCTIONS.items() if vars(methods).get(name) is fn)
+    return [(name, methods.FUNCTIONS[name]) for name in sorted(own)]
 
 
 def functions_stub() -> str:

@@ -1,8 +1,8 @@
 """The front door: every public name, and nothing of its own. Importing it does not import jax."""
 
 from thrace import autograd, cuda, linalg, nn, optim
+from thrace import functions as _functions
 from thrace.functions import *
-from thrace.functions import __all__ as _functions
 from thrace.ir.errors import (
     AutogradError,
     AxisError,
@@ -114,6 +114,6 @@ __all__ = [
     "trace",
     "uint8",
 ]
-__all__ += _functions
+__all__ += _functions.__all__
 
 _bind_tools()

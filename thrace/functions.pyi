@@ -107,6 +107,7 @@ floor_divide = _arithmetic.floor_divide
 fmod = _arithmetic.fmod
 frac = _unary.frac
 frac_ = _unary.frac
+from_dlpack = _creation.from_dlpack
 from_numpy = _creation.from_numpy
 full = _creation.full
 full_like = _creation.full_like
@@ -349,6 +350,7 @@ __all__ = [
     "fmod",
     "frac",
     "frac_",
+    "from_dlpack",
     "from_numpy",
     "full",
     "full_like",

@@ -20,7 +20,11 @@ FORMATS = ("text", "json", "dot", *PICTURES, "stablehlo", "jaxpr")
 # What an output file's ending says, where no format is given.
 ENDINGS = {
     **{f".{picture}": picture for picture in PICTURES},
-    **{".json": "json", ".dot": "dot", ".gv": "dot", ".mlir": "stablehlo", ".jaxpr": "jaxpr"},
+    ".json": "json",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mlir": "stablehlo",
+    ".jaxpr": "jaxpr",
 }
 
 

@@ -16,7 +16,7 @@ from ..ir.promotion import result_type, scalar_dtype
 from ..ir.types import DType
 from .prims import apply, convert
 from .recording import user_error
-from .state import default_dtype, scope
+from .state import default_dtype, note_outside, scope
 from .tensor import Tensor, from_host
 
 Number = bool | int | float | complex
@@ -51,6 +51,7 @@ def as_operand(name: str, x: Any, argument: str = "other", position: int = 2) ->
     if isinstance(x, np.generic):
         return as_operand(name, x.item(), argument, position)
     if isinstance(x, np.ndarray):
+        note_outside()
         return from_host(x)
     for plain in (bool, int, float, complex):
         if isinstance(x, plain):

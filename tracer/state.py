@@ -82,6 +82,12 @@ def touch_module(module: Any) -> None:
         STATE.session.touch_module(module)
 
 
+def note_outside() -> None:
+    """Tell a recording run that it made a tensor of data a replay could not read again."""
+    if STATE.session is not None:
+        STATE.session.unfaithful("it makes a tensor of NumPy data (pass it as an argument instead)")
+
+
 def touch_optimizer(optimizer: Any) -> None:
     """Tell a recording run that this optimizer steps in it."""
     if STATE.session is not None:

@@ -99,7 +99,7 @@ def _convert_grad(b: Any, g: Any, out: Any, x: Any, *, dtype: DType) -> Any:
 
 def _convert(x: np.ndarray, *, dtype: DType) -> np.ndarray:
     if x.dtype.kind == "c" and not dtype.is_complex and dtype is not bool_:
-        x = x.real
+        x = np.real(x)
     if dtype.kind in ("int", "uint") and x.dtype.kind not in "biu":
         # XLA's conversion saturates and takes nan to zero; NumPy's is undefined there.
         info = np.iinfo(dtype.np)

@@ -70,7 +70,7 @@ def _index_set(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray
 
 
 INDEXING = table(
-    op("index", _index_type, grad_each=_index_grad, evaluate=lambda x, *indices: x[indices]),
+    op("index", _index_type, grad_each=_index_grad, evaluate=_index),
     op("index_add", _put_type, grad_each=_index_add_grad, evaluate=_index_add),
     op("index_set", _put_type, grad_each=_index_set_grad, evaluate=_index_set),
 )

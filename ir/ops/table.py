@@ -40,8 +40,22 @@ class Op:
     `free` names attributes that may become operands of the op `dynamic` (slice starts).
     """
 
-    __slots__ = ("attrs", "cache", "dynamic", "effect", "elementwise", "evaluate", "free")
-    __slots__ += ("grad_each", "grads", "multiple", "name", "no_grad", "saved", "typing")
+    __slots__ = (
+        "attrs",
+        "cache",
+        "dynamic",
+        "effect",
+        "elementwise",
+        "evaluate",
+        "free",
+        "grad_each",
+        "grads",
+        "multiple",
+        "name",
+        "no_grad",
+        "saved",
+        "typing",
+    )
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ same test of the backward graph itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -50,25 +51,25 @@ def check_gradient(graph: Graph, args: Arrays, seed: int = 0, rtol: float = 1e-6
     for got, expected in zip(results, interpret(graph, args), strict=False):
         np.testing.assert_array_equal(got, expected)
     gradients = results[len(graph.outputs) :]
-    chosen = [
-        graph.input_names.index(name.removeprefix("grad_"))
-        for name in backward.output_names[len(graph.outputs) :]
-    ]
-    # The seeds: a lone real scalar output is differentiated as it is.
-    seeds = {name.removeprefix("grad_"): c for name, c in zip(extra, cotangents, strict=True)}
-    if not extra:
-        (lone,) = [
-            n for n, t in zip(graph.output_names, graph.output_types, strict=True) if is_inexact(t)
-        ]
-        seeds = {lone: np.ones(())}
+    chosen = [i for i, t in enumerate(graph.input_types) if is_inexact(t)]
+    assert len(gradients) == len(chosen)
+    # What the outputs are weighted by: a lone real scalar is differentiated as it is.
+    weights: dict[int, np.ndarray] = {}
+    left = list(zip(extra, cotangents, strict=True))
+    for i, (name, t) in enumerate(zip(graph.output_names, graph.output_types, strict=True)):
+        if is_inexact(t) and not extra:
+            weights[i] = np.ones(())
+        elif left and re.fullmatch(rf"grad_{name}(_\d+)?", left[0][0]):
+            weights[i] = left.pop(0)[1]
+    assert not left
     direction = [drawn(graph.inputs[i].type, rng) for i in chosen]
 
     def moved(by: float) -> float:
         at = list(args)
         for i, d in zip(chosen, direction, strict=True):
             at[i] = args[i] + by * d
-        outs = dict(zip(graph.output_names, interpret(graph, at), strict=True))
-        return dot([seeds[n] for n in seeds], [outs[n] for n in seeds])
+        outs = interpret(graph, at)
+        return dot(list(weights.values()), [outs[i] for i in weights])
 
     expected = (moved(STEP) - moved(-STEP)) / (2 * STEP)
     np.testing.assert_allclose(dot(gradients, direction), expected, rtol=rtol, atol=1e-8)
@@ -212,6 +213,15 @@ def test_outputs_that_are_not_one_scalar_get_a_cotangent_each():
     assert g.backward().input_names == ("arg0", "grad_out0", "grad_out2")
 
 
+def test_names_stay_unique_through_several_backwards():
+    g = scalar_program(lambda b, x: b.sum(b.mul(x, b.mul(x, x)), (0,)))
+    for _ in range(3):
+        g = g.backward(["arg0"])
+        assert len(set(g.input_names)) == len(g.input_names)
+        assert len(set(g.output_names)) == len(g.output_names)
+    assert g.output_names == ("out0", "grad_arg0", "grad_arg0_2", "grad_arg0_3")
+
+
 def test_nodes_have_phase_scope_and_cause():
     backward = PROGRAMS[0].graph().backward()
     (inside,) = {n.scope.path for n in backward.nodes if n.phase == "forward" and n.scope}
@@ -224,7 +234,7 @@ def test_nodes_have_phase_scope_and_cause():
 @pytest.mark.parametrize(
     ("types", "build", "wrt", "message"),
     [
-        (("i64[2]",), lambda b, x: b.add(x, 1), None, "no output of the graph is floating"),
+        (("f64[2]",), lambda b, x: b.gt(x, 1), None, "no output of the graph is floating"),
         (("i64[2]",), lambda b, x: b.convert(x, float64), None, "no input of the graph is"),
         (("f64[2]",), lambda b, x: b.mul(x, x), ["y"], "no input is named 'y'; inputs: arg0"),
         (("f64[2]",), lambda b, x: b.mul(x, x), [1], "input 1 is not a floating"),

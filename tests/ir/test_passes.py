@@ -276,7 +276,7 @@ TABLES: Sequence[tuple[Pass, list]] = (
     (eliminate_common_subexpressions, MERGED),
     (eliminate_dead_code, DEAD),
 )
-CASES = [(run, *case) for run, table in TABLES for case in table]
+CASES: list[tuple] = [(run, *case) for run, table in TABLES for case in table]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,11 @@ def test_view(case: Any) -> None:
     check(case)
 
 
-@cases([(name, written(fn), (data,), name != "detach") for name, fn, data in VIEWS])
+# PyTorch lets nobody write to views that came several at once, in grad mode.
+SEVERAL = ("split", "split-list", "chunk", "unbind", "detach")
+
+
+@cases([(name, written(fn), (data,), name not in SEVERAL) for name, fn, data in VIEWS])
 def test_write_through_view(case: Any) -> None:
     check(case)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,8 +95,10 @@ def test_constants():
     assert embedding.weight.is_leaf and embedding.weight.requires_grad
 
 
-@pytest.mark.parametrize("name", ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"))
-def test_gains(name: str):
+@pytest.mark.parametrize(
+    "name", ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu")
+)
+def test_gains(name: Any):
     assert init.calculate_gain(name) == pytest.approx(torch.nn.init.calculate_gain(name))
 
 

@@ -8,8 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
-from nn_oracle import array, backward, close, host, integers, ours, same_gradients
-from nn_oracle import same_outputs, theirs
+from nn_oracle import (
+    array,
+    backward,
+    close,
+    host,
+    integers,
+    ours,
+    same_gradients,
+    same_outputs,
+    theirs,
+)
 
 from thrace.tracer import nn
 
@@ -185,7 +194,10 @@ def test_layer_matches_pytorch(name: str):
 def test_state_goes_to_pytorch():
     mine = nn.Sequential(nn.Conv2d(4, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(126, 2))
     reference = torch.nn.Sequential(
-        torch.nn.Conv2d(4, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.Flatten(), torch.nn.Linear(126, 2)
+        torch.nn.Conv2d(4, 3, 3),
+        torch.nn.BatchNorm2d(3),
+        torch.nn.Flatten(),
+        torch.nn.Linear(126, 2),
     )
     state = {k: torch.from_numpy(host(v)) for k, v in mine.state_dict().items()}
     reference.load_state_dict(state)

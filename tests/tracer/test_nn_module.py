@@ -167,41 +167,50 @@ def test_extra_state_travels():
 
 ASSIGNMENTS = {
     "parameter_over_attribute": lambda n, m: (
-        setattr(m, "a", 1), setattr(m, "a", n.Parameter(vector(n, 1.0))), "a" in m.__dict__
+        setattr(m, "a", 1),
+        setattr(m, "a", n.Parameter(vector(n, 1.0))),
+        "a" in m.__dict__,
     ),
     "module_over_parameter": lambda n, m: (
-        setattr(m, "a", n.Parameter(vector(n, 1.0))), setattr(m, "a", n.ReLU()),
-        list(m._parameters), list(m._modules),
+        setattr(m, "a", n.Parameter(vector(n, 1.0))),
+        setattr(m, "a", n.ReLU()),
+        list(m._parameters),
+        list(m._modules),
     ),
     "parameter_over_buffer": lambda n, m: (
-        m.register_buffer("a", vector(n, 1.0)), setattr(m, "a", n.Parameter(vector(n, 1.0))),
-        list(m._buffers), list(m._parameters),
+        m.register_buffer("a", vector(n, 1.0)),
+        setattr(m, "a", n.Parameter(vector(n, 1.0))),
+        list(m._buffers),
+        list(m._parameters),
     ),
     "tensor_over_buffer": lambda n, m: (
-        m.register_buffer("a", None), setattr(m, "a", vector(n, 1.0)), list(m._buffers)
+        m.register_buffer("a", None),
+        setattr(m, "a", vector(n, 1.0)),
+        list(m._buffers),
     ),
     "none_over_parameter": lambda n, m: (
-        setattr(m, "a", n.Parameter(vector(n, 1.0))), setattr(m, "a", None), list(m._parameters)
+        setattr(m, "a", n.Parameter(vector(n, 1.0))),
+        setattr(m, "a", None),
+        list(m._parameters),
     ),
     "delete": lambda n, m: (
-        setattr(m, "a", n.Parameter(vector(n, 1.0))), delattr(m, "a"), hasattr(m, "a")
+        setattr(m, "a", n.Parameter(vector(n, 1.0))),
+        delattr(m, "a"),
+        hasattr(m, "a"),
     ),
     "tensor_over_parameter": lambda n, m: (
-        setattr(m, "a", n.Parameter(vector(n, 1.0))), setattr(m, "a", vector(n, 1.0))
+        setattr(m, "a", n.Parameter(vector(n, 1.0))),
+        setattr(m, "a", vector(n, 1.0)),
     ),
     "number_over_module": lambda n, m: (setattr(m, "a", n.ReLU()), setattr(m, "a", 3)),
-    "number_over_buffer": lambda n, m: (
-        m.register_buffer("a", vector(n, 1.0)), setattr(m, "a", 3)
-    ),
+    "number_over_buffer": lambda n, m: (m.register_buffer("a", vector(n, 1.0)), setattr(m, "a", 3)),
     "register_dotted": lambda n, m: m.register_buffer("a.b", None),
     "register_empty": lambda n, m: m.register_parameter("", None),
     "register_number": lambda n, m: m.register_buffer(3, None),
     "register_taken": lambda n, m: m.register_buffer("forward", None),
     "register_tensor": lambda n, m: m.register_parameter("a", vector(n, 1.0)),
     "register_text": lambda n, m: m.register_buffer("a", "text"),
-    "register_history": lambda n, m: m.register_parameter(
-        "a", n.Parameter(vector(n, 1.0)) * 2
-    ),
+    "register_history": lambda n, m: m.register_parameter("a", n.Parameter(vector(n, 1.0)) * 2),
     "add_number": lambda n, m: m.add_module("a", 3),
     "missing": lambda n, m: m.gone,
     "delete_missing": lambda n, m: delattr(m, "gone"),
@@ -244,7 +253,9 @@ SEQUENCES = {
     "insert": lambda n, s: s.insert(1, n.Tanh()),
     "extend": lambda n, s: s.extend([n.Tanh(), n.SiLU()]),
     "pop": lambda n, s: (s.pop(0), s),
-    "add": lambda n, s: s + type(s)(*((n.Tanh(),) if isinstance(s, n.Sequential) else ([n.Tanh()],))),
+    "add": lambda n, s: (
+        s + type(s)(*((n.Tanh(),) if isinstance(s, n.Sequential) else ([n.Tanh()],)))
+    ),
     "delete": lambda n, s: (s.__delitem__(1), s),
     "set": lambda n, s: (s.__setitem__(0, n.Tanh()), s),
     "length": lambda n, s: (len(s), [type(m).__name__ for m in s]),

@@ -27,7 +27,9 @@ OPTIMIZERS: dict[str, Callable[[Any, Any], Any]] = {
     "adam_decay": lambda o, p: o.Adam(p, lr=0.01, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.1),
     "adam_amsgrad": lambda o, p: o.Adam(p, lr=0.02, amsgrad=True, maximize=False),
     "adam_maximize": lambda o, p: o.Adam(p, lr=0.01, maximize=True),
-    "adam_decoupled": lambda o, p: o.Adam(p, lr=0.01, weight_decay=0.1, decoupled_weight_decay=True),
+    "adam_decoupled": lambda o, p: o.Adam(
+        p, lr=0.01, weight_decay=0.1, decoupled_weight_decay=True
+    ),
     "adamw": lambda o, p: o.AdamW(p, lr=0.01),
     "adamw_decay": lambda o, p: o.AdamW(p, lr=0.01, weight_decay=0.3, amsgrad=True),
     "rmsprop": lambda o, p: o.RMSprop(p, lr=0.01),

@@ -67,7 +67,9 @@ class Pair:
         x, y = batch(i)
         loss = self.step(ours(x, grad=False), ours(y))
         self.theirs.zero_grad()
-        expected = torch.nn.functional.cross_entropy(self.reference(theirs(x, grad=False)), theirs(y))
+        expected = torch.nn.functional.cross_entropy(
+            self.reference(theirs(x, grad=False)), theirs(y)
+        )
         expected.backward()
         self.theirs.step()
         np.testing.assert_allclose(host(loss), host(expected), rtol=1e-4)

@@ -83,11 +83,15 @@ def test_rates_match_pytorch(name: str, kind: str):
     equal(*(rates(m, SCHEDULERS[name], kind) for m in MODULES))
 
 
-@pytest.mark.parametrize("options", (
-    {"patience": 2}, {"mode": "max", "factor": 0.5, "patience": 1, "cooldown": 2},
-    {"threshold_mode": "abs", "threshold": 0.1, "patience": 3, "min_lr": [1e-3, 1e-2]},
-    {"mode": "max", "threshold_mode": "abs", "threshold": 0.2, "patience": 0},
-))
+@pytest.mark.parametrize(
+    "options",
+    (
+        {"patience": 2},
+        {"mode": "max", "factor": 0.5, "patience": 1, "cooldown": 2},
+        {"threshold_mode": "abs", "threshold": 0.1, "patience": 3, "min_lr": [1e-3, 1e-2]},
+        {"mode": "max", "threshold_mode": "abs", "threshold": 0.2, "patience": 0},
+    ),
+)
 def test_plateau_matches_pytorch(options: dict[str, Any]):
     def run(module: Any) -> list[list[float]]:
         opt = optimizer(module, "sgd")
@@ -123,7 +127,9 @@ def test_schedules_continue_from_their_state(name: str):
         np.testing.assert_allclose(second.get_last_lr(), whole[at][-2:])
 
 
-@pytest.mark.parametrize("name", ("step", "multi_step", "exponential", "cosine", "linear", "restarts"))
+@pytest.mark.parametrize(
+    "name", ("step", "multi_step", "exponential", "cosine", "linear", "restarts")
+)
 @pytest.mark.filterwarnings("ignore")
 def test_steps_to_an_epoch(name: str):
     def run(module: Any) -> list[list[float]]:

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from ...ir.errors import ShapeError
-from ...ir.types import DType, dtype_from_numpy, float64, int64
+from ...ir.graph import Value
+from ...ir.types import DType, TensorType, dtype_from_numpy, float64, int64
 from .. import prims
 from ..devices import as_device
 from ..promotion import Number, as_operand, check_tensor, common_dtype, literal
 from ..scoping import scoped
-from ..state import default_dtype
+from ..state import default_dtype, note_outside
 from ..tensor import Tensor, from_host
 from .common import as_dtype, as_int, as_sizes, check_sizes, dense_strides, give, located, relayout
 from .convert import number_for, to
@@ -55,6 +56,7 @@ def tensor(
 def _as_array(data: Any, dtype: DType | None) -> np.ndarray:
     """`data` as an array whose dtype is the one PyTorch infers, or `dtype`."""
     if hasattr(data, "__array__"):
+        note_outside()
         array = np.asarray(data)
     elif isinstance(data, (bool, int, float, complex)):
         array = _from_python(data, data)
@@ -178,7 +180,26 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     """
     if not isinstance(ndarray, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    note_outside()
     return from_host(ndarray, dtype_from_numpy(ndarray.dtype))
+
+
+def from_dlpack(ext_tensor: Any) -> Tensor:
+    """A tensor with a copy of another library's data, handed over by DLPack.
+
+    Unlike PyTorch's, the two do not share memory. Raises: TypeError for an object without
+    `__dlpack__`.
+    """
+    from ...runtime.interop import from_dlpack as take
+
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise TypeError(f"expected an object with __dlpack__, got {type(ext_tensor).__name__}")
+    note_outside()
+    buffer = take(ext_tensor)
+    on_host = ext_tensor.__dlpack_device__()[0] == 1
+    place = as_device(None if on_host else f"cuda:{ext_tensor.__dlpack_device__()[1]}")
+    type_ = TensorType(buffer.shape, dtype_from_numpy(buffer.dtype))
+    return Tensor._wrap(Value(type_, buffer=buffer), place)
 
 
 def scalar_tensor(s: Number, *, dtype: DType | None = None, device: Any = None) -> Tensor:
@@ -507,7 +528,18 @@ METHODS = {f.__name__: f for f in (new_tensor, *map(_new, (zeros, ones, empty, f
 FUNCTIONS = {
     f.__name__: f
     for f in (
-        *(tensor, as_tensor, from_numpy, scalar_tensor, zeros, ones, empty, full, zeros_like),
+        *(
+            tensor,
+            as_tensor,
+            from_numpy,
+            from_dlpack,
+            scalar_tensor,
+            zeros,
+            ones,
+            empty,
+            full,
+            zeros_like,
+        ),
         *(ones_like, empty_like, full_like, arange, linspace, eye),
     )
 }

@@ -21,7 +21,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import STATE
 from ..tensor import Tensor, from_host
-from .common import located
+from .common import give, located, relayout
 from .convert import assign, full_like_value, move, number_for
 from .creation import tensor
 from .picking import Picks, pick, put, wrapped
@@ -389,9 +389,9 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
         found = np.nonzero(array.reshape(1) if not array.ndim else array)
         return tuple(from_host(i.astype(np.int64), device=input.device) for i in found)
     made = from_host(np.argwhere(array).astype(np.int64), device=input.device)
+    if made._type.numel:
+        relayout(made, (1, made._type.shape[0]))  # as PyTorch lays it out
     if out is not None:
-        from .common import give
-
         return give("nonzero", made, out)
     return made
 
@@ -411,8 +411,6 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
         )
     result = _masked(input, mask)
     if out is not None:
-        from .common import give
-
         return give("masked_select", result, out)
     return result
 

@@ -166,7 +166,7 @@ def repeat_interleave(
                 "repeat_interleave: repeats must have the same size as input along dim, but got "
                 f"repeats.size(0) = {counts.shape} and input.size({axis}) = {size}"
             )
-        from .indexing import index_select
+        from .gather import index_select
 
         at = np.repeat(np.arange(size), counts)
         return index_select(x, axis, from_host(at, device=x.device))
@@ -295,7 +295,6 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
         for i, x in enumerate(lines)
     ]
     if swap:
-        grids = [g.transpose(0, 1) for g in grids]
         grids[0], grids[1] = grids[1], grids[0]
     return tuple(grids)
 

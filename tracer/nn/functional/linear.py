@@ -282,9 +282,3 @@ def _rows(lead: tuple[int, ...]) -> int:
     for n in lead:
         out *= n
     return out
-
-
-__all__ = [
-    *("bilinear", "cosine_similarity", "dropout", "dropout1d", "dropout2d", "embedding"),
-    *("linear", "normalize", "one_hot", "pairwise_distance"),
-]

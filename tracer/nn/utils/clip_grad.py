@@ -32,7 +32,7 @@ def get_total_norm(
     Raises: RuntimeError under `error_if_nonfinite` (which looks at the value).
     """
     found = _total_norm(_listed(tensors), float(norm_type))
-    if error_if_nonfinite and not math.isfinite(found.item()):
+    if error_if_nonfinite and not math.isfinite(float(found)):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients is non-finite, so it cannot be "
             "clipped. To disable this error and scale the gradients by the non-finite norm "
