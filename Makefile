@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 KEY := $(shell cksum <pyproject.toml | tr ' ' '-')
 stamp = $(VENV)/.installed-$(1)-$(KEY)
 FOLDERS := ir tracer lowering runtime tools
-CHECKED := thrace $(FOLDERS) tests examples benchmarks
+CHECKED := thrace $(FOLDERS) tests examples benchmarks make
 PYTEST := $(BIN)/pytest -n 2 --durations=10
 
 .DEFAULT_GOAL := help
@@ -35,10 +35,11 @@ test-gpu: ## run the GPU tests, where there is a CUDA device
 		echo "test-gpu: no CUDA device on this machine, nothing to test"; \
 	fi
 
-lint: $(call stamp,dev) types ## check style, formatting, types and stubs
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/python make/stubs.py --check
+lint: $(call stamp,test) $(call stamp,dev) typing ## check style, formatting, types and stubs
+	@status=0; \
+	for check in "ruff check" "ruff format --check" "pyright" "python make/stubs.py --check"; do \
+		echo "$$check"; $(BIN)/$$check || status=1; \
+	done; exit $$status
 
 types: $(call stamp,test) $(call stamp,dev) typing ## check types with pyright
 	$(BIN)/pyright
@@ -47,7 +48,7 @@ stubs: $(call stamp,test) ## write the type stubs of what tables bind
 	$(BIN)/python make/stubs.py
 
 bench: $(call stamp,test) ## compare with hand-written jax.jit
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/compare.py
 
 fuzz: $(call stamp,test) ## run the property tests with many random examples
 	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz

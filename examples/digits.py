@@ -131,7 +131,9 @@ class Training:
             seconds = time.perf_counter() - started
             correct = self.test(digits)
             history.add(values, seconds, correct)
-            progress.console.print(digits_report.epoch_line(history, epochs), highlight=False)
+            progress.console.print(
+                digits_report.epoch_line(history, epochs), highlight=False, soft_wrap=True
+            )
         return history
 
     def test(self, digits: Digits) -> float:

@@ -45,7 +45,10 @@ def epoch_line(history: History, epochs: int) -> str:
 
 
 def write_graphs(folder: Path, model: Any, train_step: Any, batch: int) -> None:
-    """The step's graph as it ran, and forward and backward of the network by themselves."""
+    """The whole step's graph as it ran; forward and backward by themselves, also drawn.
+
+    Pictures fold what lies deeper than the modules and the functions called in them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model.train()
 
@@ -54,11 +57,10 @@ def write_graphs(folder: Path, model: Any, train_step: Any, batch: int) -> None:
 
     images, labels = thrace.spec(f"f32[{batch},1,8,8]"), thrace.spec(f"i64[{batch}]")
     forward = thrace.trace(loss, images, labels)
-    backward = thrace.trace(train_step, images, labels)
     (folder / "forward.txt").write_text(f"{forward}\n")
     (folder / "train_step.txt").write_text(f"{thrace.explain(train_step).traces[0].graph}\n")
-    forward.render(folder / "forward.svg")
-    backward.render(folder / "train_step.svg")
+    forward.render(folder / "forward.svg", depth=2)
+    forward.backward().render(folder / "backward.svg", depth=1)
 
 
 def write_curves(path: Path, histories: list[History]) -> None:
@@ -95,14 +97,16 @@ def print_summary(
         f"{_count(len(found.fallbacks), 'fallback')}, {_count(len(found.recompiles), 'recompile')} "
         f"for {calls} training steps ({nodes} nodes in the graph)",
         highlight=False,
+        soft_wrap=True,
     )
     for reason in (*found.fallbacks, *found.recompiles):
-        console.print(f"  {reason}", highlight=False)
+        console.print(f"  {reason}", highlight=False, soft_wrap=True)
     for e in found.executables:
         console.print(
             f"compile seconds: {e.trace_s + e.lower_s + e.compile_s:.2f} "
             f"(lowering {e.trace_s + e.lower_s:.2f}, XLA {e.compile_s:.2f})",
             highlight=False,
+            soft_wrap=True,
         )
     table = Table("", "first step s", "steps / s", "test accuracy")
     for h in histories:
@@ -114,7 +118,7 @@ def print_summary(
         )
     console.print(table)
     written = sorted(path.name for path in folder.iterdir())
-    console.print(f"written to {folder}: {', '.join(written)}", highlight=False)
+    console.print(f"written to {folder}: {', '.join(written)}", highlight=False, soft_wrap=True)
 
 
 def _count(n: int, what: str) -> str:

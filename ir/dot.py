@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .collector import without_collector
 from .graph import Graph, Node, Scope, Value
 from .nested import held_graphs, nested_graphs
 from .ops.shape import Constant
@@ -25,6 +26,7 @@ _INPUT, _PARAMETER, _OUTPUT = "#f2f2f2", "#fff3c4", "#d9d9d9"
 _LONGEST = 48  # characters of an attribute list in a box
 
 
+@without_collector
 def to_dot(graph: Graph, *, depth: int | None = None, fold: bool = True, limit: int = 400) -> str:
     """DOT text.
 

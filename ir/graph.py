@@ -62,15 +62,17 @@ class Scope:
 
     `kind` is "phase" (forward, backward, optimizer), "module" (`name` is the attribute
     path, such as `layers.0.conv`) or "function" (an API function). Each call makes its own
-    object, so that two calls of one function stay two groups.
+    object, so that two calls of one function stay two groups. `edges` belongs to the tracer's
+    history: where the gradients of the call's tensor arguments flow to, None before a call.
     """
 
-    __slots__ = ("_path", "kind", "name", "parent")
+    __slots__ = ("_path", "edges", "kind", "name", "parent")
 
     def __init__(self, name: str, kind: str = "function", parent: Scope | None = None):
         self.name = name
         self.kind = kind
         self.parent = parent
+        self.edges: list[tuple[Any, int] | None] | None = None
         self._path: str | None = None
 
     @property

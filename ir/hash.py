@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from .collector import without_collector
 from .errors import GraphError
 from .graph import Graph, Scalar, Value
 from .nested import nested_graphs
@@ -16,6 +17,7 @@ from .ops.shape import Constant
 from .types import DType
 
 
+@without_collector
 def structural_key(graph: Graph) -> tuple:
     """A hashable key, equal for graphs that compute the same thing in the same way.
 

@@ -16,6 +16,7 @@ import base64
 import re
 from typing import Any
 
+from .collector import without_collector
 from .errors import GraphError
 from .graph import Graph, Scalar, Value
 from .hash import literal_key
@@ -30,6 +31,7 @@ _WIDTH = 100
 _VALUE_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
+@without_collector
 def to_text(graph: Graph, *, source: bool = True, types: bool = True, scopes: bool = True) -> str:
     """The graph as text. Options leave out source lines, result types or scope paths."""
     origins = OriginWriter(source=source, scopes=scopes)

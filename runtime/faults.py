@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from ..ir.errors import ThraceError
+from . import allocator
 
 started = False  # JAX has threads in this process
 forked = False  # this process is a child of one where it had
@@ -23,7 +24,9 @@ def starting() -> None:
     global started
     if forked:
         refuse()
-    started = True
+    if not started:
+        started = True
+        allocator.prepare()
 
 
 def refuse() -> None:

@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from thrace.ir.types import DTYPES
-from thrace.tracer.autograd import grad as thrace_grad
-from thrace.tracer.methods import FUNCTIONS, LINALG
-from thrace.tracer.tensor import Size, Tensor, from_host
+import thrace
+from thrace import Tensor
 
-THRACE = SimpleNamespace(
-    **FUNCTIONS,
-    **{d.name: d for d in DTYPES},
-    linalg=SimpleNamespace(**LINALG),
-    Tensor=Tensor,
-    Size=Size,
-)
 RTOL = {"float64": 1e-9, "float32": 2e-5, "float16": 2e-3, "bfloat16": 2e-2, "complex64": 1e-5}
 
 
@@ -68,7 +58,7 @@ def to_torch(a: Any, grad: bool) -> Any:
 def to_thrace(a: Any, grad: bool) -> Any:
     if not isinstance(a, np.ndarray):
         return a
-    return from_host(a, requires_grad=grad and a.dtype.kind == "f")
+    return thrace.tensor(a, requires_grad=grad and a.dtype.kind == "f")
 
 
 def attempt(case: Case, module: Any, args: list[Any]) -> Any:
@@ -111,7 +101,9 @@ def assert_same(got: Any, want: Any, where: str = "result") -> None:
         assert isinstance(got, Exception), f"{where}: PyTorch raises {want!r}, got {got!r}"
         kinds = [c for c in type(got).__mro__ if c.__module__ == "builtins"]
         common = [c for c in kinds if isinstance(want, c) and c not in (Exception, BaseException)]
-        assert any(c is not object for c in common), f"{where}: PyTorch raises {want!r}, got {got!r}"
+        assert any(c is not object for c in common), (
+            f"{where}: PyTorch raises {want!r}, got {got!r}"
+        )
         assert "jax" not in str(got)
         return
     if isinstance(got, Exception):
@@ -165,7 +157,7 @@ def check(case: Case) -> None:
     theirs = [to_torch(a, case.grad) for a in case.inputs]
     ours = [to_thrace(a, case.grad) for a in case.inputs]
     want = attempt(case, torch, theirs)
-    got = attempt(case, THRACE, ours)
+    got = attempt(case, thrace, ours)
     assert_same(got, want)
     if isinstance(want, Exception) or not case.grad:
         return
@@ -176,7 +168,7 @@ def check(case: Case) -> None:
         expected = gradients(outs, theirs, torch.autograd.grad, torch.from_numpy)
     except RuntimeError:  # a gradient that PyTorch lacks, such as that of floor_divide
         return
-    found = gradients(leaves(got), ours, thrace_grad, from_host)
+    found = gradients(leaves(got), ours, thrace.autograd.grad, thrace.from_numpy)
     assert len(found) == len(expected)
     for i, (g, w) in enumerate(zip(found, expected, strict=True)):
         if w is None:

@@ -21,8 +21,8 @@ from .files import write_atomically
 
 PICTURES = ("svg", "pdf", "png")
 # Boxes tried in turn until one can be drawn.
-DOT_LIMITS = (400, 150)
-WASI_LIMITS = (200, 100, 40)
+DOT_LIMITS = (150, 60)
+WASI_LIMITS = (150, 60, 25)
 TIME_LIMIT_S = 60.0
 INSTALL_DOT = "apt install graphviz, brew install graphviz or conda install graphviz"
 _WASI_PROGRAM = """\

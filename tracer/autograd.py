@@ -480,7 +480,14 @@ class GradFn:
     @property
     def next_functions(self) -> tuple[tuple[Any, int], ...]:
         if self._scope is None:
-            return tuple(_next(o) for o in self._node.operands if isinstance(o, Value))
+            # A number beside a tensor is an operand like any other in PyTorch's arithmetic.
+            return tuple(
+                _next(o) if isinstance(o, Value) else (None, 0)
+                for o in self._node.operands
+                if isinstance(o, Value) or self._node.op.name in ("add", "sub", "mul", "div")
+            )
+        if self._scope.edges is not None:
+            return tuple(_follow(edge) for edge in self._scope.edges)
         # Operands that enter the scope from outside, in the order they were used.
         inside: list[Node] = []
         stack, seen = [self._node], {id(self._node)}
@@ -555,6 +562,7 @@ _PRIMITIVE_NAMES = {
     "concatenate": "CatBackward0",
     "reverse": "FlipBackward0",
     "rem": "FmodBackward0",
+    "log1p": "Log1PBackward0",
     "transpose": "PermuteBackward0",
     "reshape": "ViewBackward0",
     "update_slice": "CopySlices",
@@ -575,9 +583,13 @@ def _api_scope(scope: Scope | None) -> Scope | None:
 
 
 def _next(o: Value) -> tuple[Any, int]:
-    if o.edge is None:
+    return _follow(o.edge)
+
+
+def _follow(edge: Edge | None) -> tuple[Any, int]:
+    if edge is None:
         return (None, 0)
-    target, index = o.edge
+    target, index = edge
     if isinstance(target, GradSlot):
         return (AccumulateGrad(target), 0)
     return (GradFn(target, _api_scope(target.scope)), index)

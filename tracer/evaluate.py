@@ -470,14 +470,3 @@ def run_host(plan: Plan) -> list[Any]:
             taken[i] = array = array.copy()
         array.setflags(write=False)
     return taken
-
-
-def check_failed(node: Node) -> Exception:
-    """The error of a failed `check` node, with the line that recorded it."""
-    from ..ir.source import resolve
-
-    place_ = resolve(node.loc)
-    text = node.attr("message")
-    error = IndexError(f"{text}\n  {place_}" if place_ else text)
-    error.located = True  # type: ignore[attr-defined]
-    return error

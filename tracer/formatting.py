@@ -89,8 +89,6 @@ class _Numbers:
             if OPTIONS.sci_mode is not None:
                 self.scientific = OPTIONS.sci_mode
             self.width = max(len(self.text(v)) for v in finite.tolist())
-        elif OPTIONS.sci_mode is not None:
-            self.scientific = OPTIONS.sci_mode
 
     def text(self, value: Any) -> str:
         if not self.floating:

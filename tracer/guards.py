@@ -33,8 +33,9 @@ class Guards:
         self.keep = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
         self.aliases = _aliases(leaves)
         self.entries: list[Entry] = []
+        # A dictionary of a module's attributes: its keys, and its values as they were.
+        self.spaces: list[tuple[dict, tuple, list[int], list[Any], str]] = []
         self.places: list[tuple[dict, str, Any, Any, str]] = []
-        self.sizes: list[tuple[dict, int, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.slots: list[tuple[GradSlot, bool]] = []
         self.owners: list[tuple[Any, Any, Any, bool]] = []
@@ -57,14 +58,14 @@ class Guards:
     def _module(self, module: Any) -> None:
         """Every attribute by identity or exact value; the tensors in it may be written to."""
         name = type(module).__name__
-        spaces = [module.__dict__]
-        spaces += [d for d in module.__dict__.values() if isinstance(d, dict)]
-        for space in spaces:
-            self.sizes.append((space, len(space), name))
+        own = module.__dict__
+        for space in (own, *(d for d in own.values() if isinstance(d, dict))):
+            values = list(space.values())
+            # The values are kept, so that their ids stay theirs.
+            self.spaces.append((space, tuple(space), [id(v) for v in values], values, name))
             for key, value in space.items():
-                if space is module.__dict__ and isinstance(value, dict):
-                    continue
-                self.places.append((space, key, value, exact(value), f"{name}.{key}"))
+                if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
+                    self.places.append((space, key, value, exact(value), f"{name}.{key}"))
 
     def watch_captured(self, trace: Trace) -> None:
         """Captured tensors must keep their type and whether they require grad."""
@@ -79,7 +80,7 @@ class Guards:
         out = [f"argument {i} is {_words(d)}" for i, d in enumerate(self.leaves)]
         out.append(f"grad mode is {self.grad_enabled}")
         out += [f"{e.label} is {_short(e.value)}" for e in self.entries]
-        out += sorted({f"{label} keeps its attributes" for _, _, label in self.sizes})
+        out += sorted({f"{space[-1]} keeps its attributes" for space in self.spaces})
         out += [f"{key} is {'' if zero else 'not '}zero" for _, key, _, zero in self.zeros]
         return out
 
@@ -107,13 +108,17 @@ class Guards:
             return "the defaults of the function changed"
         if _aliases(leaves) != self.aliases:
             return "other arguments share memory than before"
+        for space, keys, ids, values, label in self.spaces:
+            if len(space) != len(keys) or (
+                keys and ([*map(id, space.values())] != ids or (*space,) != keys)
+            ):
+                changed = _changed(space, keys, values, label)
+                if changed:
+                    return changed
         for space, key, value, expected, label in self.places:
             now = space.get(key, MISSING)
-            if now is not value and exact(now) != expected:
+            if exact(now) != expected:
                 return f"{label} is {_short(now)}, was {_short(value)}"
-        for space, size, label in self.sizes:
-            if len(space) != size:
-                return f"{label} has more or fewer attributes"
         for entry in self.entries:
             if not entry.holds():
                 return f"{entry.label} is {_short(entry.read())}, was {_short(entry.value)}"
@@ -132,6 +137,16 @@ class Guards:
             if owner._view is not view and _shape_of_view(owner._view) != _shape_of_view(view):
                 return "a captured tensor became another view or changed requires_grad"
         return ""
+
+
+def _changed(space: dict, keys: tuple, values: list[Any], label: str) -> str:
+    """What changed in a dictionary of attributes; empty if all are equal after all."""
+    if (*space,) != keys:
+        return f"{label} has other attributes: {sorted(set(space) ^ set(keys))}"
+    for (key, now), before in zip(space.items(), values, strict=True):
+        if now is not before and exact(now) != exact(before):
+            return f"{label}.{key} is {_short(now)}, was {_short(before)}"
+    return ""
 
 
 def _shape_of_view(link: Any) -> tuple:

@@ -26,7 +26,8 @@ from .evaluate import SYMBOLIC, Plan, needed, observe, settle
 from .history import differentiable_graph
 from .hyper import read as read_hyper
 from .naming import distinct
-from .session import Capture, Session
+from .recording import next_seq
+from .session import Capture, Hyper, Session
 from .state import LOCK, STATE
 from .storage import Storage, root
 from .tensor import Tensor
@@ -41,7 +42,7 @@ class Binding(NamedTuple):
     `kind`: "argument" (`ref` its number), "storage" (a weak reference to a handle or, for
     storages without a lasting handle, to the storage), "entry" (the `read` of an attribute
     or variable that the run assigns another tensor to), "grad" (a weak reference to the
-    slot), "hyper" (group, key, index), "constant" (the buffer).
+    slot), "hyper" (a `_HyperInput`), "constant" (the buffer).
     """
 
     kind: str
@@ -100,6 +101,7 @@ class Trace:
         self.calls = 0
         self.kept_reads: tuple[frozenset[int], frozenset[int]] | None = None
         self.freed_history = False
+        self.freed_node: Node | None = None
         self.first_arguments: Sequence[Any] = arguments
         self.first_edges: list[Any] = []
         self.place = here(1)
@@ -149,7 +151,7 @@ class Trace:
             kind, what = by_value.get(id(v), ("", None))
             if kind == "hyper":
                 h = session.hypers[what]
-                self.bindings.append(Binding("hyper", (h.group, h.key, h.index), h.key))
+                self.bindings.append(Binding("hyper", _HyperInput(h), h.key))
             elif kind == "capture":
                 self.bound[id(what.storage)] = len(self.bindings)
                 self.bindings.append(self._binding(session, what))
@@ -320,7 +322,11 @@ class Trace:
             if number is not None:
                 target = (slot(), 0)
                 owner = next(
-                    (b.name for b, e in zip(self.bindings, self.first_edges, strict=True) if e == target),
+                    (
+                        b.name
+                        for b, e in zip(self.bindings, self.first_edges, strict=True)
+                        if e == target
+                    ),
                     "leaf",
                 )
                 names[self.new[number].source.output] = f"{owner}.grad"
@@ -386,9 +392,7 @@ class Trace:
             elif kind == "grad":
                 values.append(root(b.ref().grad._storage.value))
             elif kind == "hyper":
-                group, key, index = b.ref
-                value = read_hyper(group, key, index)
-                values.append(_HyperValue(np.asarray(value, np.float64)))  # type: ignore
+                values.append(b.ref.value())
             else:
                 values.append(_HyperValue(b.ref))  # type: ignore[arg-type]
         return values
@@ -442,7 +446,7 @@ class Trace:
         assert self.graph is not None
         values = [Value(t, buffer=r) for t, r in zip(self.graph.output_types, results, strict=True)]
         if self.has_history:
-            if first is not None:
+            if first is not None or self.freed_history:
                 edges = self.first_edges
             else:
                 edges = [self._edge(b, arguments) for b in self.bindings]
@@ -494,20 +498,26 @@ class Trace:
         the inputs through the gradient of the whole graph."""
         graph = self.graph
         assert graph is not None
+        if self.freed_history:
+            # A backward pass inside used it up: one node that refuses another serves all calls.
+            if self.freed_node is None:
+                operands = tuple(
+                    Value(t, edge=e) for t, e in zip(graph.input_types, edges, strict=True)
+                )
+                self.freed_node = Node(_CALL, operands, (graph,), self.place)
+                self.freed_node.freed = True
+            for i, v in enumerate(values):
+                v.edge = (self.freed_node, i)
+            return
         operands = []
         for i, (v, edge) in enumerate(zip(inputs, edges, strict=True)):
             edge = edge if graph.requires_grad[i] else None
             operands.append(Value(graph.inputs[i].type, edge=edge, buffer=v.buffer))
-        node = Node(_CALL, tuple(operands), (graph,), self.place, None, None, _next_seq())
-        if self.freed_history:
-            node.freed = True
-            ins: frozenset[int] = frozenset()
-            outs: frozenset[int] = frozenset()
-        else:
-            if self.kept_reads is None:
-                needs = tuple(o.edge is not None for o in operands)
-                self.kept_reads = reads(node, needs)
-            ins, outs = self.kept_reads
+        node = Node(_CALL, tuple(operands), (graph,), self.place, None, None, next_seq())
+        if self.kept_reads is None:
+            needs = tuple(o.edge is not None for o in operands)
+            self.kept_reads = reads(node, needs)
+        ins, outs = self.kept_reads
         node.operands = tuple(
             Value(o.type, edge=o.edge, source=root(inputs[i]) if i in ins else None)
             if isinstance(inputs[i], Value)
@@ -556,6 +566,24 @@ class _HyperValue:
         self.source = None
 
 
+class _HyperInput:
+    """A hyper-parameter as an input. Its array is made again only when the number changed."""
+
+    __slots__ = ("group", "holder", "index", "key", "number")
+
+    def __init__(self, hyper: Hyper):
+        self.group, self.key, self.index = hyper.group, hyper.key, hyper.index
+        self.number: Any = None
+        self.holder: Any = None
+
+    def value(self) -> Any:
+        number = read_hyper(self.group, self.key, self.index)
+        if self.holder is None or number is not self.number:
+            self.number = number
+            self.holder = _HyperValue(np.asarray(number, np.float64))
+        return self.holder
+
+
 def _with_history(values: list[Value], source: Source) -> Value:
     """The value of a source with its own history alone."""
     data = values[source.output]
@@ -569,12 +597,6 @@ def _handle(storage: Storage, link: Link | None) -> Tensor:
     t = object.__new__(Tensor)
     t._point(storage, link, storage.value.type if link is None else link.type)
     return t
-
-
-def _next_seq() -> int:
-    from .recording import next_seq
-
-    return next_seq()
 
 
 def _calibrate() -> tuple[int, int]:

@@ -13,6 +13,7 @@ from ..ir.errors import ThraceError
 from ..ir.graph import Scope
 from .recording import user_error
 from .state import STATE
+from .tensor import Tensor
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,7 +43,10 @@ def scoped_as(fn: Callable[..., Any], name: str, grad_fn: str) -> Any:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         state = STATE
         before = state.scope
-        state.scope = Scope(name, "function", before)
+        scope = Scope(name, "function", before)
+        if state.grad_enabled and (before is None or before.kind != "function"):
+            scope.edges = edges_of((*args, *kwargs.values()) if kwargs else args)
+        state.scope = scope
         try:
             return fn(*args, **kwargs)
         except ThraceError as error:
@@ -51,3 +55,18 @@ def scoped_as(fn: Callable[..., Any], name: str, grad_fn: str) -> Any:
             state.scope = before
 
     return wrapper
+
+
+def edges_of(args: Any) -> list[tuple[Any, int] | None]:
+    """Where the gradients of the floating-point tensors among `args` flow to.
+
+    Views among them are read now, so that they are recorded outside the call.
+    """
+    out: list[tuple[Any, int] | None] = []
+    for a in args:
+        if isinstance(a, Tensor):
+            if a._type.dtype.kind in ("float", "complex"):
+                out.append(a._value().edge if a.requires_grad else None)
+        elif a.__class__ is list or a.__class__ is tuple:
+            out += edges_of(a)
+    return out

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..ir.graph import Value
+from ..ir.graph import Scope, Value
+from ..ir.ops import OPS
 from .recording import recorder_for
 from .state import STATE
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .views import Link
 
 Strides = tuple[int, ...] | None
+_RESHAPE = OPS["reshape"]
 
 
 def root(value: Value) -> Value:
@@ -34,6 +36,13 @@ def is_readable(value: Value) -> bool:
     """Whether a value has data or can get it; a value that an evaluation dropped has not."""
     value = root(value)
     return value.node is not None or value.buffer is not None
+
+
+def outside_calls(scope: Scope | None) -> Scope | None:
+    """The module or phase that the API calls of a scope path were made in."""
+    while scope is not None and scope.kind == "function":
+        scope = scope.parent
+    return scope
 
 
 class Storage:
@@ -79,11 +88,24 @@ class Storage:
         b = recorder_for(self.device)
         before = STATE.grad_enabled
         STATE.grad_enabled = True
+        scope = STATE.scope
         try:
-            for step in reversed(chain):
-                value = cache[step] = step.read(b, value)
+            # Each view is read under the name of its call; parts of a call come before its name.
+            for i in range(len(chain) - 1, -1, -1):
+                step = chain[i]
+                if scope is STATE.scope:
+                    name = next((c.name for c in chain[i::-1] if c.name or c.kind == "leaf"), "")
+                    if name:
+                        STATE.scope = Scope(name, "function", outside_calls(scope))
+                seen = step.read(b, value)
+                if seen is value and step.name and value.edge is not None:
+                    seen = b.emit(_RESHAPE, (value,), (step.type.shape,))  # for its grad_fn
+                value = cache[step] = seen
+                if step.name:
+                    STATE.scope = scope
         finally:
             STATE.grad_enabled = before
+            STATE.scope = scope
         return value
 
     def set(self, value: Value) -> None:

@@ -497,7 +497,7 @@ class Tensor(TensorMethods):
     def __iter__(self) -> Iterator[Tensor]:
         if not self._type.ndim:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([views.select(self, 0, i) for i in range(self._type.shape[0])])
+        return iter([views.select(self, 0, i, "unbind") for i in range(self._type.shape[0])])
 
     def __contains__(self, item: Any) -> bool:
         return bool((self == item).any().item())  # type: ignore[attr-defined]

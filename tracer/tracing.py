@@ -69,7 +69,8 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     new_args, new_kwargs = trees.unflatten(structure, leaves)
     before = _Unchanged()
     try:
-        with session, session.watch:  # the watch knows names of what the code reads
+        session.watch.read_names(fn)
+        with session:
             result = fn(*new_args, **new_kwargs)
             return _graph(session, symbols, symbol_names, result)
     finally:

@@ -37,14 +37,22 @@ class Link:
     """One step of a view chain. Compared by identity: it is a key of the storage's cache.
 
     `kind` is a row of LINKS, `args` its parameters, `type` what is seen through it,
-    `strides` PyTorch's strides of that.
+    `strides` PyTorch's strides of that. `name` is what the user called, under which the link
+    is read; empty inside API functions, and for a link that is part of the next one's call.
     """
 
-    __slots__ = ("args", "kind", "parent", "strides", "type")
+    __slots__ = ("args", "kind", "name", "parent", "strides", "type")
 
     def __init__(
-        self, parent: Link | None, kind: str, args: tuple, type: TensorType, strides: Ints
+        self,
+        parent: Link | None,
+        kind: str,
+        args: tuple,
+        type: TensorType,
+        strides: Ints,
+        name: str = "",
     ):
+        self.name = name
         self.parent = parent
         self.kind = kind
         self.args = args
@@ -149,10 +157,13 @@ _WRITE: dict[str, Any] = {
 }
 
 
-def _link(t: Tensor, kind: str, args: tuple, shape: Shape, strides: Ints) -> Tensor:
+def _link(t: Tensor, kind: str, args: tuple, shape: Shape, strides: Ints, name: str) -> Tensor:
     """A handle one link further, sharing `t`'s storage."""
     type = t._type.with_shape(shape)
-    link = Link(t._view, kind, args, type, strides)
+    scope = STATE.scope
+    if scope is not None and scope.kind == "function":
+        name = ""
+    link = Link(t._view, kind, args, type, strides, name)
     if not STATE.grad_enabled and t.requires_grad:
         link = Link(link, "detach", (), type, strides)
     return t._handle(t._storage, link, type)
@@ -205,7 +216,7 @@ def can_view(t: Tensor, shape: Shape) -> bool:
     return view_strides(t._type.shape, t.stride(), shape) is not None
 
 
-def reshape(t: Tensor, shape: Shape) -> Tensor:
+def reshape(t: Tensor, shape: Shape, name: str = "view") -> Tensor:
     """A view of the same elements. Raises: ShapeError where strides do not allow one."""
     strides = view_strides(t._type.shape, t.stride(), shape)
     if strides is None:
@@ -214,33 +225,36 @@ def reshape(t: Tensor, shape: Shape) -> Tensor:
             f"{t.stride()} (at least one dimension spans across two contiguous subspaces); "
             "use reshape instead"
         )
-    return _link(t, "reshape", (tuple(shape),), shape, strides)
+    return _link(t, "reshape", (tuple(shape),), shape, strides, name)
 
 
-def restride(t: Tensor, shape: Shape, strides: Ints) -> Tensor:
+def restride(t: Tensor, shape: Shape, strides: Ints, name: str) -> Tensor:
     """A reshape that only drops or adds axes of size 1, with the strides PyTorch gives it."""
-    return _link(t, "reshape", (tuple(shape),), shape, strides)
+    return _link(t, "reshape", (tuple(shape),), shape, strides, name)
 
 
-def transpose(t: Tensor, perm: Ints) -> Tensor:
+def transpose(t: Tensor, perm: Ints, name: str = "permute") -> Tensor:
     shape, strides = t._type.shape, t.stride()
     perm = tuple(perm)
     new = tuple(shape[p] for p in perm)
-    return _link(t, "transpose", (perm,), new, tuple(strides[p] for p in perm))
+    return _link(t, "transpose", (perm,), new, tuple(strides[p] for p in perm), name)
 
 
-def slice(t: Tensor, starts: Ints, sizes: Ints, strides: Ints) -> Tensor:
+def slice(t: Tensor, starts: Ints, sizes: Ints, strides: Ints, name: str = "slice") -> Tensor:
     own = tuple(a * b for a, b in zip(t.stride(), strides, strict=True))
-    return _link(t, "slice", (tuple(starts), tuple(sizes), tuple(strides)), tuple(sizes), own)
+    args = (tuple(starts), tuple(sizes), tuple(strides))
+    return _link(t, "slice", args, tuple(sizes), own, name)
 
 
-def select(t: Tensor, axis: int, i: int) -> Tensor:
+def select(t: Tensor, axis: int, i: int, name: str = "select") -> Tensor:
     """Element `i` of `axis`, counted from 0; the axis is dropped."""
     shape, strides = t._type.shape, t.stride()
     starts = tuple(i if a == axis else 0 for a in range(len(shape)))
     sizes = tuple(1 if a == axis else n for a, n in enumerate(shape))
-    one = slice(t, starts, sizes, (1,) * len(shape))
-    return restride(one, shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :])
+    one = slice(t, starts, sizes, (1,) * len(shape), name="")
+    return restride(
+        one, shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :], name
+    )
 
 
 def expand(t: Tensor, shape: Shape) -> Tensor:
@@ -249,7 +263,7 @@ def expand(t: Tensor, shape: Shape) -> Tensor:
     own = (0,) * lead + tuple(
         0 if n == 1 and m != 1 else s for n, m, s in zip(old, shape[lead:], strides, strict=True)
     )
-    return _link(t, "expand", (tuple(shape),), shape, own)
+    return _link(t, "expand", (tuple(shape),), shape, own, "expand")
 
 
 def diagonal(t: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
@@ -260,7 +274,7 @@ def diagonal(t: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
     count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
     new = (*(shape[i] for i in rest), count)
     own = (*(strides[i] for i in rest), strides[dim1] + strides[dim2])
-    return _link(t, "diagonal", (offset, dim1, dim2), new, own)
+    return _link(t, "diagonal", (offset, dim1, dim2), new, own, "diagonal")
 
 
 def offset(link: Link | None, base_strides: Ints | None, base_shape: Shape) -> int:

@@ -204,6 +204,18 @@ class Watch:
             for owner, label in list(self.objects.values()):
                 self.attributes(owner, label, new)
 
+    def read_names(self, fn: Any) -> None:
+        """Note what one function's code names, without running under the hook."""
+        fn = getattr(fn, "__func__", fn)
+        if not isinstance(fn, types.FunctionType):
+            return
+        self.names |= set(_names(fn.__code__))
+        for name in fn.__code__.co_names:
+            if name in fn.__globals__:
+                self.note(fn.__globals__, name, name)
+        for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+            self.note(cell, name, name)
+
     def note(self, owner: Any, name: str, label: str) -> None:
         key = (id(owner), name)
         if key in self.entries or len(self.entries) >= MAX_ENTRIES:

@@ -56,16 +56,39 @@ def _index_set_grad(b: Any, g: Any, out: Any, operands: Any, i: int) -> Any:
     return b.index(g, *operands[2:]) if i == 1 else None
 
 
+def _clipped(x: np.ndarray, indices: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...] | None:
+    """Indices moved into range, as XLA does: a failed check reports them, not this rule.
+
+    None where `x` has nothing to pick.
+    """
+    sizes = x.shape[: len(indices)]
+    if 0 in sizes:
+        return None
+    return tuple(np.clip(i, 0, n - 1) for i, n in zip(indices, sizes, strict=True))
+
+
+def _index(x: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+    inside = _clipped(x, indices)
+    if inside is None:
+        shape = np.broadcast_shapes(*(i.shape for i in indices))
+        return np.zeros((*shape, *x.shape[len(indices) :]), x.dtype)
+    return x[inside]
+
+
 def _index_add(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:
     # Half precision would round each of the many terms on one place.
     out = x.astype(np.float32) if is_half(x.dtype) else np.array(x)
-    np.add.at(out, indices, u)
+    inside = _clipped(x, indices)
+    if inside is not None:
+        np.add.at(out, inside, u)
     return out.astype(x.dtype)
 
 
 def _index_set(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:
     out = np.array(x)
-    out[indices] = u
+    inside = _clipped(x, indices)
+    if inside is not None:
+        out[inside] = u
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,12 @@ def test_backward_names_the_line_that_caused_it():
     lines = regression().backward().to_text().splitlines()
     (product,) = [line for line in lines if "dot_general" in line and "<backward>" in line]
     assert product.endswith("; <backward>/[net]/linear  for train.py:12 in step `y = x @ w`")
+
+
+def test_the_readmes_example_reads_back():
+    readme = (Path(__file__).parents[2] / "ir" / "README.md").read_text()
+    text = readme.split("```\n")[1]
+    assert Graph.from_text(text).to_text() == text
 
 
 @pytest.mark.parametrize(

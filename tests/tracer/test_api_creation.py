@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from api_oracle import THRACE, array, cases, check
+from api_oracle import array, cases, check
+
+import thrace
 
 M = array(3, 4)
 
@@ -56,7 +58,8 @@ def test_data(case: Any) -> None:
     check(case)
 
 
-@cases([(name, lambda T, d=data: T.as_tensor(d), ()) for name, data in DATA])
+# PyTorch's shares the array's memory, and its strides with it.
+@cases([(n, lambda T, d=d: T.as_tensor(d), ()) for n, d in DATA if n != "numpy-strided"])
 def test_as_tensor(case: Any) -> None:
     check(case)
 
@@ -157,7 +160,7 @@ def test_like(case: Any) -> None:
 
 def test_tensors_copy_their_data() -> None:
     a = np.zeros(3, np.float32)
-    made = [THRACE.tensor(a), THRACE.as_tensor(a), THRACE.from_numpy(a)]
+    made = [thrace.tensor(a), thrace.as_tensor(a), thrace.from_numpy(a)]
     a[:] = 1
     assert all(t.tolist() == [0, 0, 0] for t in made)
     out = made[0].numpy()
@@ -167,17 +170,13 @@ def test_tensors_copy_their_data() -> None:
 
 def test_copying_a_tensor_by_tensor_warns() -> None:
     with pytest.warns(UserWarning, match="To copy construct from a tensor"):
-        THRACE.tensor(THRACE.ones(2))
+        thrace.tensor(thrace.ones(2))
 
 
 @pytest.mark.parametrize("count", (0, 1, 20_000))
 def test_uniform_and_normal(count: int) -> None:
-    generator = THRACE.tensor  # a fresh seed per call below
-    del generator
-    from thrace.tracer.random import manual_seed
-
-    manual_seed(3)
-    u, n = THRACE.rand(count).numpy(), THRACE.randn(count, dtype=THRACE.float64).numpy()
+    thrace.manual_seed(3)
+    u, n = thrace.rand(count).numpy(), thrace.randn(count, dtype=thrace.float64).numpy()
     assert u.shape == n.shape == (count,)
     assert ((u >= 0) & (u < 1)).all()
     if count > 1000:
@@ -186,43 +185,41 @@ def test_uniform_and_normal(count: int) -> None:
 
 
 def test_seeds_repeat_and_differ() -> None:
-    from thrace.tracer.random import Generator, manual_seed
-
-    manual_seed(1)
-    first = THRACE.rand(5).tolist()
-    second = THRACE.rand(5).tolist()
-    manual_seed(1)
-    assert THRACE.rand(5).tolist() == first != second
-    own = Generator().manual_seed(1)
-    assert THRACE.rand(5, generator=own).tolist() == first
-    assert THRACE.rand(5).tolist() == second  # the default stream did not move
+    thrace.manual_seed(1)
+    first = thrace.rand(5).tolist()
+    second = thrace.rand(5).tolist()
+    thrace.manual_seed(1)
+    assert thrace.rand(5).tolist() == first != second
+    own = thrace.Generator().manual_seed(1)
+    assert thrace.rand(5, generator=own).tolist() == first
+    assert thrace.rand(5).tolist() == second  # the default stream did not move
 
 
 def test_whole_numbers() -> None:
-    x = THRACE.randint(-3, 4, (5000,)).numpy()
+    x = thrace.randint(-3, 4, (5000,)).numpy()
     assert x.dtype == np.int64 and set(x.tolist()) == set(range(-3, 4))
     assert np.bincount(x + 3).min() > 500
-    assert sorted(THRACE.randperm(50).tolist()) == list(range(50))
-    wide = THRACE.randint(0, 1 << 40, (1000,)).numpy()
+    assert sorted(thrace.randperm(50).tolist()) == list(range(50))
+    wide = thrace.randint(0, 1 << 40, (1000,)).numpy()
     assert wide.min() >= 0 and wide.max() < 1 << 40 and wide.max() > 1 << 38
 
 
 def test_random_fills() -> None:
-    x = THRACE.zeros(4000)
+    x = thrace.zeros(4000)
     assert x.uniform_(2, 3) is x
-    assert 2 <= x.min().item() and x.max().item() < 3
+    assert x.min().item() >= 2 and x.max().item() < 3
     assert abs(x.normal_(5, 0.1).mean().item() - 5) < 0.02
     assert abs(x.bernoulli_(0.25).mean().item() - 0.25) < 0.05
     assert abs(x.exponential_(2).mean().item() - 0.5) < 0.05
-    assert set(THRACE.zeros(100, dtype=THRACE.int64).random_(3).tolist()) == {0, 1, 2}
-    p = THRACE.full((4000,), 0.75)
-    assert abs(THRACE.bernoulli(p).mean().item() - 0.75) < 0.05
-    assert THRACE.bernoulli(THRACE.tensor([0.0, 1.0])).tolist() == [0, 1]
-    m = THRACE.normal(THRACE.full((4000,), 3.0), 0.5)
+    assert set(thrace.zeros(100, dtype=thrace.int64).random_(3).tolist()) == {0, 1, 2}
+    p = thrace.full((4000,), 0.75)
+    assert abs(thrace.bernoulli(p).mean().item() - 0.75) < 0.05
+    assert thrace.bernoulli(thrace.tensor([0.0, 1.0])).tolist() == [0, 1]
+    m = thrace.normal(thrace.full((4000,), 3.0), 0.5)
     assert abs(m.mean().item() - 3) < 0.05 and abs(m.std().item() - 0.5) < 0.05
 
 
 def test_dtypes_of_random_tensors() -> None:
     for name in ("float16", "float32", "float64"):
-        assert THRACE.rand(2, dtype=getattr(THRACE, name)).dtype.name == name
+        assert thrace.rand(2, dtype=getattr(thrace, name)).dtype.name == name
         assert str(getattr(torch, name)) == f"torch.{name}"

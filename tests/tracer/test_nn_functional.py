@@ -329,3 +329,41 @@ def test_gumbel_softmax_is_a_distribution():
     hard = F.gumbel_softmax(ours(A), hard=True)
     assert isinstance(hard, Tensor)
     np.testing.assert_allclose(np.sort(host(hard), -1)[:, -1], 1, rtol=1e-5)
+
+
+GRAD_FNS: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda f, x: f.linear(x, x, x.sum(1)),
+    "linear_without_bias": lambda f, x: f.linear(x, x),
+    "conv2d": lambda f, x: f.conv2d(x[None, None], x[None, None]),
+    "conv_transpose2d": lambda f, x: f.conv_transpose2d(x[None, None], x[None, None]),
+    "max_pool2d": lambda f, x: f.max_pool2d(x[None], 2),
+    "avg_pool2d": lambda f, x: f.avg_pool2d(x[None], 2),
+    "adaptive_avg_pool2d": lambda f, x: f.adaptive_avg_pool2d(x[None], 2),
+    "batch_norm": lambda f, x: f.batch_norm(x, None, None, training=True),
+    "layer_norm": lambda f, x: f.layer_norm(x, (5,)),
+    "group_norm": lambda f, x: f.group_norm(x, 1),
+    "embedding": lambda f, x: f.embedding(x.detach().argmax(1), x),
+    "pad": lambda f, x: f.pad(x, (1, 1)),
+    "cross_entropy": lambda f, x: f.cross_entropy(x, x.detach().argmax(1)),
+    "nll_loss": lambda f, x: f.nll_loss(x, x.detach().argmax(1)),
+    "mse_loss": lambda f, x: f.mse_loss(x, x.detach()),
+    "smooth_l1_loss": lambda f, x: f.smooth_l1_loss(x, x.detach()),
+    "huber_loss": lambda f, x: f.huber_loss(x, x.detach()),
+    "bce": lambda f, x: f.binary_cross_entropy(x.sigmoid(), x.detach().sigmoid()),
+    "bce_logits": lambda f, x: f.binary_cross_entropy_with_logits(x, x.detach().sigmoid()),
+    **{
+        name: lambda f, x, name=name: getattr(f, name)(x)
+        for name in (
+            *("relu", "gelu", "silu", "elu", "leaky_relu", "softplus", "logsigmoid", "mish"),
+            *("hardtanh", "hardsigmoid", "hardswish", "sigmoid", "tanh"),
+        )
+    },
+    "softmax": lambda f, x: f.softmax(x, 1),
+    "log_softmax": lambda f, x: f.log_softmax(x, 1),
+}
+
+
+@pytest.mark.parametrize("name", GRAD_FNS)
+def test_grad_fn_has_pytorchs_name(name: str):
+    mine = GRAD_FNS[name](F, ours(A)).grad_fn
+    assert mine.name() == GRAD_FNS[name](TF, theirs(A)).grad_fn.name()

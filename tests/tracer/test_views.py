@@ -60,14 +60,14 @@ PROGRAMS = {
     "copy": "x.copy_(w); return x",
     "copy_broadcast": "x.copy_(w[0]); return x",
     "copy_overlapping": "x[1:].copy_(x[:-1].clone()); return x",
-    "read_then_write": "s = (x * w).sum(); x.zero_(); return x, s",
+    "read_then_write": "s = (x + w).sum(); x.zero_(); return x, s",
     "view_read_before_and_after": "v = x[1]; a = v * 2; x.add_(1); b = v * 2; return a, b",
     "write_through_two_views": "a, b = x[:2], x[1:]; a.mul_(2); b.add_(w[1:]); return x, a, b",
     "detach": "d = x.detach(); d[1] = 7.0; return x, d",
     "detach_of_view": "d = x[1].detach(); d.fill_(2.0); return x * w",
     "view_of_detach": "x.detach()[0].zero_(); return x * w",
     "data": "x.data[0] = 4.0; return x * w",
-    "data_assigned": "y = x.clone(); y.data = w.detach().clone(); return y * 2",
+    "data_assigned": "w.data = x.detach() * 2; return x * w",
     "no_grad_write": """
         with torch.no_grad():
             x[0].fill_(3.0)

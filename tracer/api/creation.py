@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from ...ir.errors import ShapeError
 from ...ir.graph import Value
+from ...ir.promotion import promote_types, scalar_dtype
 from ...ir.types import DType, TensorType, dtype_from_numpy, float64, int64
 from .. import prims
 from ..devices import as_device
@@ -88,7 +90,8 @@ def _first(data: Any) -> Any:
 
 def _from_python(data: Any, leaf: Any) -> np.ndarray:
     """Numbers in nested sequences. NumPy infers as PyTorch does, but for the widths."""
-    if isinstance(leaf, (Tensor, np.ndarray)):
+    original = data
+    if isinstance(leaf, Tensor):
         data = _plain(data)
     try:
         array = np.array(data)
@@ -102,13 +105,24 @@ def _from_python(data: Any, leaf: Any) -> np.ndarray:
     if kind in "USMm":
         check_leaves(data)
         raise TypeError(f"can't convert NumPy data of type {array.dtype} to a tensor")
-    if isinstance(leaf, (np.generic, np.ndarray, Tensor)):
+    if isinstance(leaf, Tensor):
+        return array.astype(_promoted(original).np)
+    if isinstance(leaf, (np.generic, np.ndarray)):
         return array
     if not array.size:
         return array.astype(default_dtype().np)
     if kind == "f":
         return array.astype(default_dtype().np)
     return array.astype(default_dtype().to_complex().np) if kind == "c" else array
+
+
+def _promoted(data: Any) -> DType:
+    """The dtype that all tensors in nested sequences promote to."""
+    if isinstance(data, Tensor):
+        return data._type.dtype
+    if isinstance(data, (list, tuple)):
+        return functools.reduce(promote_types, map(_promoted, data))
+    return scalar_dtype(data, default_dtype())
 
 
 def _plain(data: Any) -> Any:

@@ -166,7 +166,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     x, xs = _summed(x, xs, set(output))
     order = tuple(xs.index(s) for s in output)
     if order != tuple(range(len(order))):
-        x = prims.transpose(x, perm=order)
+        x = views.transpose(x, order)
     return x if x is not operands[0] else views.reshape(x, x._type.shape)
 
 

@@ -151,14 +151,30 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
             axis += 1
     view = x
     if tuple(sizes) != shape or any(n != 1 for n in steps):
-        view = views.slice(x, tuple(starts), tuple(sizes), tuple(steps))
-    if shown != list(range(len(shape))) or view is x:
+        cut = len(shown) == len(shape) and None not in shown
+        name = "slice" if cut else ""
+        view = views.slice(x, tuple(starts), tuple(sizes), tuple(steps), name)
+    if shown != list(range(len(shape))) or (view is x and not picks):
         strides = tuple(n * s for n, s in zip(old_strides, steps, strict=True))
-        view = _arranged(view, shown, tuple(sizes), strides)
+        view = _arranged(view, shown, tuple(sizes), strides, call_name(entries))
     return view, picks
 
 
-def _arranged(view: Tensor, shown: list[int | None], sizes: Shape, strides: Ints) -> Tensor:
+def call_name(entries: list[Any]) -> str:
+    """What PyTorch calls the last step of such an index, for `grad_fn`."""
+    for entry in reversed(entries):
+        if entry is None or isinstance(entry, bool):
+            return "unsqueeze"
+        if isinstance(entry, slice) and entry != slice(None):
+            return "slice"
+        if isinstance(entry, int) or (isinstance(entry, Tensor) and not entry._type.ndim):
+            return "select"
+    return "slice" if any(isinstance(e, slice) for e in entries) else "alias"
+
+
+def _arranged(
+    view: Tensor, shown: list[int | None], sizes: Shape, strides: Ints, name: str
+) -> Tensor:
     """The view without the axes that integers took, and with the new ones."""
     new_shape: list[int] = []
     new_strides: list[int] = []
@@ -170,7 +186,7 @@ def _arranged(view: Tensor, shown: list[int | None], sizes: Shape, strides: Ints
         else:
             new_shape.append(sizes[axis])
             new_strides.append(strides[axis])
-    return views.restride(view, tuple(reversed(new_shape)), tuple(reversed(new_strides)))
+    return views.restride(view, tuple(reversed(new_shape)), tuple(reversed(new_strides)), name)
 
 
 def in_range(index: int, axis: int, size: int) -> int:

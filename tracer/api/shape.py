@@ -14,10 +14,12 @@ from ...ir.promotion import broadcast_shapes as common_shape
 from ...ir.types import Shape
 from .. import prims, views
 from ..promotion import check_tensor
-from ..scoping import scoped
+from ..scoping import GRAD_FN, scoped
 from ..tensor import Size, Tensor
 from .common import Dims, as_int, as_sizes, located, normalize_dim, normalize_dims
 
+# Named as PyTorch's overload, whose backward function carries another number.
+GRAD_FN["squeeze.dim"] = "SqueezeBackward1"
 Ints = tuple[int, ...]
 
 
@@ -149,7 +151,10 @@ def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
     else:
         axes = normalize_dims("squeeze", dim, len(shape))
     left = [i for i, n in enumerate(shape) if n != 1 or i not in axes]
-    return views.restride(input, tuple(shape[i] for i in left), tuple(strides[i] for i in left))
+    name = "squeeze" if dim is None else "squeeze.dim"
+    return views.restride(
+        input, tuple(shape[i] for i in left), tuple(strides[i] for i in left), name
+    )
 
 
 @located
@@ -160,7 +165,10 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     axis = normalize_dim("unsqueeze", dim, len(shape) + 1)
     step = shape[axis] * strides[axis] if axis < len(shape) else 1
     return views.restride(
-        input, (*shape[:axis], 1, *shape[axis:]), (*strides[:axis], step, *strides[axis:])
+        input,
+        (*shape[:axis], 1, *shape[axis:]),
+        (*strides[:axis], step, *strides[axis:]),
+        "unsqueeze",
     )
 
 
@@ -173,7 +181,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     perm = list(range(ndim))
     if ndim:
         perm[a], perm[b] = b, a
-    return views.transpose(input, tuple(perm))
+    return views.transpose(input, tuple(perm), "transpose")
 
 
 @located
@@ -183,7 +191,7 @@ def t(input: Tensor) -> Tensor:
     ndim = input._type.ndim
     if ndim > 2:
         raise ShapeError(f"t: expects a tensor with <= 2 dimensions, but self is {ndim}D")
-    return views.transpose(input, tuple(reversed(range(ndim))))
+    return views.transpose(input, tuple(reversed(range(ndim))), "t")
 
 
 def reversed_dims(self: Tensor) -> Tensor:
@@ -318,14 +326,15 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple(views.expand(x, out) for x in tensors)
 
 
-def window(x: Tensor, axis: int, start: int, length: int, step: int = 1) -> Tensor:
+def window(x: Tensor, axis: int, start: int, length: int, name: str = "slice") -> Tensor:
     """A view of part of one axis; everything is in range already."""
     shape = x._type.shape
     return views.slice(
         x,
         tuple(start if a == axis else 0 for a in range(len(shape))),
         tuple(length if a == axis else n for a, n in enumerate(shape)),
-        tuple(step if a == axis else 1 for a in range(len(shape))),
+        (1,) * len(shape),
+        name,
     )
 
 
@@ -400,7 +409,7 @@ def split(
             )
         sizes = [min(part, size - i) for i in range(0, size, part)] if size else [0]
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    return tuple(window(tensor, axis, a, n) for a, n in zip(starts, sizes, strict=True))
+    return tuple(window(tensor, axis, a, n, "split") for a, n in zip(starts, sizes, strict=True))
 
 
 @located
@@ -426,7 +435,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if not input._type.ndim:
         raise AxisError("unbind: Dimension specified as 0 but tensor has no dimensions")
     axis = normalize_dim("unbind", dim, input._type.ndim)
-    return tuple(views.select(input, axis, i) for i in range(input._type.shape[axis]))
+    return tuple(views.select(input, axis, i, "unbind") for i in range(input._type.shape[axis]))
 
 
 @located

@@ -53,7 +53,7 @@ class Members:
         elif isinstance(value, Members) and name not in self.__dict__.get("_parameters", ()):
             self._require_init("module")
             self._forget(name, "_modules")
-            self._hold(name, value)
+            self._hold(name, value)  # type: ignore[arg-type]
         else:
             attributes = self.__dict__
             for store, kind in zip(_STORES, ("parameter", "buffer", "module"), strict=True):
@@ -167,14 +167,14 @@ class Members:
 
         Raises: AttributeError naming the step that is missing.
         """
-        module: Module = self
+        module: Any = self
         for step in target.split(".") if target else ():
             if not hasattr(module, step):
                 raise AttributeError(f"{type(module).__name__} has no attribute `{step}`")
             module = getattr(module, step)
             if not isinstance(module, Members):
                 raise AttributeError(f"`{step}` is not a Module")
-        return module
+        return module  # type: ignore[return-value]
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path. Raises: AttributeError."""
@@ -196,7 +196,7 @@ class Members:
     # Iteration. A parameter or module that is held twice comes once, under its first name.
 
     def named_modules(
-        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
         """This module and all below it, with dotted paths."""
         memo = set() if memo is None else memo
@@ -204,7 +204,7 @@ class Members:
             return
         if remove_duplicate:
             memo.add(self)
-        yield prefix, self
+        yield prefix, self  # type: ignore[misc]
         for name, module in self._modules.items():
             if module is not None:
                 below = f"{prefix}.{name}" if prefix else name

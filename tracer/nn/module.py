@@ -14,6 +14,7 @@ from ...ir.types import DType, bfloat16, float16, float32, float64
 from ..autograd import no_grad
 from ..state import STATE, end_of_outermost_call, touch_module
 from ..tensor import Tensor
+from . import init
 from . import state as saved
 from .hooks import RemovableHandle, add_hook
 from .members import Members
@@ -109,8 +110,9 @@ class Module(Members):
             if set_to_none:
                 param.grad = None  # unread: a compiled step need not guard what was there
             elif param.grad is not None:
-                param.grad = param.grad.detach()
-                param.grad.zero_()
+                if param.grad.requires_grad:
+                    param.grad = param.grad.detach()
+                init.zeros_(param.grad)
 
     def apply(self: M, fn: Callable[[Module], Any]) -> M:
         """Call `fn` with every module below and then with this one."""

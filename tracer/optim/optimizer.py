@@ -21,6 +21,7 @@ from .. import prims
 from ..autograd import enable_grad, no_grad
 from ..hyper import hoist, hyper, hyper_is_zero
 from ..nn.hooks import RemovableHandle, add_hook
+from ..nn.init import zeros_
 from ..recording import evaluate_all
 from ..state import STATE, scope, touch_optimizer
 from ..tensor import Tensor, from_host
@@ -113,8 +114,9 @@ class Optimizer:
                 if set_to_none:
                     p.grad = None  # unread: a compiled step need not guard what was there
                 elif p.grad is not None:
-                    p.grad = p.grad.detach()
-                    p.grad.zero_()
+                    if p.grad.requires_grad:
+                        p.grad = p.grad.detach()
+                    zeros_(p.grad)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient; returns what `closure` returns.

@@ -144,7 +144,7 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return prims.select(prims.gt(scaled, threshold), input, out)
 
 
-@scoped
+@scoped(grad_fn="LogSigmoidBackward0")
 def logsigmoid(input: Tensor) -> Tensor:
     """`log(sigmoid(input))` without overflow. Dtypes: floating."""
     return prims.neg(log1p_exp(prims.neg(input)))

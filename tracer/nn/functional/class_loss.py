@@ -30,14 +30,12 @@ def cross_entropy(
     with probabilities; or input (C) with target (). `weight` has a factor per class.
     Targets equal to `ignore_index` do not count. A mean over indices divides by the sum
     of the weights that counted.
-    Raises: ValueError if batch sizes differ, ShapeError for other shapes that do not fit,
-    DTypeError for a target that is neither indices nor probabilities, IndexError for a
-    class out of range.
+    Raises: ShapeError for shapes that do not fit, DTypeError for a target that is neither
+    indices nor probabilities, IndexError for a class out of range.
     """
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     reduction = legacy_reduction(size_average, reduce, reduction)
-    _check_batch("cross_entropy", input, target)
     return _cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -52,6 +50,7 @@ def _cross_entropy(
 ) -> Tensor:
     x, dtype = input._type, input._type.dtype
     _check_input("cross_entropy", input, weight)
+    _check_batch("cross_entropy", input, target)
     axis = min(1, x.ndim - 1)
     wide = widen(input)
     if target._type.shape == x.shape and target._type.dtype.is_floating_point:
@@ -149,7 +148,6 @@ def nll_loss(
 ) -> Tensor:
     """`-input` at the target classes, `input` having log-probabilities; see `cross_entropy`."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    _check_batch("nll_loss", input, target)
     return _nll_loss(input, target, weight, ignore_index, reduction)
 
 
@@ -158,6 +156,7 @@ def _nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     _check_input("nll_loss", input, weight)
+    _check_batch("nll_loss", input, target)
     axis = min(1, input._type.ndim - 1)
     _check_indices("nll_loss", input, target, axis, ignore_index)
     picked, factor = _pick(input, target, weight, ignore_index, axis)
@@ -178,7 +177,7 @@ def _reduce(name: str, losses: Tensor, factor: Tensor, reduction: str) -> Tensor
 def _check_batch(name: str, input: Tensor, target: Tensor) -> None:
     x, t = input._type, target._type
     if x.ndim > 1 and t.ndim and x.shape[0] != t.shape[0]:
-        raise ValueError(
+        raise ShapeError(
             f"{name}: Expected input batch_size ({x.shape[0]}) to match target batch_size "
             f"({t.shape[0]})."
         )

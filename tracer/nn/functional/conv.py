@@ -255,13 +255,13 @@ def _amounts(
         if padding == "valid":
             return (0,) * len(kernel), (0,) * len(kernel)
         if padding != "same":
-            raise RuntimeError(f"Invalid padding string: {padding!r}; 'valid' or 'same'")
+            raise ShapeError(f"Invalid padding string: {padding!r}; 'valid' or 'same'")
         if any(s != 1 for s in strides):
-            raise RuntimeError("padding='same' is not supported for strided convolutions")
+            raise ShapeError("padding='same' is not supported for strided convolutions")
         return same_padding(kernel, steps)
     pads = pair(padding, len(kernel), "padding")
     if any(p < 0 for p in pads):
-        raise RuntimeError("negative padding is not supported")
+        raise ShapeError("negative padding is not supported")
     return pads, pads
 
 
@@ -277,26 +277,23 @@ def pad(
     """Elements before and after the last axes: `pad` has two numbers per axis, last first.
 
     `mode` is constant (with `value`; negative amounts crop), reflect, replicate or circular.
-    Raises: RuntimeError if the amounts do not fit the shape or the mode.
+    Raises: ShapeError if the amounts do not fit the shape or the mode.
     """
-    amounts = [int(n) for n in pad]
-    if len(amounts) % 2:
-        raise RuntimeError("Padding length must be divisible by 2")
-    if len(amounts) // 2 > input._type.ndim:
-        raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but "
-            f"got padding length {len(amounts)} and input of dimension {input._type.ndim}"
-        )
     if mode not in ("constant", "reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if mode != "constant" and value not in (None, 0):
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    return _pad(input, tuple(amounts), mode, 0 if value is None else value)
+    return _pad(input, tuple(int(n) for n in pad), mode, 0 if value is None else value)
 
 
-@scoped(name="pad")
+@scoped(name="pad", grad_fn="ConstantPadNdBackward0")
 def _pad(input: Tensor, amounts: Ints, mode: str, value: Any) -> Tensor:
     ndim = input._type.ndim
+    if len(amounts) % 2 or len(amounts) > 2 * ndim:
+        raise ShapeError(
+            f"pad: {amounts} must have two numbers for each of the last axes of shape "
+            f"{input._type.shape}: Padding length must be divisible by 2 and at most {2 * ndim}"
+        )
     low, high = [0] * ndim, [0] * ndim
     for i in range(len(amounts) // 2):
         low[ndim - 1 - i], high[ndim - 1 - i] = amounts[2 * i], amounts[2 * i + 1]

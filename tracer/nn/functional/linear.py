@@ -7,6 +7,7 @@ from ....ir.types import int64
 from ... import prims
 from ...autograd import no_grad
 from ...random import bits
+from ...recording import user_error
 from ...scoping import scoped
 from ...state import is_grad_enabled
 from ...tensor import Tensor
@@ -151,9 +152,11 @@ def _one_hot(tensor: Tensor, classes: int) -> Tensor:
     host = tensor._host_if_ready()
     if host is not None and host.size:
         if host.min() < 0:
-            raise RuntimeError("Class values must be non-negative.")
+            raise user_error(RuntimeError("one_hot: Class values must be non-negative."))
         if host.max() >= classes:
-            raise RuntimeError("Class values must be smaller than num_classes.")
+            raise user_error(
+                RuntimeError("one_hot: Class values must be smaller than num_classes.")
+            )
     elif host is None:
         check_range(tensor, classes, f"one_hot: class {{}} is not in [0, {classes})")
     shape = (*tensor._type.shape, 1)

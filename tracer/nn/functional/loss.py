@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import warnings
 
-from ....ir.errors import DTypeError
+from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...promotion import promote
+from ...recording import user_error
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
@@ -132,7 +133,7 @@ def _huber_loss(
 
 def _check_same(name: str, input: Tensor, target: Tensor) -> None:
     if input._type.shape != target._type.shape:
-        raise ValueError(
+        raise ShapeError(
             f"{name}: target size {tuple(target.shape)} must be the same as input size "
             f"{tuple(input.shape)}"
         )
@@ -152,12 +153,14 @@ def binary_cross_entropy(
     """`-(target * log(input) + (1 - target) * log(1 - input))` for probabilities `input`.
 
     Logarithms are kept at -100 or above; there the gradient is zero.
-    Raises: ValueError if the shapes differ, RuntimeError for a probability outside [0, 1].
+    Raises: ShapeError if the shapes differ, RuntimeError for a probability outside [0, 1].
     """
     _check_same("binary_cross_entropy", input, target)
     host = input._host_if_ready()
     if host is not None and host.size and not ((host >= 0) & (host <= 1)).all():
-        raise RuntimeError("all elements of input should be between 0 and 1")
+        raise user_error(
+            RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
+        )
     target = prims.convert(target, input._type.dtype)
     hit = prims.mul(target, _bounded_log(input))
     miss = prims.mul(prims.sub(1, target), _bounded_log(prims.sub(1, input)))
@@ -184,7 +187,7 @@ def binary_cross_entropy_with_logits(
 ) -> Tensor:
     """`binary_cross_entropy` of `sigmoid(input)`, without overflow.
 
-    `pos_weight` (broadcast) counts the positive part. Raises: ValueError if the shapes of
+    `pos_weight` (broadcast) counts the positive part. Raises: ShapeError if the shapes of
     input and target differ.
     """
     _check_same("binary_cross_entropy_with_logits", input, target)

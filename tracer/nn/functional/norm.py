@@ -77,17 +77,10 @@ def batch_norm(
 
     Under `training` by the batch's own statistics, which also move the running ones by
     `momentum` (a number or a 0-d tensor); otherwise by the running ones.
-    Raises: ValueError for one value per channel under `training`, ShapeError if
+    Raises: ShapeError for one value per channel under `training`, or if
     statistics, weight or bias do not have one element per channel.
     Source: Ioffe & Szegedy 2015, arXiv:1502.03167.
     """
-    if training and input._type.ndim > 1:
-        channels = input._type.shape[1]
-        if channels and input._type.numel // channels == 1:
-            raise ValueError(
-                "Expected more than 1 value per channel when training, got input size "
-                f"{tuple(input.shape)}"
-            )
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
@@ -115,6 +108,11 @@ def _batch_norm(
                 f"batch_norm: {name} should contain {shape[1]} elements not {t._type.numel} "
                 f"(input of shape {shape})"
             )
+    if training and shape[1] and input._type.numel == shape[1]:
+        raise ShapeError(
+            f"batch_norm: Expected more than 1 value per channel when training, got input size "
+            f"{shape}"
+        )
     x = widen(input)
     column = (shape[1], *(1,) * (len(shape) - 2))
     if training:
@@ -279,7 +277,7 @@ def instance_norm(
 ) -> Tensor:
     """Each channel of each sample with mean 0 and variance 1.
 
-    Running statistics move by the samples' average. Raises: ValueError for one value per
+    Running statistics move by the samples' average. Raises: ShapeError for one value per
     channel. Source: Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022.
     """
     if not use_input_stats:
@@ -289,9 +287,9 @@ def instance_norm(
     axes = tuple(range(2, len(shape)))
     n = count(shape, axes)
     if n == 1:
-        raise ValueError(
-            "Expected more than 1 spatial element when training, got input size "
-            f"{tuple(input.shape)}"
+        raise ShapeError(
+            f"instance_norm: Expected more than 1 spatial element when training, got input size "
+            f"{shape}"
         )
     x = widen(input)
     m = moments(x, axes)

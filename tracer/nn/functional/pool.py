@@ -290,7 +290,7 @@ def avg_pool1d(
     return _average("avg_pool1d", 1, input, *options)
 
 
-@scoped
+@scoped(grad_fn="AvgPool2DBackward0")
 def avg_pool2d(
     input: Tensor,
     kernel_size: Any,
@@ -308,7 +308,7 @@ def avg_pool2d(
     return _average("avg_pool2d", 2, input, *options)
 
 
-@scoped
+@scoped(grad_fn="AvgPool3DBackward0")
 def avg_pool3d(
     input: Tensor,
     kernel_size: Any,
@@ -372,7 +372,7 @@ def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_average("adaptive_avg_pool1d", 1, input, output_size)
 
 
-@scoped
+@scoped(grad_fn="AdaptiveAvgPool2DBackward0")
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """Means of (H', W') parts of each image; None keeps an axis as it is.
 
@@ -381,7 +381,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_average("adaptive_avg_pool2d", 2, input, output_size)
 
 
-@scoped
+@scoped(grad_fn="AdaptiveAvgPool3DBackward0")
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means of (D', H', W') parts. Shapes: (N, C, D, H, W) or (C, D, H, W)."""
     return _adaptive_average("adaptive_avg_pool3d", 3, input, output_size)

@@ -10,6 +10,7 @@ from typing import Any
 from ....ir.errors import ShapeError
 from ....ir.types import DType
 from ... import prims
+from ...recording import user_error
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
@@ -116,10 +117,12 @@ class MultiheadAttention(Module):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         if query.ndim not in (2, 3) or key.ndim != query.ndim or value.ndim != query.ndim:
-            raise ShapeError(
-                "MultiheadAttention: query, key and value must all have 2 (unbatched) or 3 "
-                f"dimensions, got shapes {tuple(query.shape)}, {tuple(key.shape)} and "
-                f"{tuple(value.shape)}"
+            raise user_error(
+                ShapeError(
+                    "MultiheadAttention: query, key and value must all have 2 (unbatched) or 3 "
+                    f"dimensions, got shapes {tuple(query.shape)}, {tuple(key.shape)} and "
+                    f"{tuple(value.shape)}"
+                )
             )
         if is_causal and attn_mask is None:
             raise RuntimeError("Need attn_mask if specifying the is_causal hint.")

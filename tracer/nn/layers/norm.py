@@ -8,6 +8,7 @@ from ....ir.errors import ShapeError
 from ....ir.types import DType, int64
 from ... import prims
 from ...autograd import no_grad
+from ...recording import user_error
 from ...tensor import Tensor
 from .. import functional as F
 from .. import init
@@ -82,7 +83,13 @@ class _Channels(_Affine):
     def _check_rank(self, input: Tensor) -> None:
         if input.ndim not in self.dims:
             wanted = " or ".join(f"{n}D" for n in self.dims)
-            raise ValueError(f"expected {wanted} input (got {input.ndim}D input)")
+            name = type(self).__name__
+            raise user_error(
+                ShapeError(
+                    f"{name}: expected {wanted} input (got {input.ndim}D input of shape "
+                    f"{tuple(input.shape)})"
+                )
+            )
 
     def _load_from_state_dict(
         self,
@@ -297,9 +304,11 @@ class GroupNorm(_Affine):
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim > 1 and input.shape[1] != self.num_channels:
-            raise ShapeError(
-                f"group_norm: expected {self.num_channels} channels at axis 1, got input of "
-                f"shape {tuple(input.shape)}"
+            raise user_error(
+                ShapeError(
+                    f"group_norm: expected {self.num_channels} channels at axis 1, got input of "
+                    f"shape {tuple(input.shape)}"
+                )
             )
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 

@@ -1,0 +1,32 @@
+"""Keeping memory between calls, on request: `THRACE_KEEP_MEMORY=1`. Used by `faults`.
+
+XLA's CPU backend allocates its temporary buffers afresh at every call, and glibc gives
+large ones back to the system, so that each call of a training step pays for tens of
+thousands of page faults again. With this setting the process keeps what it once had: steps
+with much temporary memory take a quarter less time, and the process stays at its peak size.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+# Parameters of glibc's mallopt, from its manual page.
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8
+_LARGEST = 2**31 - 1
+
+
+def prepare() -> None:
+    """Do what the environment asks for; best before JAX has made its threads."""
+    if os.environ.get("THRACE_KEEP_MEMORY", "") == "1":
+        keep_memory()
+
+
+def keep_memory() -> bool:
+    """Keep freed memory in the process. False where the C library cannot be told."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # not glibc
+        return False
+    settings = ((_M_ARENA_MAX, 1), (_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, _LARGEST))
+    return all(mallopt(parameter, value) == 1 for parameter, value in settings)

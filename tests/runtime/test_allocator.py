@@ -1,0 +1,46 @@
+"""The setting that keeps memory between calls: far fewer page faults, the same results."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+
+import pytest
+from processes import run
+
+PROGRAM = """
+import resource
+import numpy as np
+from thrace.ir import Builder, TensorType, Value
+from thrace.ir.types import float32
+from thrace.runtime import compile_graph, to_jax
+
+b = Builder()
+x = Value(TensorType((512, 1024), float32))
+y = x
+for _ in range(4):
+    y = b.dot_general(y, y, contract=((0,), (0,)), batch=((), ()))
+    y = b.slice(b.tanh(y), starts=(0, 0), sizes=(512, 1024), strides=(1, 1))
+exe = compile_graph(b.finish([x], [b.sum(y, (0, 1))]))
+args = [to_jax(np.full((512, 1024), 0.001, np.float32))]
+for _ in range(3):
+    got = float(exe(args)[0])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    float(exe(args)[0])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, got)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
+def test_kept_memory_is_not_asked_for_again(tmp_path: Path):
+    def faults(keep: str) -> tuple[int, str]:
+        env = {**os.environ, "THRACE_KEEP_MEMORY": keep}
+        count, result = run(sys.executable, "-c", PROGRAM, cwd=tmp_path, env=env).split()
+        return int(count), result
+
+    (plain, expected), (kept, got) = faults(""), faults("1")
+    assert got == expected
+    assert kept < plain / 10
