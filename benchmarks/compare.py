@@ -8,8 +8,9 @@
 Each side of each workload is a process of its own (`worker.py`). All sides of a workload
 are started, then take turns in short rounds, so that what else the machine does meets them
 alike; while one runs the others wait. Figures are medians over the rounds, and ratios are
-medians of the ratios within a round, with their quartiles. Prints a table in Markdown and
-writes all rounds to build/bench/compare.json.
+medians of the ratios within a round, with their quartiles. The ratio of processor time (all
+threads together) says more than that of elapsed time where the machine is busy. Prints a
+table in Markdown and writes all rounds to build/bench/compare.json.
 """
 
 from __future__ import annotations
@@ -66,11 +67,12 @@ class Worker:
             raise SystemExit(f"{self.label}: the worker ended with code {self.process.wait()}")
         return json.loads(line)
 
-    def run(self, times: int) -> float:
-        """Seconds per repetition, of `times` in a row."""
+    def run(self, times: int) -> tuple[float, float]:
+        """Seconds and seconds of processor time per repetition, of `times` in a row."""
         assert self.process.stdin is not None
         print(times, file=self.process.stdin, flush=True)
-        return self.answer()["seconds"] / times
+        said = self.answer()
+        return said["seconds"] / times, said["cpu_seconds"] / times
 
     def close(self) -> None:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -90,16 +92,24 @@ def measure(
             workers[side] = Worker(side, workload, quick)
             ready[side] = workers[side].answer()  # one after the other: compiling takes all cores
         check_agreement(workload.name, ready)
-        warm = {side: worker.run(1 if quick else 3) for side, worker in workers.items()}
-        times = 1 if quick else max(1, round(round_s / max(min(warm.values()), 1e-6)))
+        warm = min(worker.run(1 if quick else 3)[0] for worker in workers.values())
+        times = 1 if quick else max(1, round(round_s / warm))
         seconds: dict[str, list[float]] = {side: [] for side in sides}
+        cpu_seconds: dict[str, list[float]] = {side: [] for side in sides}
         for i in range(rounds):
             for side in sides if i % 2 == 0 else reversed(sides):
-                seconds[side].append(workers[side].run(times))
+                wall, cpu = workers[side].run(times)
+                seconds[side].append(wall)
+                cpu_seconds[side].append(cpu)
     finally:
         for worker in workers.values():
             worker.close()
-    return {"repetitions": times, "ready": ready, "seconds": seconds}
+    return {
+        "repetitions": times,
+        "ready": ready,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+    }
 
 
 def check_agreement(name: str, ready: dict[str, dict[str, Any]]) -> None:
@@ -131,10 +141,11 @@ def row(workload: Workload, found: dict[str, Any], columns: list[str]) -> str:
         if side == "jax":
             continue
         if side not in seconds:
-            cells.append("")
+            cells += ["", ""]
             continue
         middle, low, high = ratios(seconds, side)
         cells.append(f"**{middle:.2f}** ({low:.2f}-{high:.2f})")
+        cells.append(f"{ratios(found['cpu_seconds'], side)[0]:.2f}")
     compiles = workload.name in ("mlp", "cnn", "gpt")
     cells.append(
         f"{ready['thrace']['first_s']:.2f} / {ready['jax']['first_s']:.2f} s" if compiles else ""
@@ -145,7 +156,9 @@ def row(workload: Workload, found: dict[str, Any], columns: list[str]) -> str:
 def header(columns: list[str]) -> str:
     names = {"thrace": "thrace", "jax": "`jax.jit`", "torch": "PyTorch eager"}
     cells = ["", *(names[side] for side in columns)]
-    cells += [f"{names[side]} / `jax.jit` (quartiles)" for side in columns if side != "jax"]
+    for side in columns:
+        if side != "jax":
+            cells += [f"{names[side]} / `jax.jit` (quartiles)", "processor time"]
     cells.append("first step: thrace / `jax.jit`")
     return f"| {' | '.join(cells)} |\n|{'---|' * len(cells)}"
 

@@ -24,15 +24,16 @@ COLOURS = {
 }
 _INPUT, _PARAMETER, _OUTPUT = "#f2f2f2", "#fff3c4", "#d9d9d9"
 _LONGEST = 48  # characters of an attribute list in a box
+_TOGETHER = 3  # so many inputs or outputs of one folded box are drawn as one
 
 
 @without_collector
 def to_dot(graph: Graph, *, depth: int | None = None, fold: bool = True, limit: int = 400) -> str:
     """DOT text.
 
-    `depth` folds scopes nested deeper than that into a box each, phases not counted.
-    Without it, a graph of more than `limit` nodes is folded to the greatest depth that
-    gives at most `limit` boxes, unless `fold` is False.
+    `depth` folds scopes nested deeper than that into a box each, phases not counted, and
+    each optimizer phase into one. Without it, a graph of more than `limit` nodes is folded
+    to the greatest depth that gives at most `limit` boxes, unless `fold` is False.
     """
     out = [
         "digraph thrace {",
@@ -76,14 +77,17 @@ def _indent(lines: list[str]) -> list[str]:
 class _Box:
     """What is drawn as one box: a node, or all the nodes of a folded scope."""
 
-    __slots__ = ("clusters", "first", "id", "label", "nodes", "phase")
+    __slots__ = ("clusters", "first", "folded", "id", "label", "nodes", "phase")
 
-    def __init__(self, id: str, first: Node, clusters: tuple[object, ...], label: str):
+    def __init__(
+        self, id: str, first: Node, clusters: tuple[object, ...], label: str, folded: bool
+    ):
         self.id = id
         self.first = first
         self.phase = first.phase
         self.clusters = clusters  # phase name and scopes around it, outermost first
         self.label = label
+        self.folded = folded
         self.nodes = 0
 
 
@@ -101,6 +105,7 @@ class _Picture:
         self.values = value_names(graph)
         self.boxes: list[_Box] = []
         self.box_of: dict[int, _Box] = {}
+        self.ends: dict[tuple[str, int], str] = {}  # what stands for input or output i
         # A scope's chain without phases, which clusters stand for in another way.
         self._chains: dict[Scope, tuple[Scope, ...]] = {}
 
@@ -118,15 +123,13 @@ class _Picture:
         nodes = self.graph.nodes
         if depth is None and limit is not None and len(nodes) > limit:
             deepest = max(len(self.chain(n)) for n in nodes)
-            depth = next(
-                (d for d in range(deepest - 1, 0, -1) if self._count(d) <= limit),
-                0,
-            )
+            # At the deepest, all but the optimizer is still drawn node by node.
+            depth = next((d for d in range(deepest, 0, -1) if self._count(d) <= limit), 0)
             if self._count(depth) > limit:
                 self._group_runs(limit)
                 return
         for i, node in enumerate(nodes):
-            key = self._key(i, node, depth)
+            key = self._key(node, depth)
             box = self.box_of.get(key)
             if box is None:
                 box = self._box(key, i, node, depth)
@@ -134,22 +137,37 @@ class _Picture:
             box.nodes += 1
             self.box_of[id(node)] = box
         for box in self.boxes:
-            if box.label == "":
-                box.label = f"{self._scope_label(box)}\n{_count_text(box.nodes)}"
+            if box.folded:
+                box.label += f"\n{_count_text(box.nodes)}"
 
-    def _key(self, i: int, node: Node, depth: int | None) -> int:
+    def _folded(self, node: Node, depth: int | None) -> Scope | None:
+        """The scope whose box the node goes into, if it has none of its own."""
+        if depth is None:
+            return None
+        if node.phase == "optimizer":
+            scope = node.scope
+            while scope is not None and scope.kind != "phase":
+                scope = scope.parent
+            return scope
         chain = self.chain(node)
-        return id(node) if depth is None or len(chain) <= depth else id(chain[depth])
+        return chain[depth] if len(chain) > depth else None
+
+    def _key(self, node: Node, depth: int | None) -> int:
+        return id(self._folded(node, depth) or node)
 
     def _count(self, depth: int) -> int:
-        return len({self._key(i, n, depth) for i, n in enumerate(self.graph.nodes)})
+        return len({self._key(n, depth) for n in self.graph.nodes})
 
     def _box(self, key: int, i: int, node: Node, depth: int | None) -> _Box:
+        scope = self._folded(node, depth)
         chain = self.chain(node)
-        folded = depth is not None and len(chain) > depth
-        around = chain[:depth] if folded else chain
-        label = "" if folded else self._node_label(node)
-        box = _Box(f"{self.prefix}_n{i}", node, (node.phase, *around), label)
+        if scope is None:
+            clusters, label = (node.phase, *chain), self._node_label(node)
+        elif scope.kind == "phase":
+            clusters, label = (), scope.name
+        else:
+            clusters, label = (node.phase, *chain[:depth]), scope.name
+        box = _Box(f"{self.prefix}_n{i}", node, clusters, label, scope is not None)
         self.box_of[key] = box
         return box
 
@@ -162,17 +180,13 @@ class _Picture:
             first, last = run[0], run[-1]
             span = f"{self._result(first)} to {self._result(last)}"
             label = f"{span}\n{_count_text(len(run))}"
-            box = _Box(f"{self.prefix}_n{start}", first, (first.phase,), label)
+            box = _Box(f"{self.prefix}_n{start}", first, (first.phase,), label, False)
             box.nodes = len(run)
             self.boxes.append(box)
             self.box_of |= {id(node): box for node in run}
 
     def _result(self, node: Node) -> str:
         return self.values[node.outputs[0]] if node.outputs else node.op.name
-
-    def _scope_label(self, box: _Box) -> str:
-        chain = self.chain(box.first)
-        return chain[len(box.clusters) - 1].name
 
     def _node_label(self, node: Node) -> str:
         shown = []
@@ -193,23 +207,52 @@ class _Picture:
     def lines(self) -> list[str]:
         graph = self.graph
         out = []
-        flags = zip(graph.inputs, graph.input_names, graph.requires_grad, strict=True)
-        for i, (v, name, parameter) in enumerate(flags):
-            label = quoted(f"{name}\n{v.type}")
+        for group in self._input_groups():
+            i = group[0]
+            label = self._end_label(graph.input_names[i], graph.inputs[i], len(group), "inputs")
+            parameter = graph.requires_grad[i]
             fill = _PARAMETER if parameter else _INPUT
             shape = "box3d" if parameter else "ellipse"
             out.append(
                 f"{self.prefix}_in{i} [label={label}, shape={shape}, "
                 f'style=filled, fillcolor="{fill}"];'
             )
+            self.ends |= {("in", j): f"{self.prefix}_in{i}" for j in group}
         out += self._cluster_lines()
-        for i, (v, name) in enumerate(zip(graph.outputs, graph.output_names, strict=True)):
-            label = quoted(f"{name}\n{v.type}")
+        for group in self._output_groups():
+            i = group[0]
+            label = self._end_label(graph.output_names[i], graph.outputs[i], len(group), "outputs")
             out.append(
                 f"{self.prefix}_out{i} [label={label}, shape=ellipse, peripheries=2, "
                 f'style=filled, fillcolor="{_OUTPUT}"];'
             )
+            self.ends |= {("out", j): f"{self.prefix}_out{i}" for j in group}
         return out + self._edge_lines()
+
+    def _end_label(self, name: str, v: Value, count: int, kind: str) -> str:
+        below = str(v.type) if count == 1 else f"and {count - 1} more {kind}"
+        return quoted(f"{name}\n{below}")
+
+    def _input_groups(self) -> list[list[int]]:
+        """Positions of inputs drawn as one: those that the same folded boxes alone read."""
+        readers: dict[Value, set[_Box | None]] = {v: set() for v in self.graph.inputs}
+        for node in self.graph.nodes:
+            for o in node.operands:
+                if isinstance(o, Value) and o in readers:
+                    readers[o].add(self.box_of[id(node)])
+        for v in self.graph.outputs:
+            if v in readers:
+                readers[v].add(None)
+        keys: list[object] = []
+        for v, parameter in zip(self.graph.inputs, self.graph.requires_grad, strict=True):
+            folded = bool(readers[v]) and all(box and box.folded for box in readers[v])
+            keys.append((frozenset(readers[v]), parameter) if folded else None)
+        return _together(keys)
+
+    def _output_groups(self) -> list[list[int]]:
+        """Positions of outputs drawn as one: those that come out of the same folded box."""
+        made = [None if v.node is None else self.box_of.get(id(v.node)) for v in self.graph.outputs]
+        return _together([box if box is not None and box.folded else None for box in made])
 
     def _cluster_lines(self) -> list[str]:
         """Boxes inside their clusters, in order of first appearance, without recursion."""
@@ -258,7 +301,7 @@ class _Picture:
     def _edge_lines(self) -> list[str]:
         """One edge per pair of boxes and direction of flow, with the types it carries."""
         carried: dict[_Edge, dict[Value, None]] = {}
-        inputs = {v: f"{self.prefix}_in{i}" for i, v in enumerate(self.graph.inputs)}
+        inputs = {v: self.ends["in", i] for i, v in enumerate(self.graph.inputs)}
 
         def carry(v: Value, target: str) -> None:
             source = inputs.get(v)
@@ -276,13 +319,24 @@ class _Picture:
                 if isinstance(o, Value):
                     carry(o, target)
         for i, v in enumerate(self.graph.outputs):
-            carry(v, f"{self.prefix}_out{i}")
+            carry(v, self.ends["out", i])
         out = []
         for edge, values in carried.items():
             label = _carried_text(list(values))
             dashed = f', style=dashed, color="{COLOURS["backward"][0]}"' if edge.backward else ""
             out.append(f"{edge.source} -> {edge.target} [label={quoted(label)}{dashed}];")
         return out
+
+
+def _together(keys: list[object]) -> list[list[int]]:
+    """Positions with equal keys, where there are enough of them; each other one alone."""
+    found: dict[object, list[int]] = {}
+    for i, key in enumerate(keys):
+        found.setdefault(key if key is not None else ("alone", i), []).append(i)
+    out: list[list[int]] = []
+    for group in found.values():
+        out += [group] if len(group) >= _TOGETHER else [[i] for i in group]
+    return out
 
 
 def _count_text(nodes: int) -> str:

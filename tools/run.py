@@ -12,7 +12,7 @@ import numpy as np
 from ..ir.errors import GraphError, ThraceError
 from ..ir.graph import Graph
 from .command import Command, CommandError
-from .compare import differences
+from .compare import differences, largest
 from .draw import draw_inputs
 from .files import read_text
 
@@ -155,10 +155,11 @@ def _mean(array: np.ndarray) -> Any:
 
 def _report(graph: Graph, xla: Sequence[np.ndarray], numpy: Sequence[np.ndarray]) -> int:
     """Say where the two evaluators differ; the exit code."""
+    beside = largest(numpy)
     bad = [
         f"{name}: {text}"
         for name, a, b in zip(graph.output_names, xla, numpy, strict=True)
-        if (text := differences(a, b))
+        if (text := differences(a, b, beside))
     ]
     for line in bad:
         print(f"xla and numpy differ in {line}")

@@ -17,28 +17,36 @@ from .evaluate import Plan
 _DETACH, _GRAFT = OPS["detach"], OPS["graft"]
 
 
+class Unmarked:
+    """The end of an edge at a traced input that does not require grad by itself. Its history
+    is kept all the same, because `Graph.backward` may be asked for any input."""
+
+
 class _Differentiable:
     def __init__(self, plan: Plan, leaves: dict[Any, Value]):
         self.plan = plan
         self.leaves = leaves  # edge -> the input whose gradient it is
         self.flows: set[Value] = set()  # values the graph alone would differentiate
         self.made: list[Node] = []
+        self.user: Node  # whose operands are being looked up
         self.env: dict[Value, Value] = {}
         self.cut: dict[Value, Value] = {}
+        self.at = 0  # position of the node being copied
         marked = set(leaves.values())
         for v in plan.inputs:
             self.env[v] = Value(v.type)
             if v in marked:
                 self.flows.add(v)
 
-    def build(self, **options: Any) -> Graph:
+    def build(self, tracked: list[bool] | None = None, **options: Any) -> Graph:
         for node in self.plan.nodes:
-            tracked = any(v.edge is not None for v in node.outputs)
+            self.user = node
+            has_edge = any(v.edge is not None for v in node.outputs)
             operands = []
             for o in node.operands:
                 if not isinstance(o, Value):
                     operands.append(o)
-                elif tracked:
+                elif has_edge:
                     operands.append(self.use(o))
                 else:
                     operands.append(self.env[o.source or o])
@@ -54,8 +62,13 @@ class _Differentiable:
             ):
                 self.flows.update(node.outputs)
         inputs = [self.env[v] for v in self.plan.inputs]
-        flags = [v in self.flows for v in self.plan.inputs]
+        marked = {v for e, v in self.leaves.items() if not isinstance(e[0], Unmarked)}
+        flags = [v in marked for v in self.plan.inputs]
         outputs = [self.env[v] for v in self.plan.outputs]
+        if tracked is not None and any(tracked):
+            for i, v in enumerate(self.plan.outputs):
+                if not tracked[i] and v in self.flows:
+                    outputs[i] = self.detached(v)
         return Graph(inputs, self.made, outputs, requires_grad=flags, **options)
 
     def use(self, o: Value) -> Value:
@@ -83,12 +96,19 @@ class _Differentiable:
         return found
 
     def append(self, op: Any, operands: tuple[Value, ...]) -> Value:
-        node = Node(op, operands, (), seq=len(self.made))
+        # It belongs to the node it is made for, or a folded dump would show it apart.
+        loc, scope = self.user.loc, self.user.scope
+        node = Node(op, operands, (), loc, scope, seq=len(self.made))
         node.outputs = (Value(operands[0].type, node),)
         self.made.append(node)
         return node.outputs[0]
 
 
-def differentiable_graph(plan: Plan, leaves: dict[Any, Value], **options: Any) -> Graph:
-    """The plan's graph, with `requires_grad` on the inputs that `leaves` names by edge."""
-    return _Differentiable(plan, leaves).build(**options)
+def differentiable_graph(
+    plan: Plan, leaves: dict[Any, Value], tracked: list[bool] | None = None, **options: Any
+) -> Graph:
+    """The plan's graph, with `requires_grad` on the inputs that `leaves` names by edge.
+
+    `tracked` says which outputs have history; if one has, the others are detached.
+    """
+    return _Differentiable(plan, leaves).build(tracked, **options)

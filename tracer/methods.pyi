@@ -2,6 +2,7 @@
 
 import builtins
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 from ..ir.types import DType
@@ -25,9 +26,12 @@ from .api import (
 )
 from .tensor import Tensor
 
+MODULES: tuple[ModuleType, ...]
+UNARY: dict[str, Callable[[Tensor], Any]]
 FUNCTIONS: dict[str, Callable[..., Any]]
 LINALG: dict[str, Callable[..., Any]]
 
+def methods() -> dict[str, Callable[..., Any]]: ...
 def is_tensor(obj: Any) -> bool: ...
 def numel(self: Tensor) -> int: ...
 

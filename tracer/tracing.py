@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir.errors import AutogradError
+from ..ir.grad import topological
 from ..ir.graph import Graph, Value
 from ..ir.types import TensorType, parse_type
 from . import naming, trees
 from .devices import CPU
 from .evaluate import SYMBOLIC, Plan, needed
-from .history import differentiable_graph
+from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all
 from .session import Session
 from .storage import root
@@ -79,7 +80,10 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
 
 def _symbol(leaf: Spec | Tensor) -> Tensor:
     type_ = leaf.type if isinstance(leaf, Spec) else leaf._type
-    t = Tensor._wrap(Value(type_, buffer=SYMBOLIC), CPU)
+    value = Value(type_, buffer=SYMBOLIC)
+    if not leaf.requires_grad and (type_.dtype.is_floating_point or type_.dtype.is_complex):
+        value.edge = (Unmarked(), 0)
+    t = Tensor._wrap(value, CPU)
     return t.requires_grad_() if leaf.requires_grad else t
 
 
@@ -120,6 +124,8 @@ def _graph(session: Session, symbols: list[Tensor], names: list[str], result: An
     for t, v in zip(symbols, inputs, strict=True):
         if t._slot is not None:
             leaves[(t._slot, 0)] = v
+        elif v.edge is not None:
+            leaves[v.edge] = v
     for c in session.captures.values():
         handle = c.handle()
         if handle is not None and handle._slot is not None:
@@ -149,9 +155,13 @@ def _graph(session: Session, symbols: list[Tensor], names: list[str], result: An
     input_names += ["constant"] * (len(order) - len(inputs))
     plan.inputs = order
     plan.outputs = [root(v) for v in outputs]
+    tracked = [
+        v.edge is not None and not any(n.freed for n in topological([v.edge])) for v in outputs
+    ]
     return differentiable_graph(
         plan,
         leaves,
+        tracked,
         name=session.name,
         input_names=naming.distinct(input_names),
         output_names=naming.distinct(out_names),

@@ -123,6 +123,37 @@ def test_large_graphs_are_folded_to_the_depth_that_fits():
     assert_well_formed(g.to_dot())
 
 
+STEP = """
+graph step(%x: f32[3], %w: f32[3] grad, %m0: f32[3], %m1: f32[3], %m2: f32[3]) -> (
+    loss: f32[3], w.new: f32[3], m0.new: f32[3], m1.new: f32[3], m2.new: f32[3],
+) {
+  %0: f32[3] = mul(%x, %w)   ; [net]/scale
+  %1: f32[3] = add(%m0, %m1) ; <optimizer>
+  %2: f32[3] = add(%1, %m2)  ; <optimizer>
+  %3: f32[3] = sub(%w, %2)   ; <optimizer>
+  return %0, %3, %1, %2, %1
+}
+"""
+
+
+@pytest.mark.parametrize("options", [{"depth": 1}, {"limit": 3}])
+def test_an_optimizer_phase_is_folded_first_and_its_state_drawn_together(options: dict):
+    dot = Graph.from_text(STEP).to_dot(**options)
+    assert_well_formed(dot)
+    assert r'"optimizer\n3 nodes"' in boxes(dot)
+    assert r'[label="m0\nand 2 more inputs"' in dot
+    assert r'[label="w.new\nand 3 more outputs"' in dot
+    assert r'[label="w\nf32[3]"' in dot  # the forward phase reads it too
+    assert dot.count(" -> ") == 6
+
+
+def test_inputs_of_a_graph_without_folds_are_drawn_one_by_one():
+    dot = Graph.from_text(STEP).to_dot()
+    assert len(boxes(dot)) == 4
+    assert len(re.findall(r"g0_in\d \[label", dot)) == 5
+    assert len(re.findall(r"g0_out\d \[label=\S+ shape", dot)) == 5
+
+
 def test_a_long_chain_without_scopes_is_folded_by_runs():
     g = long_chain(5000)
     stripped = Graph.from_text(g.to_text(scopes=False, source=False))

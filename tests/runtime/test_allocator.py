@@ -15,21 +15,18 @@ import resource
 import numpy as np
 from thrace.ir import Builder, TensorType, Value
 from thrace.ir.types import float32
-from thrace.runtime import compile_graph, to_jax
+from thrace.runtime import compile_graph, to_jax, to_numpy
 
 b = Builder()
-x = Value(TensorType((512, 1024), float32))
-y = x
-for _ in range(4):
-    y = b.dot_general(y, y, contract=((0,), (0,)), batch=((), ()))
-    y = b.slice(b.tanh(y), starts=(0, 0), sizes=(512, 1024), strides=(1, 1))
-exe = compile_graph(b.finish([x], [b.sum(y, (0, 1))]))
-args = [to_jax(np.full((512, 1024), 0.001, np.float32))]
-for _ in range(3):
-    got = float(exe(args)[0])
+x = Value(TensorType((4096, 8), float32))
+y = b.tanh(b.dot_general(x, x, contract=((1,), (1,)), batch=((), ())))  # 64 MiB
+exe = compile_graph(b.finish([x], [b.sum(y, (0,)), b.sum(b.mul(y, y), (1,))]))
+args = [to_jax(np.full((4096, 8), 0.001, np.float32))]
+for _ in range(8):
+    got = float(to_numpy(exe(args)[0])[0])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(10):
-    float(exe(args)[0])
+for _ in range(4):
+    to_numpy(exe(args)[0])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, got)
 """
 
@@ -43,4 +40,4 @@ def test_kept_memory_is_not_asked_for_again(tmp_path: Path):
 
     (plain, expected), (kept, got) = faults(""), faults("1")
     assert got == expected
-    assert kept < plain / 10
+    assert kept < plain / 2

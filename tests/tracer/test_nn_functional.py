@@ -62,9 +62,7 @@ SAMPLES = {
     **each_reduction(
         "bce_logits", lambda f, x, y, **k: f.binary_cross_entropy_with_logits(x, y, **k), (A * 9, Q)
     ),
-    **each_reduction(
-        "classes", lambda f, x, t, **k: f.cross_entropy(x, t, **k), (LOGITS, TARGET)
-    ),
+    **each_reduction("classes", lambda f, x, t, **k: f.cross_entropy(x, t, **k), (LOGITS, TARGET)),
     **each_reduction("nll", lambda f, x, t, **k: f.nll_loss(x, t, **k), (LOGITS, TARGET)),
     **each_reduction("ignored", lambda f, x, t, **k: f.cross_entropy(x, t, **k), (LOGITS, HOLES)),
     **each_reduction(
