@@ -174,7 +174,7 @@ def machine() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Compare thrace with jax.jit.")
     names = [w.name for w in WORKLOADS]
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(names))
     parser.add_argument("--rounds", type=int, default=15)

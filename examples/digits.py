@@ -60,10 +60,9 @@ def load() -> Digits:
     images, labels = load_digits(return_X_y=True)
     images = (images / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     labels = labels.astype(np.int64)
-    train_x, test_x, train_y, test_y = train_test_split(
-        images, labels, test_size=0.2, random_state=0, stratify=labels
-    )
-    return Digits(train_x, train_y, test_x, test_y)
+    split = train_test_split(images, labels, test_size=0.2, random_state=0, stratify=labels)
+    train_images, test_images, train_labels, test_labels = map(np.asarray, split)
+    return Digits(train_images, train_labels, test_images, test_labels)
 
 
 class Network(nn.Module):
@@ -144,7 +143,7 @@ class Training:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(description="Train a small network on handwritten digits.")
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--out", type=Path, default=Path("build/demo"), help="folder for results")
     parser.add_argument("--no-jax", action="store_true", help="leave the jax.jit loop out")

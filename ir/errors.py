@@ -13,6 +13,10 @@ class DTypeError(ThraceError, TypeError, RuntimeError):
     """Element types that an operation does not accept."""
 
 
+class UnsupportedDTypeError(DTypeError, NotImplementedError):
+    """A dtype for which an operation has no meaning, such as the order of complex numbers."""
+
+
 class AxisError(ThraceError, IndexError):
     """An axis or index out of range."""
 

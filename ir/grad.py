@@ -130,9 +130,17 @@ def _accumulate(b: Builder, pending: dict[Edge, Value], edge: Edge, cotangent: V
 def vjp(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cotangents:
     """The cotangents of a node's operands, None where not needed or zero.
 
-    `cots` has one entry per result, None for a result without a cotangent.
+    `cots` has one entry per result, None for a result without a cotangent. Raises:
+    AutogradError if what the rules read was freed by an earlier pass.
     """
     row = node.op
+    if node.freed:
+        raise AutogradError(
+            "Trying to backward through the graph a second time (or directly access saved "
+            "tensors after they have already been freed). Specify retain_graph=True if you "
+            "need to backward through the graph a second time or if you need to access "
+            "saved tensors after calling backward."
+        )
     if row.name == "call":
         return _vjp_call(b, node, cots, needs)
     if row.saved is not None:

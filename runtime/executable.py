@@ -110,11 +110,11 @@ class Executable:
 
     def stablehlo(self) -> str:
         """What XLA is given, as text, with source lines; lowered anew, as one program."""
-        return _text(self, lambda traced: traced.lower().as_text(debug_info=True))
+        return stablehlo(self.graph, self.device, self.donate)
 
     def jaxpr(self) -> str:
         """The program in JAX's own primitives, as text; traced anew, as one program."""
-        return _text(self, lambda traced: str(traced.jaxpr))
+        return jaxpr(self.graph, self.device, self.donate)
 
     def __repr__(self) -> str:
         return f"<Executable {self.graph.name} on {self.device}, {self.calls} calls>"
@@ -152,12 +152,16 @@ def usable(graph: Graph, donate: Sequence[int]) -> tuple[int, ...]:
 
 def stablehlo(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()) -> str:
     """What XLA would be given for this graph, as text, with source lines; nothing is compiled."""
-    return _trace(graph, device, tuple(donate))[1].as_text(debug_info=True)
+
+    def write(traced: Any) -> str:
+        return traced.lower().as_text(debug_info=True)
+
+    return _text(graph, device, tuple(donate), write)
 
 
 def jaxpr(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()) -> str:
     """The graph in JAX's own primitives, as text; nothing is compiled."""
-    return str(_trace(graph, device, tuple(donate))[0].jaxpr)
+    return _text(graph, device, tuple(donate), lambda traced: str(traced.jaxpr))
 
 
 def _make(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
@@ -224,12 +228,14 @@ def _trace(graph: Graph, device: Device, donate: tuple[int, ...]) -> Any:
     return program.trace(*shapes)
 
 
-def _text(executable: Executable, stage: Callable[[Any], str]) -> str:
+def _text(
+    graph: Graph, device: Device, donate: tuple[int, ...], stage: Callable[[Any], str]
+) -> str:
     import jax
 
     def work() -> str:
         with jax.enable_x64(True):
-            return stage(_trace(executable.graph, executable.device, executable.donate))
+            return stage(_trace(graph, device, donate))
 
     return apart(work)
 

@@ -56,7 +56,10 @@ def write_output(text: str, path: str | None) -> None:
     """`text` to the file, or to stdout if there is no path."""
     text = text if text.endswith("\n") else f"{text}\n"
     if path is None:
-        sys.stdout.write(text)
+        # In UTF-8 whatever the terminal's encoding is: what is written here is read back.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
         return
     try:
         write_atomically(path, text.encode())

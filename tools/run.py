@@ -16,7 +16,7 @@ from .compare import differences, largest
 from .draw import draw_inputs
 from .files import read_text
 
-EVALUATORS = ("xla", "numpy", "both")
+EVALUATORS = {"xla": ("xla",), "numpy": ("numpy",), "both": ("xla", "numpy")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,23 +53,15 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"{graph.name} has {len(graph.inputs)} inputs; draw them with --random")
     if args.evaluator != "xla":
         _refuse_without_numpy(graph)
-    inputs = draw_inputs(graph, args.seed, args.integers_below)
+    try:
+        inputs = draw_inputs(graph, args.seed, args.integers_below)
+    except (MemoryError, ValueError) as e:  # more elements than NumPy can count
+        raise CommandError(f"cannot draw the inputs: {e}", code=1) from None
     print(f"{graph.name}: {len(inputs)} inputs, {len(graph)} nodes, seed {args.seed}")
-    results = {}
-    for name in ("xla", "numpy") if args.evaluator == "both" else (args.evaluator,):
-        try:
-            results[name] = (
-                _with_xla(graph, inputs, args.device)
-                if name == "xla"
-                else _with_numpy(graph, inputs)
-            )
-        except IndexError as e:  # a check of the graph's own
-            raise CommandError(f"{name}: {e}", code=1) from None
+    results = {e: _evaluate(e, graph, inputs, args.device) for e in EVALUATORS[args.evaluator]}
     (shown, *_) = results.values()
     _print_summary(graph, shown)
-    if args.evaluator != "both":
-        return 0
-    return _report(graph, results["xla"], results["numpy"])
+    return _report(graph, **results) if len(results) > 1 else 0
 
 
 def read_graph(path: str) -> Graph:
@@ -88,6 +80,18 @@ def _refuse_without_numpy(graph: Graph) -> None:
     if missing:
         names = ", ".join(sorted(missing))
         raise CommandError(f"NumPy has no rule for {names}; run with --evaluator xla")
+
+
+def _evaluate(name: str, graph: Graph, inputs: Sequence[np.ndarray], device: str) -> list[Any]:
+    try:
+        if name == "xla":
+            return _with_xla(graph, inputs, device)
+        return _with_numpy(graph, inputs)
+    except IndexError as e:  # a check of the graph's own
+        raise CommandError(f"{name}: {e}", code=1) from None
+    except (MemoryError, RuntimeError) as e:  # XLA too says so by a RuntimeError
+        first = str(e).partition("\n")[0] or "out of memory"
+        raise CommandError(f"{name}: {type(e).__name__}: {first}", code=1) from None
 
 
 def _with_xla(graph: Graph, inputs: Sequence[np.ndarray], device_name: str) -> list[np.ndarray]:

@@ -68,7 +68,11 @@ def _load_file(place: str) -> ModuleType:
         raise CommandError(f"{place!r} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]  # half a module, which the next import would find
+        raise
     return module
 
 

@@ -7,17 +7,18 @@ of gradients are therefore nothing special.
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..ir.errors import AutogradError, ShapeError
-from ..ir.grad import Cotangents, Edge, backward_scope, operand_types, pull_back, reads
+from ..ir.grad import Cotangents, Edge, backward_scope, pull_back, reads
 from ..ir.graph import Node, Scope, Value
 from ..ir.source import here
 from .recording import recorder_for, user_error
 from .scoping import GRAD_FN
 from .state import STATE
-from .storage import alias, root
+from .storage import alias
 from .tensor import Tensor
 
 
@@ -179,13 +180,6 @@ def run_backward(
     freed: list[Node] = []
 
     def enter(node: Node, cots: Cotangents) -> Cotangents:
-        if node.freed:
-            raise AutogradError(
-                "Trying to backward through the graph a second time (or directly access saved "
-                "tensors after they have already been freed). Specify retain_graph=True if you "
-                "need to backward through the graph a second time or if you need to access "
-                "saved tensors after calling backward."
-            )
         state.scope = backward_scope(node.scope, phase, moved)
         state.cause = node.loc
         if node.hooks:
@@ -243,10 +237,11 @@ def call_hooks(hooks: Iterable[Callable] | None, c: Value | None, recorder: Any)
     if not hooks or c is None:
         return c
     before = STATE.scope
-    for hook in list(hooks):
-        got = hook(Tensor._wrap(c, recorder.device))
-        if got is not None:
-            c = got._value()
+    # What `retain_grad` keeps is the gradient after all other hooks.
+    for hook in sorted(hooks, key=_Keep.__instancecheck__):
+        seen = Tensor._wrap(c, recorder.device)
+        got = hook(seen)
+        c = (seen if got is None else got)._value()
     STATE.scope = before
     return c
 
@@ -283,7 +278,7 @@ def backward(
                 if isinstance(edge[0], GradSlot):
                     _collect(edge[0], c, roots[0].device, create_graph)
                 elif edge in targets:
-                    targets[edge].__dict__["_retained"] = Tensor._wrap(c, roots[0].device)
+                    add_retained(targets[edge], Tensor._wrap(c, roots[0].device))
     finally:
         STATE.grad_enabled = before
     recorder_for(roots[0].device).maybe_evaluate()
@@ -304,7 +299,7 @@ class _phase:
 def _per_tensor(gradients: Any, count: int) -> list[Tensor | None]:
     if gradients is None:
         return [None] * count
-    out = [gradients] if isinstance(gradients, Tensor) else list(gradients)
+    out: list[Tensor | None] = [gradients] if isinstance(gradients, Tensor) else list(gradients)
     if len(out) != count:
         raise RuntimeError(f"got {count} tensors and {len(out)} gradients")
     return out
@@ -426,32 +421,43 @@ def register_hook(t: Tensor, hook: Callable) -> Any:
 
 def register_post_hook(t: Tensor, hook: Callable) -> Any:
     """See `Tensor.register_post_accumulate_grad_hook`."""
-    import weakref
-
     slot = t._slot
     if slot is None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     return RemovableHandle(slot.post_hooks, (hook, weakref.ref(t)))
 
 
+class _Keep:
+    """The hook of `retain_grad`: adds what it sees to the `.grad` of a tensor, not a leaf."""
+
+    def __init__(self, t: Tensor):
+        self.target = weakref.ref(t)
+
+    def __call__(self, g: Tensor) -> None:
+        t = self.target()
+        if t is not None:
+            add_retained(t, g)
+
+
+def add_retained(t: Tensor, g: Tensor) -> None:
+    """Add to the `.grad` of a tensor that is not a leaf."""
+    before = t.__dict__.get("_retained")
+    t.__dict__["_retained"] = g if before is None else before + g
+
+
 def retain_grad(t: Tensor) -> None:
     """See `Tensor.retain_grad`."""
-    import weakref
-
     if not t.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if t._slot is not None or "_retains" in t.__dict__:
         return
-    target = weakref.ref(t)
-    t.__dict__["_retains"] = True
+    t.__dict__["_retains"] = register_hook(t, _Keep(t))
 
-    def keep(g: Tensor) -> None:
-        owner = target()
-        if owner is not None:
-            before = owner.__dict__.get("_retained")
-            owner.__dict__["_retained"] = g if before is None else before + g  # type: ignore
 
-    register_hook(t, keep)
+def move_retained(t: Tensor) -> None:
+    """After a write in place: what `retain_grad` keeps is the gradient of the new value."""
+    t.__dict__.pop("_retains").remove()
+    retain_grad(t)
 
 
 # grad_fn: history seen through the API's scopes
@@ -499,10 +505,11 @@ class GradFn:
                 if not isinstance(o, Value) or o.edge is None:
                     continue
                 target = o.edge[0]
-                if isinstance(target, Node) and _api_scope(target.scope) is self._scope:
-                    if id(target) not in seen:
-                        seen.add(id(target))
-                        stack.append(target)
+                if id(target) in seen or not isinstance(target, Node):
+                    continue
+                if _api_scope(target.scope) is self._scope:
+                    seen.add(id(target))
+                    stack.append(target)
         for node in sorted(inside, key=lambda n: n.seq):
             for o in node.operands:
                 if isinstance(o, Value) and o.edge is not None:
@@ -538,7 +545,7 @@ class AccumulateGrad:
         self._slot = slot
 
     def name(self) -> str:
-        return "struct torch::autograd::AccumulateGrad".rpartition("::")[2]
+        return "torch::autograd::AccumulateGrad"  # what PyTorch answers, to the letter
 
     @property
     def next_functions(self) -> tuple:
@@ -598,6 +605,3 @@ def _follow(edge: Edge | None) -> tuple[Any, int]:
 def grad_fn_of(value: Value) -> Any:
     """The function that autograd shows for a value with history."""
     return _next(value)[0] if value.edge is not None else None
-
-
-__all__ = ["backward", "enable_grad", "grad", "inference_mode", "no_grad", "operand_types", "root"]

@@ -121,7 +121,7 @@ class CompiledFunction:
                 raise
             else:
                 guards = Guards(session, spec, leaves, self.fn)
-                guards.watch_captured(trace)
+                guards.watch_captured(trace, leaves)
                 self.traces.insert(0, (guards, trace))
                 del self.traces[MAX_TRACES:]
                 return result

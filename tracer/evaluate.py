@@ -55,7 +55,7 @@ def observe(t: Tensor) -> Any:
     if value.buffer is SYMBOLIC:
         raise user_error(
             DataDependentError(
-                "a tensor's value is needed here, but the graph is being traced without data"
+                "a tensor's value is needed here, but the tensor was traced without data"
             )
         )
     if STATE.session is not None:
@@ -176,7 +176,7 @@ def settle(nodes: list[Node], kept: Kept) -> list[tuple[Value, Value]]:
         ins, outs = (nothing, nothing) if entry is None else entry[1:]
         node.operands = tuple(
             [
-                o if o.__class__ is not Value or i in ins else Value(o.type, edge=o.edge)
+                o if not isinstance(o, Value) or i in ins else Value(o.type, edge=o.edge)
                 for i, o in enumerate(node.operands)
             ]
         )
@@ -330,8 +330,10 @@ class Recurring:
     """What is known of one key: when it pays to compile, which literals vary, and what has
     been compiled so far."""
 
-    __slots__ = ("compile_cost_s", "executables", "graphs", "host_cost_s", "literals")
-    __slots__ += ("spent_s", "varying")
+    __slots__ = (
+        *("compile_cost_s", "executables", "graphs", "host_cost_s", "literals"),
+        *("spent_s", "varying"),
+    )
 
     def __init__(self, plan: Plan):
         from ..runtime import host
@@ -373,7 +375,7 @@ def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
     if any(v.buffer is SYMBOLIC for v in plan.inputs):
         raise user_error(
             DataDependentError(
-                "a tensor's value is needed here, but the graph is being traced without data"
+                "a tensor's value is needed here, but the tensor was traced without data"
             )
         )
     known = _KNOWN.get(plan.key)

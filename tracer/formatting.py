@@ -107,8 +107,8 @@ class _Complex:
     """Real and imaginary parts, each in a format of its own."""
 
     def __init__(self, array: np.ndarray):
-        self.real = _Numbers(np.ascontiguousarray(array.real))
-        self.imag = _Numbers(np.ascontiguousarray(array.imag))
+        self.real = _Numbers(np.ascontiguousarray(np.real(array)))
+        self.imag = _Numbers(np.ascontiguousarray(np.imag(array)))
         self.width = self.real.width + self.imag.width + 1
 
     def __call__(self, value: complex) -> str:

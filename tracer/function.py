@@ -15,7 +15,7 @@ from ..ir.ops.table import Op
 from ..ir.source import here
 from .recording import next_seq, user_error
 from .state import STATE
-from .storage import alias, root
+from .storage import alias
 from .tensor import Tensor
 
 
@@ -52,8 +52,7 @@ class FunctionCtx:
             if entry is None:
                 out.append(None)
                 continue
-            value, device, strides = entry
-            out.append(_handle_of(value, device, strides))
+            out.append(Tensor._wrap(*entry))
         return tuple(out)
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
@@ -67,11 +66,6 @@ class FunctionCtx:
     def set_materialize_grads(self, value: bool) -> None:
         """Whether a gradient that did not come is zeros (the default) or None."""
         self._materialize = value
-
-
-def _handle_of(value: Value, device: Any, strides: Any) -> Tensor:
-    t = Tensor._wrap(value, device, strides)
-    return t
 
 
 class _Call:
@@ -239,6 +233,3 @@ def once_differentiable(fn: Any) -> Any:
             STATE.grad_enabled = before
 
     return wrapper
-
-
-__all__ = ["Function", "FunctionCtx", "once_differentiable", "root"]

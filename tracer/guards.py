@@ -8,7 +8,7 @@ from typing import Any
 from . import state
 from .autograd import GradSlot
 from .hyper import read as read_hyper
-from .replay import Trace
+from .replay import Trace, argument_slots
 from .session import Session
 from .state import STATE
 from .tensor import Tensor
@@ -37,12 +37,14 @@ class Guards:
         self.spaces: list[tuple[dict, tuple, list[int], list[Any], str]] = []
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
-        self.slots: list[tuple[GradSlot, bool]] = []
-        self.owners: list[tuple[Any, Any, Any, bool]] = []
+        self.slots: list[tuple[int | GradSlot, bool]] = []
+        self.owners: list[tuple[Any, Any, Any]] = []
+        # Arguments whose whole storage is read: through which view, of which base.
+        self.views: list[tuple[int, tuple, Any]] = []
         if session is not None:
-            self._from_session(session)
+            self._from_session(session, argument_slots(leaves))
 
-    def _from_session(self, session: Session) -> None:
+    def _from_session(self, session: Session, own: dict[int, int]) -> None:
         self.entries = [
             e for e in session.watch.entries.values() if not isinstance(e.read(), Tensor)
         ]
@@ -53,7 +55,10 @@ class Guards:
             self._module(seen.module)
         self.zeros = list(session.zeros)
         # Read first means: what was there then matters, even if it is assigned later.
-        self.slots = [(slot, before is None) for slot, before in session.grad_reads.values()]
+        self.slots = [
+            (own.get(id(slot), slot), before is None)
+            for slot, before in session.grad_reads.values()
+        ]
 
     def _module(self, module: Any) -> None:
         """Every attribute by identity or exact value; the tensors in it may be written to."""
@@ -67,13 +72,17 @@ class Guards:
                 if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
                     self.places.append((space, key, value, exact(value), f"{name}.{key}"))
 
-    def watch_captured(self, trace: Trace) -> None:
+    def watch_captured(self, trace: Trace, leaves: Sequence[Any]) -> None:
         """Captured tensors must keep their type and whether they require grad."""
         for b in trace.bindings:
             if b.kind in ("storage", "entry"):
                 owner = b.ref()
                 if isinstance(owner, Tensor):
-                    self.owners.append((b.ref, owner._type, owner._view, True))
+                    self.owners.append((b.ref, owner._type, owner._view))
+                else:
+                    self.owners.append((b.ref, None, None))
+            elif b.kind == "argument" and b.whole:
+                self.views.append((b.ref, *_seen_of_base(leaves[b.ref])))
 
     def describe(self) -> list[str]:
         """What is guarded, in words."""
@@ -96,12 +105,8 @@ class Guards:
             if isinstance(leaf, Tensor):
                 if expected.__class__ is not tuple or expected[0] is not leaf._type:
                     return f"argument {i} is {leaf._type}, was {_words(expected)}"
-                if (
-                    expected[1] is not leaf._storage.device
-                    or expected[2] != leaf.requires_grad
-                    or expected[3] is not type(leaf)
-                ):
-                    return f"argument {i}: device, requires_grad or class changed"
+                if expected != _describe(leaf):
+                    return f"argument {i}: device, strides, requires_grad or class changed"
             elif expected != _describe(leaf):
                 return f"argument {i} is {leaf!r}, was {_words(expected)}"
         if getattr(self.fn, "__defaults__", None) is not self.defaults:
@@ -125,13 +130,19 @@ class Guards:
         for group, key, index, zero in self.zeros:
             if (read_hyper(group, key, index) == 0) is not zero:
                 return f"{key} is {'not ' if zero else ''}zero"
+        for i, view, base in self.views:
+            if _seen_of_base(leaves[i]) != (view, base):
+                return f"argument {i} is another view of the storage it writes to"
         for slot, empty in self.slots:
-            if (slot.grad is None) is not empty:
+            target = leaves[slot]._slot if isinstance(slot, int) else slot
+            if (target.grad is None) is not empty:
                 return f"a .grad that is read is {'no longer' if empty else 'now'} None"
-        for ref, type_, view, _ in self.owners:
+        for ref, type_, view in self.owners:
             owner = ref()
-            if not isinstance(owner, Tensor):
+            if owner is None or isinstance(owner, Tensor) is (type_ is None):
                 return "a captured tensor is gone"
+            if type_ is None:
+                continue
             if owner._type is not type_:
                 return f"a captured tensor is {owner._type}, was {type_}"
             if owner._view is not view and _shape_of_view(owner._view) != _shape_of_view(view):
@@ -157,9 +168,15 @@ def _shape_of_view(link: Any) -> tuple:
     return tuple(kinds)
 
 
+def _seen_of_base(t: Tensor) -> tuple:
+    """Through which views a tensor shows its storage, and the type of that."""
+    return (() if t._view is None else t._view.signature(), t._storage.value.type)
+
+
 def _describe(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        return (leaf._type, leaf._storage.device, leaf.requires_grad, type(leaf))
+        grad = 2 if leaf._slot is not None else leaf.requires_grad
+        return (leaf._type, leaf._storage.device, leaf._strides, grad, type(leaf))
     return ("static", exact(leaf))
 
 
@@ -181,10 +198,14 @@ def _aliases(leaves: Sequence[Any]) -> tuple:
     storages = [id(leaf._storage) for leaf in leaves if isinstance(leaf, Tensor)]
     if len(set(storages)) == len(storages):
         return ()
+    slots = [leaf._slot for leaf in leaves if isinstance(leaf, Tensor)]
     out = []
     for leaf in leaves:
         if isinstance(leaf, Tensor):
             link = leaf._view
             first = storages.index(id(leaf._storage))
-            out.append((first, link.signature() if link is not None else ()))
+            slot = leaf._slot
+            if slot is not None:
+                slot = slots.index(slot)
+            out.append((first, slot, link.signature() if link is not None else ()))
     return tuple(out)

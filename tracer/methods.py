@@ -142,12 +142,12 @@ def invert(self: Tensor) -> Tensor:
 
 def equals(self: Tensor, other: Any) -> Any:
     """Elementwise equality; False beside what is no operand."""
-    return compare.eq(self, other) if isinstance(other, _OTHERS) else NotImplemented
+    return compare.eq(self, other) if isinstance(other, _OTHERS) else NotImplemented  # type: ignore
 
 
 def differs(self: Tensor, other: Any) -> Any:
     """Elementwise inequality; True beside what is no operand."""
-    return compare.ne(self, other) if isinstance(other, _OTHERS) else NotImplemented
+    return compare.ne(self, other) if isinstance(other, _OTHERS) else NotImplemented  # type: ignore
 
 
 def matrix_product(self: Tensor, other: Any) -> Any:

@@ -121,7 +121,7 @@ def result_strides(shape: tuple[int, ...], operands: tuple[Any, ...]) -> tuple[i
 def _function(row: Op) -> Any:
     if not row.attrs:
 
-        def prim(*operands: Any) -> Any:
+        def prim(*operands: Any) -> Any:  # type: ignore[no-redef]
             return apply(row, operands)
 
     else:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.errors import DTypeError
+from ..ir.errors import UnsupportedDTypeError
 from ..ir.ops.table import Op
 from ..ir.promotion import result_type, scalar_dtype
 from ..ir.types import DType
@@ -55,7 +55,7 @@ def as_operand(name: str, x: Any, argument: str = "other", position: int = 2) ->
         return from_host(x)
     for plain in (bool, int, float, complex):
         if isinstance(x, plain):
-            return plain(x)
+            return plain(x)  # type: ignore[arg-type]
     raise wrong_type(name, argument, position, x)
 
 
@@ -71,7 +71,7 @@ def literal(value: Number, dtype: DType) -> Number:
         return number - (1 << info.bits) if number > info.max else number
     if kind == "bool":
         return bool(value)
-    return float(value) if value.__class__ is bool else value
+    return float(value) if isinstance(value, bool) else value
 
 
 def common_dtype(*args: Operand) -> DType:
@@ -149,4 +149,4 @@ def check_kinds(name: str, x: Operand, *kinds: str) -> None:
     """Raises: DTypeError if the dtype of `x` is not of these kinds."""
     dtype = x._type.dtype if isinstance(x, Tensor) else scalar_dtype(x, default_dtype())
     if dtype.kind not in kinds:
-        raise user_error(DTypeError(f"{name}: not implemented for {dtype}"))
+        raise user_error(UnsupportedDTypeError(f"{name}: not implemented for {dtype}"))

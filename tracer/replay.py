@@ -10,7 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,10 +28,10 @@ from .hyper import read as read_hyper
 from .naming import distinct
 from .recording import next_seq
 from .session import Capture, Hyper, Session
-from .state import LOCK, STATE
+from .state import LOCK
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import Link
+from .views import Link, rebase
 
 _CALL = OPS["call"]
 
@@ -41,14 +41,15 @@ class Binding(NamedTuple):
 
     `kind`: "argument" (`ref` its number), "storage" (a weak reference to a handle or, for
     storages without a lasting handle, to the storage), "entry" (the `read` of an attribute
-    or variable that the run assigns another tensor to), "grad" (a weak reference to the
-    slot), "hyper" (a `_HyperInput`), "constant" (the buffer).
+    or variable that the run assigns another tensor to), "grad" (the slot), "hyper" (a
+    `_HyperInput`), "constant" (the buffer). An argument enters as what it shows, or as its
+    `whole` storage where that is written.
     """
 
     kind: str
     ref: Any
     name: str
-    is_view: bool = False
+    whole: bool = False
 
 
 class Source(NamedTuple):
@@ -67,12 +68,24 @@ class New(NamedTuple):
 
 
 class Leaf(NamedTuple):
-    """A tensor in the result: on a new storage or a bound one, through which views; or an
-    object that was there before (`same`)."""
+    """An entry of the result.
 
-    kind: str  # "new", "bound", "argument", "object", "static"
+    `kind`: "new" (on the new storage `index`, seen through `link`), "bound" (likewise on the
+    storage of a binding; `ref` is the handle of the recording run, returned again if it
+    still lives), "view" (what `link` shows of argument `index`, whose own view was `ref`),
+    "argument" (argument `index` itself), "static" (`index` is no tensor).
+    """
+
+    kind: str
     index: Any
     link: Link | None = None
+    ref: Any = None
+
+
+# A handle: the number of the argument that it is, or a weak reference.
+HandleRef = int | weakref.ref[Tensor]
+# A gradient slot: the number of the argument it belongs to, or a weak reference.
+SlotRef = int | weakref.ref[GradSlot]
 
 
 class NotReplayable(Exception):
@@ -88,9 +101,9 @@ class Trace:
         self.bindings: list[Binding] = []
         self.writes: list[tuple[int, Source]] = []  # binding, source
         self.new: list[New] = []
-        self.grads: list[tuple[weakref.ref[GradSlot], int | None]] = []  # slot, new storage
+        self.grads: list[tuple[SlotRef, int | None]] = []  # slot, new storage
         self.sets: list[tuple[Any, int, Link | None]] = []  # entry, new storage, link
-        self.points: list[tuple[weakref.ref[Tensor], int, Link | None]] = []
+        self.points: list[tuple[HandleRef, int, Link | None]] = []
         self.effects = list(session.effects)
         self.effects_first = session.effects_before_hypers > 0
         self.leaves: list[Leaf] = []
@@ -116,10 +129,10 @@ class Trace:
         """
         trace = cls(session, arguments)
         recorder = session.recorder
-        outputs, kept = needed(recorder, ())
+        outputs, _ = needed(recorder, ())
         plan = Plan(recorder.nodes, outputs)
         trace._bind(session, arguments, plan)
-        storages = trace._account(session, arguments, result)
+        storages = trace._account(session, arguments, result, plan)
         trace._place_outputs(session, plan, storages)
         trace._make_graph(session, plan)
         trace._compile()
@@ -129,7 +142,7 @@ class Trace:
         recorder.nodes, recorder.live = [], []
         for node in plan.nodes:
             node.owner = None
-        settle([n for n in plan.nodes], {})
+        settle(plan.nodes, {})
         return trace
 
     def _bind(self, session: Session, arguments: list[Any], plan: Plan) -> None:
@@ -141,6 +154,7 @@ class Trace:
         for c in session.captures.values():
             by_value.setdefault(id(c.value), ("capture", c))
         self.argument_of: dict[int, int] = {}
+        self.slots = argument_slots(arguments)
         for i, a in enumerate(arguments):
             if isinstance(a, Tensor):
                 self.argument_of.setdefault(id(a._storage), i)
@@ -156,30 +170,36 @@ class Trace:
                 self.bound[id(what.storage)] = len(self.bindings)
                 self.bindings.append(self._binding(session, what))
             elif id(v) in primed:
-                self.bindings.append(
-                    Binding("argument", primed[id(v)], names[primed[id(v)]], is_view=True)
-                )
+                self.bindings.append(Binding("argument", primed[id(v)], names[primed[id(v)]]))
             elif v.buffer is not None and v.edge is None and v.buffer is not SYMBOLIC:
                 self.bindings.append(Binding("constant", v.buffer, "constant"))
             else:
                 raise NotReplayable("it reads history that was recorded outside")
         for storage in session.written.values():
             if id(storage) not in self.bound:
-                c = session.captures.get(id(storage))
-                if c is None:
+                if id(storage) not in session.captures:
                     raise NotReplayable("it writes to a tensor that only history holds")
-                self.bound[id(storage)] = len(self.bindings)
-                self.bindings.append(self._binding(session, c))
-                plan.inputs.append(c.value)
+                self._bind_storage(session, storage, plan)
+
+    def _bind_storage(self, session: Session, storage: Storage, plan: Plan) -> int:
+        """The binding of a captured storage, made if the graph does not read it."""
+        if id(storage) not in self.bound:
+            c = session.captures[id(storage)]
+            self.bound[id(storage)] = len(self.bindings)
+            self.bindings.append(self._binding(session, c))
+            plan.inputs.append(c.value)
+        return self.bound[id(storage)]
 
     def _binding(self, session: Session, capture: Capture) -> Binding:
         storage = capture.storage
         argument = self.argument_of.get(id(storage))
         if argument is not None:
-            return Binding("argument", argument, session.argument_names[argument])
+            # Read as a whole if it is written, or if more than the argument's view is read.
+            whole = id(storage) in session.written or bool(_signature(session.arguments[argument]))
+            return Binding("argument", argument, session.argument_names[argument], whole)
         slot = session.grad_storages.get(id(storage))
         if slot is not None:
-            return Binding("grad", weakref.ref(slot), "grad")
+            return Binding("grad", self._slot_ref(slot), "grad")
         handle = capture.handle()
         name = session.name_of(storage)
         entry = session.assigned().get(id(storage))
@@ -189,7 +209,14 @@ class Trace:
             return Binding("storage", capture.handle, name)
         return Binding("storage", weakref.ref(storage), name)
 
-    def _account(self, session: Session, arguments: list[Any], result: Any) -> dict[int, Storage]:
+    def _slot_ref(self, slot: GradSlot) -> SlotRef:
+        """An argument's gradient slot is that of whatever takes its place."""
+        number = self.slots.get(id(slot))
+        return weakref.ref(slot) if number is None else number
+
+    def _account(
+        self, session: Session, arguments: list[Any], result: Any, plan: Plan
+    ) -> dict[int, Storage]:
         """Find a place for every new storage that outlives the run.
 
         Returns them by their number. Raises: NotReplayable.
@@ -212,18 +239,14 @@ class Trace:
                 self.leaves.append(Leaf("argument", objects[id(leaf)]))
             elif leaf._storage.owner is session:
                 self.leaves.append(Leaf("new", number(leaf._storage), leaf._view))
-            elif any(c.handle() is leaf for c in session.captures.values()):
-                self.leaves.append(Leaf("object", weakref.ref(leaf)))
-            elif id(leaf._storage) in self.bound:
-                self.leaves.append(Leaf("bound", self.bound[id(leaf._storage)], leaf._view))
             else:
-                self.leaves.append(Leaf("object", weakref.ref(leaf)))
+                self.leaves.append(self._old_leaf(session, arguments, leaf, plan))
         for slot in session.grad_writes.values():
             grad = slot.grad
             if grad is None:
-                self.grads.append((weakref.ref(slot), None))
+                self.grads.append((self._slot_ref(slot), None))
             elif grad._storage.owner is session and grad._view is None:
-                self.grads.append((weakref.ref(slot), number(grad._storage)))
+                self.grads.append((self._slot_ref(slot), number(grad._storage)))
             else:
                 raise NotReplayable("it sets .grad to a tensor made elsewhere")
         for entry, tensor in session.attribute_effects():
@@ -239,7 +262,7 @@ class Trace:
                 raise NotReplayable("it changes requires_grad of a tensor made outside")
             if t._storage.owner is not session:
                 raise NotReplayable("it points a tensor at another one made elsewhere")
-            self.points.append((weakref.ref(t), number(t._storage), t._view))
+            self.points.append((objects.get(id(t), weakref.ref(t)), number(t._storage), t._view))
         del leaves, result
         for attempt in range(2):
             stray = [
@@ -253,6 +276,19 @@ class Trace:
             if attempt == 0:
                 gc.collect()
         raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
+
+    def _old_leaf(self, session: Session, arguments: list[Any], leaf: Tensor, plan: Plan) -> Leaf:
+        """How to return a tensor whose storage was there before the run."""
+        for i, a in enumerate(arguments):
+            if isinstance(a, Tensor) and a._storage is leaf._storage:
+                link = leaf._view
+                while link is not None and link is not a._view:
+                    link = link.parent
+                if link is a._view:
+                    return Leaf("view", i, leaf._view, a._view)
+        session.capture(leaf)
+        number = self._bind_storage(session, leaf._storage, plan)
+        return Leaf("bound", number, leaf._view, weakref.ref(leaf))
 
     def _place_outputs(self, session: Session, plan: Plan, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""
@@ -320,7 +356,7 @@ class Trace:
         names = ["saved"] * count
         for slot, number in self.grads:
             if number is not None:
-                target = (slot(), 0)
+                target = (self._slot(slot, self.first_arguments), 0)
                 owner = next(
                     (
                         b.name
@@ -342,6 +378,9 @@ class Trace:
     def _first_edge(self, session: Session, b: Binding) -> Any:
         """The edge that an input's gradient went to when the run began."""
         if b.kind == "argument":
+            a = session.arguments[b.ref]
+            if b.whole and _signature(a):
+                return session.captures[id(a._storage)].held.edge
             return session.argument_edges[b.ref]
         if b.kind == "entry":
             storage = next(i for i, n in self.bound.items() if self.bindings[n] is b)
@@ -357,7 +396,8 @@ class Trace:
     def _edge(self, b: Binding, arguments: Sequence[Any]) -> Any:
         """The edge that an input's gradient goes to now."""
         if b.kind == "argument":
-            return arguments[b.ref]._value().edge
+            a = arguments[b.ref]
+            return (a._storage.value if b.whole and _signature(a) else a._value()).edge
         if b.kind in ("storage", "entry"):
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
@@ -380,17 +420,17 @@ class Trace:
             kind = b.kind
             if kind == "argument":
                 t = arguments[b.ref]
-                if b.is_view:
+                if b.whole or t._view is None:
+                    values.append(root(t._storage.value))
+                else:
                     observe(t)  # a view enters as its value
                     values.append(root(t._value()))
-                else:
-                    values.append(root(t._storage.value))
             elif kind == "storage" or kind == "entry":
                 owner = b.ref()
                 storage = owner._storage if isinstance(owner, Tensor) else owner
                 values.append(root(storage.value))
             elif kind == "grad":
-                values.append(root(b.ref().grad._storage.value))
+                values.append(root(self._slot(b.ref, arguments).grad._storage.value))
             elif kind == "hyper":
                 values.append(b.ref.value())
             else:
@@ -471,15 +511,17 @@ class Trace:
             storage.cache = None
         if first is None:
             for slot, number in self.grads:
-                owner = slot()
+                owner = self._slot(slot, arguments)
                 if owner is not None:
                     owner.grad = None if number is None else _handle(new[number], None)
             for entry, number, link in self.sets:
                 entry.set(_handle(new[number], link))
             for reference, number, link in self.points:
-                t = reference()
+                t = arguments[reference] if isinstance(reference, int) else reference()
                 if t is not None:
-                    t._point(new[number], link, t._type)
+                    if link is not None and link.kind == "leaf" and t._slot is not None:
+                        link = Link(link.parent, "leaf", (t._slot,), link.type, link.strides)
+                    t._point(new[number], link, link.type if link else new[number].value.type)
         for entry, _, _ in self.sets:
             entry.refresh()
         return new
@@ -488,10 +530,14 @@ class Trace:
         b = self.bindings[binding]
         if b.kind == "argument":
             return arguments[b.ref]._storage
-        owner = b.ref()
         if b.kind == "grad":
-            return owner.grad._storage
+            return self._slot(b.ref, arguments).grad._storage
+        owner = b.ref()
         return owner._storage if isinstance(owner, Tensor) else owner
+
+    @staticmethod
+    def _slot(ref: SlotRef, arguments: Sequence[Any]) -> Any:
+        return arguments[ref]._slot if isinstance(ref, int) else ref()
 
     def _link(self, values: list[Value], inputs: list[Value], edges: list[Any]) -> None:
         """Put one `call` node behind the results, so that a backward pass outside reaches
@@ -540,20 +586,15 @@ class Trace:
                 out.append(leaf.index)
             elif leaf.kind == "argument":
                 out.append(arguments[leaf.index])
-            elif leaf.kind == "object":
-                out.append(leaf.index())
+            elif leaf.kind == "view":
+                a = arguments[leaf.index]
+                out.append(_handle(a._storage, rebase(leaf.link, leaf.ref, a._view)))
             else:
-                storage = self._storage(leaf.index, arguments)
-                t = object.__new__(Tensor)
-                t._point(storage, leaf.link, leaf.link.type if leaf.link else storage.value.type)
-                out.append(t)
+                known = leaf.ref()
+                if known is None:
+                    known = _handle(self._storage(leaf.index, arguments), leaf.link)
+                out.append(known)
         return out
-
-    def alive(self) -> bool:
-        """Whether all that the trace holds weakly is still there."""
-        return all(
-            b.ref() is not None for b in self.bindings if b.kind in ("storage", "grad")
-        ) and all(leaf.index() is not None for leaf in self.leaves if leaf.kind == "object")
 
 
 class _HyperValue:
@@ -593,6 +634,19 @@ def _with_history(values: list[Value], source: Source) -> Value:
     return Value(data.type, edge=edge, buffer=data.buffer)
 
 
+def _signature(t: Tensor) -> tuple:
+    return () if t._view is None else t._view.signature()
+
+
+def argument_slots(arguments: Sequence[Any]) -> dict[int, int]:
+    """Which argument each gradient slot belongs to."""
+    slots: dict[int, int] = {}
+    for i, a in enumerate(arguments):
+        if isinstance(a, Tensor) and a._slot is not None:
+            slots.setdefault(id(a._slot), i)
+    return slots
+
+
 def _handle(storage: Storage, link: Link | None) -> Tensor:
     t = object.__new__(Tensor)
     t._point(storage, link, storage.value.type if link is None else link.type)
@@ -619,5 +673,3 @@ def _calibrate() -> tuple[int, int]:
 
 
 _VALUE_REFS, _ARRAY_REFS = _calibrate()
-
-__all__ = ["STATE", "Callable", "NotReplayable", "Trace"]

@@ -85,8 +85,7 @@ class Session:
     of argument tensors with the number of the argument.
     """
 
-    def __init__(self, device: Device, symbolic: bool = False):
-        self.symbolic = symbolic
+    def __init__(self, device: Device):
         self.outer = STATE.recorder
         self.device = device
         self.recorder = Recorder(device, session=self)
@@ -207,8 +206,8 @@ class Session:
     def guard_zero(self, group: dict, key: str, index: int | None, zero: bool) -> None:
         self.zeros.append((group, key, index, zero))
 
-    def host_effect(self, effect: Callable[[], None]) -> None:
-        """Python state that each replay changes in the same way (a scheduler's step)."""
+    def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
+        """Python state that each replay changes in the same way: a scheduler's step."""
         self.effects.append(effect)
 
     def outside(self, make: Callable[[], Tensor]) -> Tensor:

@@ -142,12 +142,15 @@ class Tensor(TensorMethods):
         if session is not None and storage.owner is not session:
             session.capture(self)
         if link is None:
+            old = storage.value
             if not STATE.grad_enabled:
-                value = alias(value, storage.value.edge)
+                value = alias(value, old.edge)
+            elif old.edge is not None and value.edge is None:
+                value = _overwritten(recorder_for(storage.device), old, value)
             storage.set(value)
             return
         detached = not STATE.grad_enabled or self._check_writable(link)
-        old_edge = storage.value.edge
+        old = storage.value
         b = recorder_for(storage.device)
         before = STATE.grad_enabled
         STATE.grad_enabled = not detached
@@ -157,11 +160,13 @@ class Tensor(TensorMethods):
                 parent = storage.read(step.parent)
                 value = step.write(b, parent, value)
                 step = step.parent
+            if not detached and old.edge is not None and value.edge is None:
+                value = _overwritten(b, old, value)
         except RuntimeError as error:
             raise user_error(error) from None
         finally:
             STATE.grad_enabled = before
-        storage.set(alias(value, old_edge) if detached else value)
+        storage.set(alias(value, old.edge) if detached else value)
 
     @staticmethod
     def _check_writable(link: views.Link) -> bool:
@@ -427,8 +432,10 @@ class Tensor(TensorMethods):
     def item(self) -> bool | int | float | complex:
         """The only element as a Python number. Raises: RuntimeError for several elements."""
         if self._type.numel != 1:
-            raise RuntimeError(
-                f"a Tensor with {self._type.numel} elements cannot be converted to Scalar"
+            raise user_error(
+                ShapeError(
+                    f"a Tensor with {self._type.numel} elements cannot be converted to Scalar"
+                )
             )
         array = self._host()
         if self.dtype.name == "bfloat16":
@@ -538,6 +545,13 @@ class Tensor(TensorMethods):
                 copy.grad = self._slot.grad.__deepcopy__(memo)
         memo[id(self)] = copy
         return copy
+
+
+def _overwritten(b: Any, old: Value, value: Value) -> Value:
+    """`value` in the place of all of `old`, which had history: so has the result, as in
+    PyTorch, and the gradient of what was overwritten is zero rather than missing."""
+    axes = old.type.ndim
+    return b.update_slice(old, value, starts=(0,) * axes, strides=(1,) * axes)
 
 
 def _rebuild(cls: type, array: np.ndarray, dtype: DType, requires_grad: bool) -> Tensor:

@@ -10,7 +10,7 @@ from ..ir.grad import topological
 from ..ir.graph import Graph, Value
 from ..ir.types import TensorType, parse_type
 from . import naming, trees
-from .devices import CPU
+from .devices import CPU, Device
 from .evaluate import SYMBOLIC, Plan, needed
 from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all
@@ -57,7 +57,7 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     leaves, structure = trees.flatten((args, kwargs))
     names = naming.argument_names(fn, args, kwargs)
     evaluate_all()
-    session = Session(CPU, symbolic=True)
+    session = _Tracing(CPU)
     symbols: list[Tensor] = []
     symbol_names: list[str] = []
     for i, leaf in enumerate(leaves):
@@ -68,14 +68,13 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
             symbol_names.append(names[i])
     session.begin(getattr(fn, "__name__", type(fn).__name__), leaves, names)
     new_args, new_kwargs = trees.unflatten(structure, leaves)
-    before = _Unchanged()
     try:
         session.watch.read_names(fn)
         with session:
             result = fn(*new_args, **new_kwargs)
             return _graph(session, symbols, symbol_names, result)
     finally:
-        before.restore(session)
+        session.restore()
 
 
 def _symbol(leaf: Spec | Tensor) -> Tensor:
@@ -87,20 +86,74 @@ def _symbol(leaf: Spec | Tensor) -> Tensor:
     return t.requires_grad_() if leaf.requires_grad else t
 
 
-class _Unchanged:
-    """Puts back what tracing wrote: no data was computed, so no storage may keep it."""
+class _Tracing(Session):
+    """A session that takes back what its run did to tensors, optimizers and schedulers."""
 
-    def restore(self, session: Session) -> None:
-        for storage in session.written.values():
-            capture = session.captures.get(id(storage))
+    def __init__(self, device: Device):
+        super().__init__(device)
+        self.before: dict[int, Callable[[], None]] = {}  # the first touch of each object
+
+    def touch_optimizer(self, optimizer: Any) -> None:
+        super().touch_optimizer(optimizer)
+        if id(optimizer) not in self.before:
+            groups = _groups_of(optimizer)
+            state = {p: dict(entry) for p, entry in optimizer.state.items()}
+            stepped = optimizer._stepped
+
+            def restore() -> None:
+                groups()
+                for p in [p for p in optimizer.state if p not in state]:
+                    del optimizer.state[p]
+                for p, entry in state.items():
+                    _refill(optimizer.state[p], entry)
+                optimizer._stepped = stepped
+
+            self.before[id(optimizer)] = restore
+
+    def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
+        if id(scheduler) not in self.before:
+            groups, state = _groups_of(scheduler.optimizer), scheduler.state_dict()
+
+            def restore() -> None:
+                scheduler.load_state_dict(state)
+                groups()
+
+            self.before[id(scheduler)] = restore
+
+    def restore(self) -> None:
+        """No data was computed, so nothing that was there before may keep any."""
+        for storage in self.written.values():
+            capture = self.captures.get(id(storage))
             if capture is not None:
                 storage.value = capture.held
                 storage.cache = None
-        for slot, grad in session.grad_before.values():
+        for slot, grad in self.grad_before.values():
             slot.grad = grad
-        for t, storage, link, type_ in session.handles.values():
+        for t, storage, link, type_ in self.handles.values():
             t._point(storage, link, type_)
-        session.recorder.nodes, session.recorder.live = [], []
+        for restore in reversed(self.before.values()):
+            restore()
+        # A tensor that the function put somewhere says so when it is looked at.
+        for node in self.recorder.nodes:
+            for v in node.outputs:
+                v.node, v.buffer = None, SYMBOLIC
+        self.recorder.nodes, self.recorder.live = [], []
+
+
+def _groups_of(optimizer: Any) -> Callable[[], None]:
+    """Puts the optimizer's groups back to what they hold now."""
+    saved = [(group, dict(group)) for group in optimizer.param_groups]
+
+    def restore() -> None:
+        for group, items in saved:
+            _refill(group, items)
+
+    return restore
+
+
+def _refill(target: dict, items: dict) -> None:
+    target.clear()
+    target.update(items)
 
 
 def _graph(session: Session, symbols: list[Tensor], names: list[str], result: Any) -> Graph:

@@ -83,6 +83,18 @@ class Link:
         return tuple(out)
 
 
+def rebase(link: Link | None, old: Link | None, new: Link | None) -> Link | None:
+    """The links above `old` in a chain, on top of `new`."""
+    above: list[Link] = []
+    while link is not old:
+        assert link is not None
+        above.append(link)
+        link = link.parent
+    for step in reversed(above):
+        new = Link(new, step.kind, step.args, step.type, step.strides, step.name)
+    return new
+
+
 def _diagonal_indices(b: Builder, type: TensorType, offset: int) -> tuple[Value, Value]:
     """Row and column numbers of the diagonal of the two leading axes."""
     rows, columns = type.shape[:2]

@@ -8,6 +8,7 @@ recording session alone.
 
 from __future__ import annotations
 
+import gc
 import sys
 import sysconfig
 import types
@@ -160,6 +161,8 @@ class Watch:
         self.iterators: list[str] = []
         self.before: Any = None
         self.paused = 0
+        # The collector may run at any time, and with it what others hung on it.
+        self.ignored = {getattr(callback, "__code__", None) for callback in gc.callbacks}
 
     def __enter__(self) -> Watch:
         self.before = sys.getprofile()
@@ -171,7 +174,7 @@ class Watch:
 
     def event(self, frame: types.FrameType, kind: str, arg: Any) -> None:
         code = frame.f_code
-        if foreign(code.co_filename):
+        if foreign(code.co_filename) or code in self.ignored:
             return
         if kind == "call":
             self.enter(frame)
@@ -287,8 +290,6 @@ def _cells(frame: types.FrameType) -> dict[str, Any]:
     code = frame.f_code
     if not code.co_freevars:
         return {}
-    import gc
-
     for candidate in gc.get_referrers(code):
         if isinstance(candidate, types.FunctionType) and candidate.__closure__:
             cells = dict(zip(code.co_freevars, candidate.__closure__, strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import AxisError, DTypeError, ShapeError
+from ..errors import AxisError, DTypeError, ShapeError, UnsupportedDTypeError
 from ..promotion import broadcast_shapes
 from ..types import DType, Shape, TensorType, bool_
 
@@ -26,7 +26,7 @@ INTEGERS: Kinds = frozenset({"uint", "int"})
 
 def check_dtype(name: str, dtype: DType, kinds: Kinds) -> None:
     if dtype.kind not in kinds:
-        raise DTypeError(f"{name}: not implemented for {dtype}")
+        raise UnsupportedDTypeError(f"{name}: not implemented for {dtype}")
 
 
 def common(name: str, types: tuple[TensorType | None, ...]) -> tuple[Shape, DType]:

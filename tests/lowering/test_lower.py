@@ -147,9 +147,7 @@ def test_wild_indices_do_no_harm():
     graph = b.finish([v, u, i], outs)
     args = [x, x[:3] + 10, wild]
     read, added, put = compile_graph(graph)(args)
-    for got, by_numpy in zip((read, added, put), run_host(graph, args), strict=True):
-        assert to_numpy(got).tolist() == by_numpy.tolist()
-    assert to_numpy(read).tolist() == [0, 2, 3]
+    assert to_numpy(read).tolist() == run_host(graph, args)[0].tolist() == [0, 2, 3]
     assert to_numpy(added).tolist() == [0, 1, 13, 3]
     assert to_numpy(put).tolist() == [0, 1, 11, 3]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.errors import DTypeError
+from ...ir.errors import DTypeError, UnsupportedDTypeError
 from ...ir.ops import OPS
 from ...ir.types import bool_, float64
 from .. import prims
@@ -159,7 +159,7 @@ def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
         raise wrong_type(name, "input", 1, x)
     dtype = common_dtype(x, y)
     if dtype.kind in ("bool", "complex"):
-        raise user_error(DTypeError(f"{name}: not implemented for {dtype}"))
+        raise user_error(UnsupportedDTypeError(f"{name}: not implemented for {dtype}"))
     if dtype.kind != "float":
         known = y._host_if_ready() if isinstance(y, Tensor) else np.asarray(y)
         if known is not None and (known == 0).any():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
-from ...ir.errors import DTypeError
+from ...ir.errors import DTypeError, ShapeError
 from ...ir.ops import OPS
 from ...ir.ops.table import Op
-from ...ir.types import bool_, uint8
+from ...ir.promotion import broadcast_shapes
+from ...ir.types import Shape, bool_, uint8
 from .. import prims
 from ..promotion import (
     Operand,
@@ -191,6 +193,14 @@ def bitwise_right_shift(input: Operand, other: Operand, *, out: Tensor | None = 
     return _bits(OPS["shift_right"], "bitwise_right_shift", input, other, out)
 
 
+def _check_broadcast(name: str, shapes: list[Shape]) -> None:
+    """Raises: ShapeError in the name of the API function, whose primitive is called otherwise."""
+    try:
+        functools.reduce(functools.partial(broadcast_shapes, name), shapes)
+    except ShapeError as error:
+        raise user_error(error) from None
+
+
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
     """`input` where `condition` holds, else `other`; all three broadcast.
 
@@ -213,6 +223,9 @@ def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
         )
     x, y = as_operand("where", input, "input", 2), as_operand("where", other, "other", 3)
     tensors = isinstance(x, Tensor), isinstance(y, Tensor)
+    shapes = [t._type.shape for t in (condition, x, y) if isinstance(t, Tensor)]
+    if any(shape != shapes[0] for shape in shapes):
+        _check_broadcast("where", shapes)
     if all(tensors) and x._type.dtype is y._type.dtype:  # type: ignore[union-attr]
         return prims.select(condition, x, y)
     with scope("where"):

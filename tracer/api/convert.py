@@ -28,7 +28,7 @@ from ..devices import CPU, Device, as_device
 from ..function import Function
 from ..promotion import Operand, as_operand, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
-from ..state import scope
+from ..state import STATE, scope
 from ..tensor import Tensor
 from .common import located, relayout, same_value
 
@@ -186,6 +186,7 @@ def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 @located
 def assign(target: Tensor, source: Tensor) -> Tensor:
     """Write `source`, broadcast and converted, into `target`; dtypes of any kind convert."""
+    given = source
     if source._storage.device is not target._storage.device:
         source = move(source, target._storage.device)
     source = prims.convert(source, target._type.dtype)
@@ -198,6 +199,13 @@ def assign(target: Tensor, source: Tensor) -> Tensor:
                 f"{list(common)}"
             )
         source = prims.broadcast(source, shape=shape)
+    if STATE.grad_enabled and source.requires_grad and target.requires_grad:
+        # What is overwritten gets a zero gradient rather than none.
+        source = prims.update_slice(
+            *(target, source), starts=(0,) * len(shape), strides=(1,) * len(shape)
+        )
+    elif source is given:
+        source = same_value(source)  # its history stays its own
     return target._write(source)
 
 

@@ -151,7 +151,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         raise RuntimeError("einsum(): must provide at least one operand")
     for i, x in enumerate(operands):
         check_tensor("einsum", x, "operands", i + 2)
-    tensors = promote(*operands) if len(operands) > 1 else list(operands)
+    tensors: list[Tensor] = promote(*operands) if len(operands) > 1 else list(operands)
     inputs, output, sizes = _parsed(equation, tensors)
     parts = [_diagonals(x, s, i) for i, (x, s) in enumerate(zip(tensors, inputs, strict=True))]
     x, xs = parts[0]
@@ -167,7 +167,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
     order = tuple(xs.index(s) for s in output)
     if order != tuple(range(len(order))):
         x = views.transpose(x, order)
-    return x if x is not operands[0] else views.reshape(x, x._type.shape)
+    return x if x is not operands[0] else views.reshape(x, x._type.shape)  # type: ignore
 
 
 FUNCTIONS = {"einsum": einsum}

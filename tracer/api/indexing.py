@@ -206,7 +206,7 @@ def scalar_index(entry: Tensor) -> int | None:
     """
     if entry._type.ndim or entry._type.dtype.kind not in ("int", "uint"):
         return None
-    return None if STATE.session is not None else int(entry.item())
+    return None if STATE.session is not None else int(entry.item())  # type: ignore[arg-type]
 
 
 def bounds(s: slice, size: int) -> tuple[int, int, int]:

@@ -126,7 +126,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     check_tensor("matmul", input)
     check_tensor("matmul", other, "other", 2)
     ranks = input._type.ndim, other._type.ndim
-    if ranks == (2, 2):
+    if ranks == (2, 2) and input._type.shape[1] == other._type.shape[0]:
         return mm(input, other)
     if ranks == (1, 1):
         return dot(input, other)

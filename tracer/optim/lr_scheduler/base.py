@@ -77,7 +77,7 @@ class LRScheduler:
         """Go on to the next epoch, or to the one given."""
         session = STATE.session
         if session is not None:
-            session.host_effect(lambda: self._advance(epoch))
+            session.host_effect(self, lambda: self._advance(epoch))
         self._advance(epoch)
 
     def _advance(self, epoch: int | None) -> None:

@@ -1,0 +1,100 @@
+"""The program as it is started: exit codes, pipes, and what it may import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from thrace.ir import Graph
+from thrace.tools.cli import COMMANDS, parser
+
+THRACE = Path(sysconfig.get_path("scripts")) / "thrace"
+
+
+def start(*command: object, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    words = [str(word) for word in command]
+    return subprocess.run(words, cwd=cwd, input=stdin, capture_output=True, text=True, timeout=120)
+
+
+def test_dump_then_run_by_the_installed_program(model: Path):
+    dump = start(
+        THRACE, "dump", "model.py:step", "--input", "f32[6,4]", "--input", "i64[6]", cwd=model
+    )
+    assert dump.returncode == 0, dump.stderr
+    assert len(Graph.from_text(dump.stdout)) > 50
+    run = start(
+        sys.executable, "-m", "thrace", "run", "-", "--random", cwd=model, stdin=dump.stdout
+    )
+    assert run.returncode == 0, run.stderr
+    assert "xla on cpu: compiled in" in run.stdout
+
+
+def test_a_users_mistake_ends_with_code_2(model: Path):
+    done = start(
+        sys.executable, "-m", "thrace", "dump", "model:net", "--input", "f32[2,7]", cwd=model
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "ShapeError" in done.stderr and "(2, 7)" in done.stderr
+    assert "model.py:17 in forward" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_stops_early_is_no_error(model: Path):
+    command = f"{THRACE} dump model.py:step --input f32[6,4] --input i64[6] | head -1"
+    done = start("bash", "-o", "pipefail", "-c", command, cwd=model)
+    assert done.returncode == 0, done.stderr
+    assert "Error" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (("--help",), 0),
+        (("--version",), 0),
+        (("dump", "--help"), 0),
+        (("run", "--help"), 0),
+        (("doctor", "--help"), 0),
+        ((), 2),
+        (("paint",), 2),
+        (("dump",), 2),
+        (("dump", "f.py:f", "--format", "gif"), 2),
+        (("dump", "f.py:f", "--depth", "deep"), 2),
+        (("run", "g.txt", "--evaluator", "cuda"), 2),
+    ],
+)
+def test_exit_codes(argv: tuple[str, ...], code: int, thrace_main: Callable):
+    done = thrace_main(*argv)
+    assert done.code == code
+    assert bool(done.out) == (code == 0)
+    assert bool(done.err) == (code != 0)
+
+
+def test_help_has_the_examples_of_every_command():
+    text = parser().format_help()
+    for command in COMMANDS:
+        assert command.examples in text
+        assert command.summary in text
+
+
+def test_the_examples_parse():
+    for command in COMMANDS:
+        for line in command.examples.splitlines():
+            for part in line.split("|"):
+                words = part.split()
+                assert words[0] == "thrace"
+                parser().parse_args(words[1:])
+
+
+def test_dumping_text_loads_no_jax(model: Path):
+    code = (
+        "import sys; from thrace.tools.cli import main;"
+        "assert main(['dump', 'model.py:net', '--input', 'f32[2,4]', '--grad']) == 0;"
+        "assert 'jax' not in sys.modules and 'graphviz' not in sys.modules"
+    )
+    done = start(sys.executable, "-c", code, cwd=model)
+    assert done.returncode == 0, done.stderr
