@@ -68,6 +68,7 @@ class _Differentiable:
         if tracked is not None and any(tracked):
             for i, v in enumerate(self.plan.outputs):
                 if not tracked[i] and v in self.flows:
+                    self.user = v.node or self.user
                     outputs[i] = self.detached(v)
         return Graph(inputs, self.made, outputs, requires_grad=flags, **options)
 

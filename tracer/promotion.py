@@ -13,7 +13,7 @@ import numpy as np
 from ..ir.errors import UnsupportedDTypeError
 from ..ir.ops.table import Op
 from ..ir.promotion import result_type, scalar_dtype
-from ..ir.types import DType
+from ..ir.types import DTYPES, DType
 from .prims import apply, convert
 from .recording import user_error
 from .state import default_dtype, note_outside, scope
@@ -21,6 +21,12 @@ from .tensor import Tensor, from_host
 
 Number = bool | int | float | complex
 Operand = Tensor | Number
+# Looked up once: NumPy's iinfo fills caches when asked, which a recording run would notice.
+INT_RANGE = {
+    d: (int(np.iinfo(d.np).min), int(np.iinfo(d.np).max))
+    for d in DTYPES
+    if d.kind in ("int", "uint")
+}
 _SMALL = 1 << 7  # integers below this fit every integer dtype that they can be negative in
 
 
@@ -64,11 +70,12 @@ def literal(value: Number, dtype: DType) -> Number:
     kind = dtype.kind
     if kind == "int" or kind == "uint":
         number = int(value)  # type: ignore[arg-type]
-        info = np.iinfo(dtype.np)
-        if info.min <= number <= info.max:
+        low, high = INT_RANGE[dtype]
+        if low <= number <= high:
             return number
-        number &= (1 << info.bits) - 1
-        return number - (1 << info.bits) if number > info.max else number
+        bits = dtype.itemsize * 8
+        number &= (1 << bits) - 1
+        return number - (1 << bits) if number > high else number
     if kind == "bool":
         return bool(value)
     return float(value) if isinstance(value, bool) else value

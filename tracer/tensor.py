@@ -148,6 +148,10 @@ class Tensor(TensorMethods):
             elif old.edge is not None and value.edge is None:
                 value = _overwritten(recorder_for(storage.device), old, value)
             storage.set(value)
+            if old.edge is not None and STATE.grad_enabled and "_retains" in self.__dict__:
+                from .autograd import move_retained
+
+                move_retained(self)
             return
         detached = not STATE.grad_enabled or self._check_writable(link)
         old = storage.value
@@ -301,19 +305,40 @@ class Tensor(TensorMethods):
                     "use var_no_grad = var.detach()."
                 )
             assert self._view is not None
+            # Kept with its slot: `.grad` stays, and hooks are there again when it thaws.
+            self.__dict__["_frozen"] = self._view
             link = self._view.parent
         else:
             if not (self.dtype.is_floating_point or self.dtype.is_complex):
                 raise RuntimeError(
                     "only Tensors of floating point and complex dtype can require gradients"
                 )
-            from .autograd import GradSlot
-
-            link = views.Link(self._view, "leaf", (GradSlot(),), self._type, self.stride())
+            link = self._leaf_link()
         if STATE.session is not None:
             STATE.session.note_handle(self)
         self._point(self._storage, link, self._type)
         return self
+
+    def _leaf_link(self) -> views.Link:
+        """The link that makes this tensor a leaf: the one it had before, if it had one."""
+        from .autograd import GradSlot
+
+        known: views.Link | None = self.__dict__.pop("_frozen", None)
+        if known is not None and known.parent is self._view and known.type is self._type:
+            return known
+        slot = GradSlot() if known is None else known.slot
+        kept = self.__dict__.pop("_retained", None)
+        if kept is not None:
+            slot.set(kept, self)
+        return views.Link(self._view, "leaf", (slot,), self._type, self.stride())
+
+    @property
+    def _grad_slot(self) -> GradSlot | None:
+        """Where `.grad` is: a leaf's slot, also while it is frozen."""
+        link = self._view
+        if link is None or link.kind != "leaf":
+            link = self.__dict__.get("_frozen")
+        return None if link is None else link.slot
 
     @property
     def is_leaf(self) -> bool:
@@ -322,7 +347,7 @@ class Tensor(TensorMethods):
     @property
     def grad(self) -> Tensor | None:
         """The gradient collected so far: of a leaf, or kept by `retain_grad`."""
-        slot = self._slot
+        slot = self._grad_slot
         if slot is None:
             return self.__dict__.get("_retained")
         if STATE.session is not None:
@@ -344,7 +369,7 @@ class Tensor(TensorMethods):
             raise user_error(
                 DTypeError(f"assigned grad has data of type {value.dtype}, not {self.dtype}")
             )
-        slot = self._slot
+        slot = self._grad_slot
         if slot is None:
             self.__dict__["_retained"] = value
         else:
@@ -541,8 +566,8 @@ class Tensor(TensorMethods):
         copy._point(Storage(value, self.device), None, self._type)
         if self._slot is not None:
             copy.requires_grad_()
-            if self._slot.grad is not None:
-                copy.grad = self._slot.grad.__deepcopy__(memo)
+        if self.grad is not None:
+            copy.grad = self.grad.__deepcopy__(memo)
         memo[id(self)] = copy
         return copy
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..ir.errors import AutogradError
+from ..ir.errors import AutogradError, DataDependentError
 from ..ir.grad import topological
 from ..ir.graph import Graph, Value
 from ..ir.types import TensorType, parse_type
@@ -13,7 +13,7 @@ from . import naming, trees
 from .devices import CPU, Device
 from .evaluate import SYMBOLIC, Plan, needed
 from .history import Unmarked, differentiable_graph
-from .recording import evaluate_all
+from .recording import evaluate_all, user_error
 from .session import Session
 from .storage import root
 from .tensor import Tensor
@@ -87,11 +87,31 @@ def _symbol(leaf: Spec | Tensor) -> Tensor:
 
 
 class _Tracing(Session):
-    """A session that takes back what its run did to tensors, optimizers and schedulers."""
+    """A session that computes nothing, and in the end takes back what its run did to tensors,
+    optimizers and schedulers."""
 
     def __init__(self, device: Device):
         super().__init__(device)
         self.before: dict[int, Callable[[], None]] = {}  # the first touch of each object
+
+    def needs_value(self, t: Tensor) -> None:
+        """Parameters have data, but the graph is one for any data."""
+        inputs = {id(c.value) for c in self.captures.values()} | {id(h.value) for h in self.hypers}
+        seen: set[int] = set()
+        values = [root(t._value())]
+        while values:
+            v = values.pop()
+            if v.node is None:
+                if v.buffer is SYMBOLIC or id(v) in inputs:
+                    raise user_error(
+                        DataDependentError(
+                            "a tensor's value is needed here, but the graph that is being traced "
+                            "is for any values of its inputs"
+                        )
+                    )
+            elif id(v.node) not in seen:
+                seen.add(id(v.node))
+                values += [root(o) for o in v.node.operands if isinstance(o, Value)]
 
     def touch_optimizer(self, optimizer: Any) -> None:
         super().touch_optimizer(optimizer)

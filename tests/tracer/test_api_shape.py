@@ -278,4 +278,4 @@ def test_errors_name_the_op_and_the_users_line() -> None:
     ):
         x.transpose(0, 2)
     with pytest.raises(ShapeError, match=r"(?s)mul: shapes \(2, 3\) and \(4,\).*test_api_shape"):
-        x * thrace.ones(4)
+        _ = x * thrace.ones(4)

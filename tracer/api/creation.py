@@ -16,7 +16,7 @@ from ...ir.promotion import promote_types, scalar_dtype
 from ...ir.types import DType, TensorType, dtype_from_numpy, float64, int64
 from .. import prims
 from ..devices import as_device
-from ..promotion import Number, as_operand, check_tensor, common_dtype, literal
+from ..promotion import INT_RANGE, Number, as_operand, check_tensor, common_dtype, literal
 from ..scoping import scoped
 from ..state import default_dtype, note_outside
 from ..tensor import Tensor, from_host
@@ -70,8 +70,8 @@ def _as_array(data: Any, dtype: DType | None) -> np.ndarray:
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
     if dtype is not None:
         if array.dtype.kind in "iu" and dtype.kind == "uint" and array.size:
-            info = np.iinfo(dtype.np)
-            if array.max() > info.max or array.min() < -int(info.max) - 1:
+            high = INT_RANGE[dtype][1]
+            if array.max() > high or array.min() < -high - 1:
                 raise RuntimeError(
                     f"value cannot be converted to type {dtype.name} without overflow"
                 )

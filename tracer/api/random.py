@@ -15,7 +15,7 @@ from ...ir.types import DType, Shape, float32, int64
 from .. import prims
 from .. import random as source
 from ..devices import as_device
-from ..promotion import check_tensor
+from ..promotion import INT_RANGE, check_tensor
 from ..scoping import scoped
 from ..state import default_dtype
 from ..tensor import Tensor, from_host
@@ -332,7 +332,7 @@ def random_(
         if dtype.kind == "float":
             to = 1 << {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[dtype.name]
         else:
-            to = 2 if dtype.kind == "bool" else int(np.iinfo(dtype.np).max)
+            to = 2 if dtype.kind == "bool" else INT_RANGE[dtype][1]
     return self._write(integers(self._type.shape, from_ or 0, to, dtype, generator, self.device))
 
 

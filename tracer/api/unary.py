@@ -9,7 +9,7 @@ import ml_dtypes
 from ...ir.errors import DTypeError
 from ...ir.ops import OPS
 from ...ir.ops.table import Op
-from ...ir.types import int64
+from ...ir.types import DTYPES, int64
 from .. import prims
 from ..promotion import Number, check_kinds, check_tensor, to_floating
 from ..recording import user_error
@@ -18,6 +18,7 @@ from ..state import scope
 from ..tensor import Tensor
 from .common import give, same_value, with_out
 
+_LARGEST = {d: float(ml_dtypes.finfo(d.np).max) for d in DTYPES if d.kind == "float"}
 _LN2 = math.log(2.0)
 _LN10 = math.log(10.0)
 _INEXACT = ("float", "complex")
@@ -299,7 +300,7 @@ def nan_to_num(
 
 def finfo_max(x: Tensor) -> float:
     """The largest finite number of a floating dtype."""
-    return float(ml_dtypes.finfo(x._type.dtype.np).max)
+    return _LARGEST[x._type.dtype]
 
 
 def _floating(name: str, x: Tensor) -> Tensor:

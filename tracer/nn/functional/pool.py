@@ -14,6 +14,7 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
+from ...promotion import INT_RANGE
 from ...scoping import scoped
 from ...tensor import Tensor
 from ..factory import pair
@@ -113,7 +114,7 @@ def _lowest(x: Tensor) -> Any:
         return float("-inf")
     if dtype.is_complex or dtype.kind == "bool":
         raise DTypeError(f"max_pool: not implemented for {dtype}")
-    return int(np.iinfo(dtype.np).min)
+    return INT_RANGE[dtype][0]
 
 
 def _max_windows(x: Tensor, windows: list[Windows]) -> Tensor:

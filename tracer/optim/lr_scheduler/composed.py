@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from typing import Any
 
+from ...state import STATE
 from ..optimizer import Optimizer
 from .base import LRScheduler, per_group, set_option
 
@@ -101,6 +102,11 @@ class ReduceLROnPlateau(LRScheduler):
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Look at the metric of one more epoch."""
         current = float(metrics)
+        if STATE.session is not None:
+            STATE.session.host_effect(self, lambda: self._look(current, epoch))
+        self._look(current, epoch)
+
+    def _look(self, current: float, epoch: int | None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current):
             self.best = current
