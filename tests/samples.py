@@ -755,6 +755,9 @@ CONTROL: tuple[Sample, ...] = (
     sample("graft", (2, 3), (2, 3), oracle=lambda data, history: data, dtypes=ANY,
            differentiate=False),
     sample("graft", (0,), (0,), oracle=lambda data, history: data, differentiate=False),
+    # To differentiate it is an error.
+    sample("opaque", (2, 3), oracle=lambda x: x, function="F", dtypes=ANY, differentiate=False),
+    sample("opaque", (), oracle=lambda x: x, function="F", differentiate=False),
     special("check", np.array(True), oracle=lambda ok: ok, message="never raised"),
 )  # fmt: skip
 

@@ -34,6 +34,7 @@ class Symbolic:
 
 
 SYMBOLIC = Symbolic()
+NO_DATA = "a tensor's value is needed here, but the tensor was traced without data"
 MAX_KNOWN_GRAPHS = 4096
 
 
@@ -53,11 +54,7 @@ def observe(t: Tensor) -> Any:
         with LOCK:
             evaluate(owner, [value])
     if value.buffer is SYMBOLIC:
-        raise user_error(
-            DataDependentError(
-                "a tensor's value is needed here, but the tensor was traced without data"
-            )
-        )
+        raise user_error(DataDependentError(NO_DATA))
     if STATE.session is not None:
         STATE.session.needs_value(t)
     if checks.pending:
@@ -373,11 +370,7 @@ def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
     by then only the plan holds inputs that nobody else needs, and they are donated.
     """
     if any(v.buffer is SYMBOLIC for v in plan.inputs):
-        raise user_error(
-            DataDependentError(
-                "a tensor's value is needed here, but the tensor was traced without data"
-            )
-        )
+        raise user_error(DataDependentError(NO_DATA))
     known = _KNOWN.get(plan.key)
     if known is None:
         known = _KNOWN[plan.key] = Recurring(plan)

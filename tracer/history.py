@@ -7,6 +7,7 @@ Imported by compiled functions and tracing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir.graph import Graph, Node, Value
@@ -14,7 +15,7 @@ from ..ir.ops import OPS
 from ..ir.rebuild import copy_node
 from .evaluate import Plan
 
-_DETACH, _GRAFT = OPS["detach"], OPS["graft"]
+_DETACH, _GRAFT, _OPAQUE = OPS["detach"], OPS["graft"], OPS["opaque"]
 
 
 class Unmarked:
@@ -28,7 +29,8 @@ class _Differentiable:
         self.leaves = leaves  # edge -> the input whose gradient it is
         self.flows: set[Value] = set()  # values the graph alone would differentiate
         self.made: list[Node] = []
-        self.user: Node  # whose operands are being looked up
+        self.user: Node | None = None  # whose operands are being looked up
+        self.ends: Sequence[Value] = ()
         self.env: dict[Value, Value] = {}
         self.cut: dict[Value, Value] = {}
         self.at = 0  # position of the node being copied
@@ -38,7 +40,8 @@ class _Differentiable:
             if v in marked:
                 self.flows.add(v)
 
-    def build(self, tracked: list[bool] | None = None, **options: Any) -> Graph:
+    def build(self, ends: Sequence[Value], **options: Any) -> Graph:
+        self.ends = ends
         for node in self.plan.nodes:
             self.user = node
             has_edge = any(v.edge is not None for v in node.outputs)
@@ -65,11 +68,10 @@ class _Differentiable:
         marked = {v for e, v in self.leaves.items() if not isinstance(e[0], Unmarked)}
         flags = [v in marked for v in self.plan.inputs]
         outputs = [self.env[v] for v in self.plan.outputs]
-        if tracked is not None and any(tracked):
-            for i, v in enumerate(self.plan.outputs):
-                if not tracked[i] and v in self.flows:
-                    self.user = v.node or self.user
-                    outputs[i] = self.detached(v)
+        if any(v.edge is not None for v in ends):
+            for i, v in enumerate(ends):
+                self.user = (v.source or v).node or self.user
+                outputs[i] = self.use(v)
         return Graph(inputs, self.made, outputs, requires_grad=flags, **options)
 
     def use(self, o: Value) -> Value:
@@ -78,6 +80,9 @@ class _Differentiable:
         value = self.env[source]
         if o.edge is None:
             return self.detached(source) if source in self.flows else value
+        call = o.edge[0]
+        if isinstance(call, Node) and call.op.saved is not None and self.ends:
+            return self.append(_OPAQUE, (value,), (call.op.name.removesuffix("Backward"),))
         target = self.of_edge(o.edge)
         if target is None or target is source:
             return value
@@ -96,20 +101,20 @@ class _Differentiable:
             found = self.cut[source] = self.append(_DETACH, (self.env[source],))
         return found
 
-    def append(self, op: Any, operands: tuple[Value, ...]) -> Value:
+    def append(self, op: Any, operands: tuple[Value, ...], attrs: tuple = ()) -> Value:
         # It belongs to the node it is made for, or a folded dump would show it apart.
-        loc, scope = self.user.loc, self.user.scope
-        node = Node(op, operands, (), loc, scope, seq=len(self.made))
+        place = (None, None) if self.user is None else (self.user.loc, self.user.scope)
+        node = Node(op, operands, attrs, *place, seq=len(self.made))
         node.outputs = (Value(operands[0].type, node),)
         self.made.append(node)
         return node.outputs[0]
 
 
 def differentiable_graph(
-    plan: Plan, leaves: dict[Any, Value], tracked: list[bool] | None = None, **options: Any
+    plan: Plan, leaves: dict[Any, Value], ends: Sequence[Value] = (), **options: Any
 ) -> Graph:
     """The plan's graph, with `requires_grad` on the inputs that `leaves` names by edge.
 
-    `tracked` says which outputs have history; if one has, the others are detached.
+    `ends` are the outputs with the history that each is to have, where that matters.
     """
-    return _Differentiable(plan, leaves).build(tracked, **options)
+    return _Differentiable(plan, leaves).build(ends, **options)

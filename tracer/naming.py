@@ -42,12 +42,8 @@ def storage_names(session: Session) -> dict[int, str]:
     """Names of storages that a run captured: paths of parameters and buffers in the modules
     it touched, state of optimizers beside their parameter, else how the code names them."""
     names: dict[int, str] = {}
-    inner: set[int] = set()
-    for seen in session.modules.values():
-        if id(seen.module) in inner:
-            continue
-        inner.update(id(m) for m in seen.module.modules())
-        for path, t in (*seen.module.named_parameters(), *seen.module.named_buffers()):
+    for module in _outermost_modules(session):
+        for path, t in (*module.named_parameters(), *module.named_buffers()):
             names.setdefault(id(t._storage), path)
     for entry in session.watch.entries.values():
         if isinstance(entry.value, Tensor):
@@ -64,6 +60,15 @@ def storage_names(session: Session) -> dict[int, str]:
         label = "generator" if device.type == "cpu" else f"generator.{device.type}"
         names.setdefault(id(generator.state._storage), label)
     return names
+
+
+def _outermost_modules(session: Session) -> list[Any]:
+    """The modules that the run called or whose code it ran, without those inside others."""
+    found = [seen.module for seen in session.modules.values()]
+    seen = [*session.arguments, *(v for v, _ in session.watch.objects.values())]
+    found += [m for m in seen if hasattr(m, "named_parameters")]
+    inner = {id(m) for module in found for m in module.modules() if m is not module}
+    return [m for m in found if id(m) not in inner]
 
 
 def distinct(names: list[str]) -> list[str]:

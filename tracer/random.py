@@ -66,7 +66,7 @@ def _state(seed: int, offset: int, device: Device) -> Tensor:
 _DEFAULT: dict[Device, Generator] = {}
 
 
-def default_generator(device: Any = None) -> Generator:
+def generator_of(device: Any = None) -> Generator:
     """The generator that is used where none is given."""
     place = CPU if device is None else as_device(device)
     found = _DEFAULT.get(place)
@@ -79,9 +79,13 @@ def default_generator(device: Any = None) -> Generator:
     return found
 
 
+# The CPU's, as PyTorch names it.
+default_generator = generator_of()
+
+
 def manual_seed(seed: int) -> Generator:
     """Seed every device's default generator; returns the CPU's."""
-    cpu = default_generator()
+    cpu = generator_of()
     for generator in _DEFAULT.values():
         generator.manual_seed(seed)
     return cpu
@@ -89,7 +93,7 @@ def manual_seed(seed: int) -> Generator:
 
 def bits(shape: Shape, generator: Generator | None = None, device: Any = None) -> Tensor:
     """uint32 random bits; the generator advances by their number."""
-    source = generator or default_generator(device)
+    source = generator or generator_of(device)
     b = recorder_for(source.device)
     after, drawn = b.emit(_BITS, (source.state._value(),), (tuple(shape),))
     before = STATE.grad_enabled

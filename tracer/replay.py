@@ -136,7 +136,7 @@ class Trace:
         trace._place_outputs(session, plan, storages)
         trace._make_graph(session, plan)
         trace._compile()
-        results = trace._execute(plan.inputs)
+        results = trace._execute(plan.inputs, arguments)
         trace._commit(results, plan.inputs, first=storages)
         trace.first_arguments = ()
         recorder.nodes, recorder.live = [], []
@@ -314,8 +314,11 @@ class Trace:
             if history not in numbers:
                 numbers[history] = len(plan.outputs)
                 plan.outputs.append(history)
-            if any(n.freed for n in topological([value.edge])):
+            behind = topological([value.edge])
+            if any(n.freed for n in behind):
                 self.freed_history = True
+            elif any(n.op.saved is not None for n in behind):
+                raise NotReplayable("the gradient of what it returns is an autograd.Function's")
             return Source(numbers[data], numbers[history])
 
         for storage in session.written.values():
@@ -444,14 +447,14 @@ class Trace:
                 effect()
         with LOCK:
             inputs = self.gather(arguments)
-            results = self._execute(inputs)
+            results = self._execute(inputs, arguments)
             new = self._commit(results, inputs, arguments=arguments)
         if not self.effects_first:
             for effect in self.effects:
                 effect()
         return trees.unflatten(self.spec, self._result(new, arguments))
 
-    def _execute(self, inputs: list[Value]) -> list[Any]:
+    def _execute(self, inputs: list[Value], arguments: Sequence[Any]) -> list[Any]:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
         from ..runtime import buffer
 
@@ -468,6 +471,9 @@ class Trace:
         for i in self.donate:
             # A value's references: the list here, its storage, and getrefcount's own; an
             # array's: its value, `args`, and getrefcount's own.
+            if sys.getrefcount(inputs[i]) > _VALUE_REFS:
+                # What was read through views of the old value is useless from here on.
+                self._storage(i, arguments).cache = None
             if sys.getrefcount(inputs[i]) > _VALUE_REFS or sys.getrefcount(args[i]) > _ARRAY_REFS:
                 args[i] = buffer.to_jax(buffer.to_numpy(args[i]), device)
         return list(self.executable(args))

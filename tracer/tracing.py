@@ -7,15 +7,18 @@ from typing import Any
 
 from ..ir.errors import AutogradError, DataDependentError
 from ..ir.grad import topological
-from ..ir.graph import Graph, Value
+from ..ir.graph import Graph, Node, Value
+from ..ir.ops import OPS
+from ..ir.ops.shape import Constant
 from ..ir.types import TensorType, parse_type
+from ..runtime.buffer import to_numpy
 from . import naming, trees
 from .devices import CPU, Device
-from .evaluate import SYMBOLIC, Plan, needed
+from .evaluate import NO_DATA, SYMBOLIC, Plan, needed
 from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all, user_error
 from .session import Session
-from .storage import root
+from .storage import alias, root
 from .tensor import Tensor
 
 
@@ -84,6 +87,15 @@ def _symbol(leaf: Spec | Tensor) -> Tensor:
         value.edge = (Unmarked(), 0)
     t = Tensor._wrap(value, CPU)
     return t.requires_grad_() if leaf.requires_grad else t
+
+
+def _constant(value: Value) -> Node:
+    """A node that gives the data of a tensor which the function made."""
+    if value.buffer is SYMBOLIC:
+        raise user_error(DataDependentError(NO_DATA))
+    node = Node(OPS["constant"], (), (Constant(to_numpy(value.buffer)),))
+    node.outputs = (value,)
+    return node
 
 
 class _Tracing(Session):
@@ -224,17 +236,19 @@ def _graph(session: Session, symbols: list[Tensor], names: list[str], result: An
             out_names.append(f"{name}.grad")
     wanted, _ = needed(session.recorder, outputs)
     plan = Plan(session.recorder.nodes, wanted)
-    order = [*inputs, *(v for v in plan.inputs if v not in inputs)]
-    input_names += ["constant"] * (len(order) - len(inputs))
-    plan.inputs = order
     plan.outputs = [root(v) for v in outputs]
-    tracked = [
-        v.edge is not None and not any(n.freed for n in topological([v.edge])) for v in outputs
+    given = set(inputs)
+    data = [v for v in (*plan.inputs, *plan.outputs) if v.node is None and v not in given]
+    plan.nodes = [*map(_constant, dict.fromkeys(data)), *plan.nodes]
+    plan.inputs = inputs
+    ends = [
+        v if v.edge is None or not any(n.freed for n in topological([v.edge])) else alias(v, None)
+        for v in outputs
     ]
     return differentiable_graph(
         plan,
         leaves,
-        tracked,
+        ends,
         name=session.name,
         input_names=naming.distinct(input_names),
         output_names=naming.distinct(out_names),

@@ -209,7 +209,9 @@ class Watch:
 
     def read_names(self, fn: Any) -> None:
         """Note what one function's code names, without running under the hook."""
-        fn = getattr(fn, "__func__", fn)
+        if isinstance(fn, types.MethodType):
+            self.look(fn.__self__, "self")
+            fn = fn.__func__
         if not isinstance(fn, types.FunctionType):
             return
         self.names |= set(_names(fn.__code__))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DTypeError, ShapeError
+from ..errors import AutogradError, DTypeError, ShapeError
 from ..types import TensorType, bool_
 from .table import op, table
 
@@ -42,6 +42,13 @@ def _graft_type(name: str, data: TensorType, history: TensorType) -> TensorType:
     return data
 
 
+def _opaque_grad(b: Any, g: Any, out: Any, x: Any, *, function: str) -> Any:
+    raise AutogradError(
+        f"backward: the gradient of {function}, an autograd.Function, is Python code that the "
+        "graph does not hold; trace a function that calls backward() itself"
+    )
+
+
 CONTROL = table(
     op(
         "detach",
@@ -55,6 +62,13 @@ CONTROL = table(
         None,
         lambda b, g, out, data, history: g,
         evaluate=lambda data, history: data,
+    ),
+    op(
+        "opaque",  # a result of the user's autograd.Function: to differentiate it is an error
+        lambda name, x, *, function: x,
+        _opaque_grad,
+        attrs=("function",),
+        evaluate=lambda x, *, function: x,
     ),
     op(
         "call",

@@ -36,7 +36,7 @@ def test_every_op_has_samples():
 
 @pytest.mark.parametrize("op", OPS)
 def test_samples_of_differentiable_ops_are_differentiated(op: str):
-    if not OPS[op].no_grad and op != "graft":
+    if not OPS[op].no_grad and op not in ("graft", "opaque"):
         assert any(s.differentiate for s in SAMPLES if s.op == op)
 
 
