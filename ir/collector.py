@@ -2,8 +2,7 @@
 
 A graph under construction is all live and full of cycles (values know their node, nodes
 their values), so each collection walks it whole and frees nothing: at 100,000 nodes that
-doubles the time of building one. Imported inside `ir` by whatever makes or writes a whole
-graph.
+doubles the time of building one. Imported by whatever makes or writes a whole graph.
 """
 
 from __future__ import annotations

@@ -64,12 +64,14 @@ def pull_back(
     enter: Callable[[Node, Cotangents], Cotangents] | None = None,
     leave: Callable[[Node], None] | None = None,
     pending: dict[Edge, Value] | None = None,
+    place: Callable[[Node], Builder] | None = None,
 ) -> dict[Edge, Value]:
     """Cotangents of leaves, or of the `wanted` edges, given those of `seeds`.
 
     `enter` is called with a node and the cotangents of its results before its rules run,
     and may replace them (hooks); `leave` after them. `pending`, if given, holds the
-    cotangents on their way at any moment.
+    cotangents on their way at any moment. `place` gives the builder that a node's rules
+    are to use, where that is not always `b`.
     """
     nodes = topological([edge for edge, _ in seeds])
     reach = None if wanted is None else _reaching(nodes, wanted)
@@ -81,6 +83,8 @@ def pull_back(
         cots: Cotangents = [pending.pop((node, i), None) for i in range(_arity(node))]
         if all(c is None for c in cots):
             continue
+        if place is not None:
+            b = place(node)
         if enter is not None:
             cots = enter(node, cots)
         if wanted is not None:

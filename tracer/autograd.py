@@ -155,7 +155,7 @@ def run_backward(
     create_graph: bool,
     wanted: set[Edge] | None,
     what: str,
-) -> dict[Edge, Value]:
+) -> tuple[dict[Edge, Value], _Places]:
     """Cotangents of leaves or of the wanted edges, recorded as pending nodes."""
     roots: list[tuple[Edge, Value]] = []
     phase = Scope("backward", "phase")
@@ -172,7 +172,9 @@ def run_backward(
             roots.append((value.edge, seed_for(t, g, what)))
         finally:
             STATE.scope = before_seed
-    recorder = recorder_for(tensors[0].device)
+    places = _Places(tensors[0].device)
+    for t, (edge, _) in zip(tensors, roots, strict=True):
+        places.note(edge, t.device)
     state = STATE
     before = (state.grad_enabled, state.scope, state.loc, state.cause)
     moved: dict[Scope, Scope] = {}
@@ -183,7 +185,7 @@ def run_backward(
         state.scope = backward_scope(node.scope, phase, moved)
         state.cause = node.loc
         if node.hooks:
-            cots = [call_hooks(node.hooks.get(i), c, recorder) for i, c in enumerate(cots)]
+            cots = [call_hooks(node.hooks.get(i), c, places.here) for i, c in enumerate(cots)]
         return cots
 
     def leave(node: Node) -> None:
@@ -196,22 +198,77 @@ def run_backward(
     state.grad_enabled = create_graph
     state.loc = here()
     state.scope = phase
-    recorder.held.append(in_use)
+    places.keep(in_use)
     try:
         found = pull_back(
-            recorder, roots, wanted=wanted, enter=enter, leave=leave, pending=in_flight
+            *(places.here, roots),
+            wanted=wanted,
+            enter=enter,
+            leave=leave,
+            pending=in_flight,
+            place=places.enter,
         )
         for edge, c in list(found.items()):
             if isinstance(edge[0], GradSlot) and edge[0].hooks:
-                found[edge] = call_hooks(list(edge[0].hooks.values()), c, recorder)  # type: ignore
+                at = recorder_for(places.of(edge))
+                found[edge] = call_hooks(list(edge[0].hooks.values()), c, at)  # type: ignore
     except RuntimeError as error:
         raise user_error(error) from None
     finally:
-        recorder.held.remove(in_use)
+        places.release()
         state.grad_enabled, state.scope, state.loc, state.cause = before
     for node in freed:
         free(node)
-    return found
+    return found, places
+
+
+class _Places:
+    """Where the cotangents of a pass are: each on the device of what it is a gradient of.
+
+    Only `to(device)`, which stands in history as a custom function, leads from one to
+    another. `here` is the recorder of the node that is being differentiated.
+    """
+
+    def __init__(self, device: Any):
+        self.device = device
+        self.others: dict[int, Any] = {}  # ids of nodes and slots that are elsewhere
+        self.here = recorder_for(device)
+        self.in_use: Any = None
+        self.holding: list[Any] = []
+
+    def note(self, edge: Edge, device: Any) -> None:
+        if device is not self.device:
+            self.others[id(edge[0])] = device
+
+    def of(self, edge: Edge) -> Any:
+        return self.others.get(id(edge[0]), self.device)
+
+    def enter(self, node: Node) -> Any:
+        """The recorder for the cotangents of a node's operands."""
+        saved = node.op.saved
+        if saved is None and not self.others:
+            return self.here
+        device = self.others.get(id(node), self.device)
+        for i, o in enumerate(node.operands):
+            if isinstance(o, Value) and o.edge is not None:
+                if saved is not None:
+                    device = saved.devices[i]
+                self.note(o.edge, device)
+        if self.here.device is not device:
+            self.here = recorder_for(device)
+            self.keep(self.in_use)
+        return self.here
+
+    def keep(self, in_use: Any) -> None:
+        """An evaluation in the middle of the pass must not drop what the pass needs."""
+        self.in_use = in_use
+        if self.here not in self.holding:
+            self.holding.append(self.here)
+            self.here.held.append(in_use)
+
+    def release(self) -> None:
+        for recorder in self.holding:
+            recorder.held.remove(self.in_use)
 
 
 def free(node: Node) -> None:
@@ -269,16 +326,16 @@ def backward(
             raise RuntimeError("'inputs' argument to backward() cannot be empty")
         targets = {_edge_of(t): t for t in chosen}
         wanted = set(targets)
-    found = run_backward(roots, seeds, retain, create_graph, wanted, "backward()")
+    found, places = run_backward(roots, seeds, retain, create_graph, wanted, "backward()")
     before = STATE.grad_enabled
     STATE.grad_enabled = create_graph
     try:
         with _phase("backward"):
             for edge, c in found.items():
                 if isinstance(edge[0], GradSlot):
-                    _collect(edge[0], c, roots[0].device, create_graph)
+                    _collect(edge[0], c, places.of(edge), create_graph)
                 elif edge in targets:
-                    add_retained(targets[edge], Tensor._wrap(c, roots[0].device))
+                    add_retained(targets[edge], Tensor._wrap(c, targets[edge].device))
     finally:
         STATE.grad_enabled = before
     recorder_for(roots[0].device).maybe_evaluate()
@@ -354,7 +411,7 @@ def grad(
     seeds = _per_tensor(grad_outputs, len(outs))
     retain = create_graph if retain_graph is None else retain_graph
     edges = [_edge_of(t) for t in ins]
-    found = run_backward(outs, seeds, retain, create_graph, set(edges), "grad()")
+    found, _ = run_backward(outs, seeds, retain, create_graph, set(edges), "grad()")
     result: list[Tensor | None] = []
     for t, edge in zip(ins, edges, strict=True):
         c = found.get(edge)

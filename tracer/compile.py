@@ -108,7 +108,7 @@ class CompiledFunction:
             raise
         finally:
             STATE.grad_enabled = grad_mode
-        session.outer_mutations()
+        session.outer_mutations(result)
         guards = Guards(None, spec, leaves, self.fn)
         if not session.reasons:
             try:
@@ -121,7 +121,7 @@ class CompiledFunction:
                 raise
             else:
                 guards = Guards(session, spec, leaves, self.fn)
-                guards.watch_captured(trace, leaves)
+                guards.watch_captured(trace, session, leaves)
                 self.traces.insert(0, (guards, trace))
                 del self.traces[MAX_TRACES:]
                 return result

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..runtime.device import Device
-
-_KNOWN: dict[Device, Device] = {}
-CPU = _KNOWN.setdefault(Device("cpu"), Device("cpu"))
+from ..runtime.device import CPU, Device, normalize
 
 
 def as_device(device: Any = None) -> Device:
-    """The one object for a device, its name or index; None is the CPU.
+    """The one object for a device, its name or index; None is the CPU, `cuda` the first GPU.
 
     Raises: RuntimeError for a name that is no device.
     """
-    if device is None or device is CPU:
-        return CPU
-    made = device if isinstance(device, Device) else Device(device)
-    return _KNOWN.setdefault(made, made)
+    return normalize(device)
 
 
 __all__ = ["CPU", "Device", "as_device"]

@@ -77,6 +77,7 @@ class _Call:
         self.outputs = outputs  # a type per output, None for what is no tensor
         self.device = device
         self.slots: list[int | None] = []  # operand number of each argument
+        self.devices: list[Any] = []  # of each operand
 
     def free(self) -> None:
         self.ctx._freed = True
@@ -181,6 +182,7 @@ def _link(cls: type[Function], ctx: FunctionCtx, args: Any, values: Any, out: An
         if isinstance(a, Tensor):
             state.slots.append(len(operands))
             operands.append(Value(v.type, edge=v.edge))
+            state.devices.append(a.device)
         else:
             state.slots.append(None)
     types = tuple(o._type for o in tensors)

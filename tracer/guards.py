@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -38,19 +39,15 @@ class Guards:
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.slots: list[tuple[int | GradSlot, bool]] = []
-        self.owners: list[tuple[Any, Any, Any]] = []
+        self.owners: list[tuple[Any, Any, Any, tuple]] = []
+        self.asked: list[tuple[Any, Any, Any, tuple]] = []
         # Arguments whose whole storage is read: through which view, of which base.
         self.views: list[tuple[int, tuple, Any]] = []
         if session is not None:
             self._from_session(session, argument_slots(leaves))
 
     def _from_session(self, session: Session, own: dict[int, int]) -> None:
-        self.entries = [
-            e for e in session.watch.entries.values() if not isinstance(e.read(), Tensor)
-        ]
-        self.tensors = [e for e in session.watch.entries.values() if isinstance(e.read(), Tensor)]
-        changed = {id(e) for e, _ in session.attribute_effects()}
-        self.entries += [e for e in self.tensors if id(e) not in changed]
+        self.entries = list(session.watch.entries.values())
         for seen in session.modules.values():
             self._module(seen.module)
         self.zeros = list(session.zeros)
@@ -72,15 +69,27 @@ class Guards:
                 if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
                     self.places.append((space, key, value, exact(value), f"{name}.{key}"))
 
-    def watch_captured(self, trace: Trace, leaves: Sequence[Any]) -> None:
-        """Captured tensors must keep their type and whether they require grad."""
+    def watch_captured(self, trace: Trace, session: Session, leaves: Sequence[Any]) -> None:
+        """Captured tensors must keep their type and whether they require grad.
+
+        So must those whose value is not read: Python may have asked for their shape.
+        """
+        # What each call sets may hold any tensor of the type; its binding says which.
+        assigned = {id(entry) for entry, _, _ in trace.sets}
+        self.entries = [entry for entry in self.entries if id(entry) not in assigned]
+        seen = {id(leaf) for leaf in leaves}
+        handles = [c.handle() for c in session.captures.values()]
+        for t in [*handles, *(entry.value for entry in self.entries)]:
+            if isinstance(t, Tensor) and id(t) not in seen:
+                seen.add(id(t))
+                self.asked.append((weakref.ref(t), t._type, t._view, _hooks(t)))
         for b in trace.bindings:
             if b.kind in ("storage", "entry"):
                 owner = b.ref()
                 if isinstance(owner, Tensor):
-                    self.owners.append((b.ref, owner._type, owner._view))
+                    self.owners.append((b.ref, owner._type, owner._view, _hooks(owner)))
                 else:
-                    self.owners.append((b.ref, None, None))
+                    self.owners.append((b.ref, None, None, ()))
             elif b.kind == "argument" and b.whole:
                 self.views.append((b.ref, *_seen_of_base(leaves[b.ref])))
 
@@ -137,17 +146,36 @@ class Guards:
             target = leaves[slot]._slot if isinstance(slot, int) else slot
             if (target.grad is None) is not empty:
                 return f"a .grad that is read is {'no longer' if empty else 'now'} None"
-        for ref, type_, view in self.owners:
+        for ref, type_, view, hooks in self.owners:
             owner = ref()
             if owner is None or isinstance(owner, Tensor) is (type_ is None):
                 return "a captured tensor is gone"
-            if type_ is None:
-                continue
-            if owner._type is not type_:
-                return f"a captured tensor is {owner._type}, was {type_}"
-            if owner._view is not view and _shape_of_view(owner._view) != _shape_of_view(view):
-                return "a captured tensor became another view or changed requires_grad"
+            if type_ is not None and (changed := _other_tensor(owner, type_, view, hooks)):
+                return changed
+        for ref, type_, view, hooks in self.asked:
+            owner = ref()
+            if owner is not None and (changed := _other_tensor(owner, type_, view, hooks)):
+                return changed
         return ""
+
+
+def _hooks(t: Tensor) -> tuple:
+    """What runs when a gradient reaches a leaf."""
+    slot = t._slot
+    if slot is None or not (slot.hooks or slot.post_hooks):
+        return ()
+    return (*slot.hooks.values(), *slot.post_hooks.values())
+
+
+def _other_tensor(t: Tensor, type_: Any, view: Any, hooks: tuple) -> str:
+    """How a captured tensor differs from what it was; empty if it does not."""
+    if t._type is not type_:
+        return f"a captured tensor is {t._type}, was {type_}"
+    if t._view is not view and _shape_of_view(t._view) != _shape_of_view(view):
+        return "a captured tensor became another view or changed requires_grad"
+    if _hooks(t) != hooks:
+        return "a captured tensor has other hooks"
+    return ""
 
 
 def _changed(space: dict, keys: tuple, values: list[Any], label: str) -> str:

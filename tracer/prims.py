@@ -6,6 +6,8 @@ elementwise; attributes go by keyword. Dtypes must agree already.
 
 from __future__ import annotations
 
+import builtins
+import functools
 from typing import Any
 
 from ..ir.errors import DeviceError
@@ -61,7 +63,8 @@ def _one_device(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
             t.to(place) if isinstance(t, Tensor) and not t.ndim and t.device == CPU else t  # type: ignore[attr-defined]
             for t in operands
         ]
-        if all(t.device is place for t in moved if isinstance(t, Tensor)):
+        # `all` is a primitive in this file.
+        if builtins.all(t.device is place for t in moved if isinstance(t, Tensor)):
             return tuple(moved)
     names = " and ".join(sorted({str(t.device) for t in operands if isinstance(t, Tensor)}))
     raise user_error(
@@ -75,17 +78,26 @@ def result_strides(shape: tuple[int, ...], operands: tuple[Any, ...]) -> tuple[i
     PyTorch lets the first operand that tells two axes apart decide; axes that none tells
     apart keep their order.
     """
+    layouts = [(t._type.shape, t.stride()) for t in operands if isinstance(t, Tensor)]
+    return _dense_strides(shape, tuple(layouts))
+
+
+@functools.lru_cache(4096)
+def _dense_strides(
+    shape: tuple[int, ...], layouts: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+) -> tuple[int, ...] | None:
+    """`result_strides` for operands of these shapes and strides."""
     ndim = len(shape)
     padded = []
-    for t in operands:
-        if isinstance(t, Tensor):
-            lead = ndim - t._type.ndim
-            own = t._type.shape
-            strides = (0,) * lead + tuple(
+    for own, strides in layouts:
+        lead = ndim - len(own)
+        padded.append(
+            (0,) * lead
+            + tuple(
                 0 if n == 1 and m != 1 else s
-                for n, m, s in zip(own, shape[lead:], t.stride(), strict=True)
+                for n, m, s in zip(own, shape[lead:], strides, strict=True)
             )
-            padded.append(strides)
+        )
 
     def inner_first(a: int, b: int) -> int:
         """Below zero if axis `a` lies inside axis `b` in memory, above if outside."""

@@ -64,6 +64,7 @@ def _state(seed: int, offset: int, device: Device) -> Tensor:
 
 
 _DEFAULT: dict[Device, Generator] = {}
+_SEED = DEFAULT_SEED  # what `manual_seed` was last told, for devices not used so far
 
 
 def generator_of(device: Any = None) -> Generator:
@@ -73,7 +74,7 @@ def generator_of(device: Any = None) -> Generator:
     if found is None:
         session, STATE.session = STATE.session, None
         try:  # it outlives a recording run that happens to draw first
-            found = _DEFAULT[place] = Generator(place)
+            found = _DEFAULT[place] = Generator(place).manual_seed(_SEED)
         finally:
             STATE.session = session
     return found
@@ -85,6 +86,8 @@ default_generator = generator_of()
 
 def manual_seed(seed: int) -> Generator:
     """Seed every device's default generator; returns the CPU's."""
+    global _SEED
+    _SEED = seed
     cpu = generator_of()
     for generator in _DEFAULT.values():
         generator.manual_seed(seed)

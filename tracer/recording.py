@@ -139,8 +139,7 @@ def recorder_for(device: Device) -> Recorder:
         return current
     if current.device is device:
         return current
-    if current.session is not None:
-        current.session.other_device(device)
+    if current.session is not None and current.session.settle_on(device):
         return current
     others = STATE.__dict__.setdefault("others", {})
     found = others.get(device)

@@ -72,7 +72,7 @@ class Leaf(NamedTuple):
 
     `kind`: "new" (on the new storage `index`, seen through `link`), "bound" (likewise on the
     storage of a binding; `ref` is the handle of the recording run, returned again if it
-    still lives), "view" (what `link` shows of argument `index`, whose own view was `ref`),
+    still lives), "owner" (the tensor that a binding finds, itself), "view" (what `link` shows of argument `index`, whose own view was `ref`),
     "argument" (argument `index` itself), "static" (`index` is no tensor).
     """
 
@@ -116,6 +116,8 @@ class Trace:
         self.freed_history = False
         self.freed_node: Node | None = None
         self.first_arguments: Sequence[Any] = arguments
+        # The storages of the recording run by binding: it may have put others in their place.
+        self.first_storages: dict[int, Storage] = {}
         self.first_edges: list[Any] = []
         self.place = here(1)
 
@@ -139,6 +141,7 @@ class Trace:
         results = trace._execute(plan.inputs, arguments)
         trace._commit(results, plan.inputs, first=storages)
         trace.first_arguments = ()
+        trace.first_storages.clear()
         recorder.nodes, recorder.live = [], []
         for node in plan.nodes:
             node.owner = None
@@ -168,6 +171,7 @@ class Trace:
                 self.bindings.append(Binding("hyper", _HyperInput(h), h.key))
             elif kind == "capture":
                 self.bound[id(what.storage)] = len(self.bindings)
+                self.first_storages[len(self.bindings)] = what.storage
                 self.bindings.append(self._binding(session, what))
             elif id(v) in primed:
                 self.bindings.append(Binding("argument", primed[id(v)], names[primed[id(v)]]))
@@ -186,6 +190,7 @@ class Trace:
         if id(storage) not in self.bound:
             c = session.captures[id(storage)]
             self.bound[id(storage)] = len(self.bindings)
+            self.first_storages[len(self.bindings)] = storage
             self.bindings.append(self._binding(session, c))
             plan.inputs.append(c.value)
         return self.bound[id(storage)]
@@ -288,6 +293,13 @@ class Trace:
                     return Leaf("view", i, leaf._view, a._view)
         session.capture(leaf)
         number = self._bind_storage(session, leaf._storage, plan)
+        if self.bindings[number].kind in ("entry", "grad"):
+            entry = session.assigned().get(id(leaf._storage))
+            owners = [grad for _, grad in session.grad_reads.values()]
+            owners += [] if entry is None else [entry.value]
+            if any(leaf is owner for owner in owners):
+                return Leaf("owner", number)
+            return Leaf("bound", number, leaf._view)
         return Leaf("bound", number, leaf._view, weakref.ref(leaf))
 
     def _place_outputs(self, session: Session, plan: Plan, storages: dict[int, Storage]) -> None:
@@ -448,11 +460,12 @@ class Trace:
         with LOCK:
             inputs = self.gather(arguments)
             results = self._execute(inputs, arguments)
+            old = [self._old(leaf, arguments) for leaf in self.leaves]
             new = self._commit(results, inputs, arguments=arguments)
         if not self.effects_first:
             for effect in self.effects:
                 effect()
-        return trees.unflatten(self.spec, self._result(new, arguments))
+        return trees.unflatten(self.spec, self._result(new, old, arguments))
 
     def _execute(self, inputs: list[Value], arguments: Sequence[Any]) -> list[Any]:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
@@ -533,6 +546,8 @@ class Trace:
         return new
 
     def _storage(self, binding: int, arguments: Sequence[Any]) -> Storage:
+        if binding in self.first_storages:
+            return self.first_storages[binding]
         b = self.bindings[binding]
         if b.kind == "argument":
             return arguments[b.ref]._storage
@@ -583,9 +598,23 @@ class Trace:
         for i, v in enumerate(values):
             v.edge = (node, i)
 
-    def _result(self, new: list[Storage], arguments: Sequence[Any]) -> list[Any]:
+    def _old(self, leaf: Leaf, arguments: Sequence[Any]) -> Tensor | None:
+        """A tensor of the result that is there before anything is written back."""
+        if leaf.kind == "owner":
+            b = self.bindings[leaf.index]
+            return self._slot(b.ref, arguments).grad if b.kind == "grad" else b.ref()
+        if leaf.kind == "bound":
+            known = None if leaf.ref is None else leaf.ref()
+            if known is not None:
+                return known
+            return _handle(self._storage(leaf.index, arguments), leaf.link)
+        return None
+
+    def _result(
+        self, new: list[Storage], old: list[Tensor | None], arguments: Sequence[Any]
+    ) -> list[Any]:
         out: list[Any] = []
-        for leaf in self.leaves:
+        for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
                 out.append(_handle(new[leaf.index], leaf.link))
             elif leaf.kind == "static":
@@ -596,11 +625,9 @@ class Trace:
                 a = arguments[leaf.index]
                 out.append(_handle(a._storage, rebase(leaf.link, leaf.ref, a._view)))
             else:
-                known = leaf.ref()
-                if known is None:
-                    known = _handle(self._storage(leaf.index, arguments), leaf.link)
                 out.append(known)
         return out
+
 
 
 class _HyperValue:

@@ -6,6 +6,7 @@ here (`capture`, `note_*`, `needs_value`, ...), through `STATE.session`.
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -177,18 +178,23 @@ class Session:
         """Python needs a tensor's value in the middle of the run."""
         self.unfaithful("it needs a tensor's value in Python")
 
-    def other_device(self, device: Device) -> None:
-        self.unfaithful(f"it uses {device} beside {self.device}")
-        raise RuntimeError(
-            f"one compiled function uses both {self.device} and {device}; keep it on one device"
-        )
+    def settle_on(self, device: Device) -> bool:
+        """Whether the run is on this device; its first operation decides where it is."""
+        if device is not self.device:
+            if self.recorder.nodes or any(
+                c.storage.device is not device for c in self.captures.values()
+            ):
+                self.unfaithful(f"it uses {device} beside {self.device}")
+                return False
+            self.device = self.recorder.device = device
+        return True
 
     def unfaithful(self, reason: str) -> None:
         """Note a reason why the run cannot be replayed, with the user's line."""
         if not any(r.reason == reason for r in self.reasons):
             self.reasons.append(Reason(reason, resolve(STATE.loc or here(3))))
 
-    def _blame(self, reason: str, place: RawLocation) -> None:
+    def _blame(self, reason: str, place: RawLocation | None) -> None:
         if not self.watch.paused and not any(r.reason == reason for r in self.reasons):
             self.reasons.append(Reason(reason, resolve(place)))
 
@@ -221,6 +227,9 @@ class Session:
 
     def touch_optimizer(self, optimizer: Any) -> None:
         self.optimizers[id(optimizer)] = optimizer
+        first = next((p for group in optimizer.param_groups for p in group["params"]), None)
+        if first is not None and not self.recorder.nodes:
+            self.settle_on(first.device)  # hyper-parameters are read before parameters
 
     # What the watch found, once the run is over
 
@@ -248,22 +257,40 @@ class Session:
                 self.reasons.append(Reason(f"it changes {entry.label}"))
         return out
 
-    def outer_mutations(self) -> None:
-        """Containers that were changed by a method and outlive the call are a reason."""
-        import sys
-
+    def outer_mutations(self, result: Any) -> None:
+        """Containers that were changed by a method and outlive the call are a reason, unless
+        only the result holds them; so are generators that drew numbers."""
+        self.watch.blame_generators()
         mutated, self.watch.mutated = self.watch.mutated, []
         held: dict[int, tuple[Any, RawLocation]] = {}
         for container, place in mutated:
             held.setdefault(id(container), (container, place))
         mutated.clear()
         container = place = None
+        returned = _references(result)
+        if id(result) in returned:
+            returned[id(result)] += 2  # the variables of the caller and of this function
         for key in list(held):
             container, place = held.pop(key)
             # Two references are ours: the variable and the call's argument.
-            if sys.getrefcount(container) > 2:
+            if sys.getrefcount(container) > 2 + returned.get(key, 0):
                 self._blame("it changes a container that outlives the call", place)
             container = None
+
+
+def _references(result: Any) -> dict[int, int]:
+    """How often each container in a result is held by the others; the result itself is not."""
+    counts = {id(result): 0}
+    todo = [result]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, (list, tuple, dict)):
+            for item in value.values() if isinstance(value, dict) else value:
+                if isinstance(item, (list, tuple, dict, set)):
+                    if id(item) not in counts:
+                        todo.append(item)
+                    counts[id(item)] = counts.get(id(item), 0) + 1
+    return counts
 
 
 def _known_change(now: Any, entry: Entry) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..ir.collector import without_collector
 from ..ir.errors import AutogradError, DataDependentError
 from ..ir.grad import topological
 from ..ir.graph import Graph, Node, Value
@@ -13,7 +14,7 @@ from ..ir.ops.shape import Constant
 from ..ir.types import TensorType, parse_type
 from ..runtime.buffer import to_numpy
 from . import naming, trees
-from .devices import CPU, Device
+from .devices import CPU, Device, as_device
 from .evaluate import NO_DATA, SYMBOLIC, Plan, needed
 from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all, user_error
@@ -23,23 +24,24 @@ from .tensor import Tensor
 
 
 class Spec:
-    """The type of a tensor argument, written as `f32[64,1,8,8]`; `grad` marks it as a leaf
-    that requires grad."""
+    """The type of a tensor argument, written as `f32[64,1,8,8]`; `requires_grad` marks it as
+    a leaf. Without a device it is where the other tensors of the call are."""
 
-    def __init__(self, text: str | TensorType, requires_grad: bool = False):
+    def __init__(self, text: str | TensorType, requires_grad: bool = False, device: Any = None):
         self.type = text if isinstance(text, TensorType) else parse_type(text)
         self.requires_grad = requires_grad
+        self.device = None if device is None else as_device(device)
 
     def __repr__(self) -> str:
         return f"thrace.spec({str(self.type)!r})"
 
 
-def spec(text: str | TensorType, requires_grad: bool = False) -> Spec:
+def spec(text: str | TensorType, requires_grad: bool = False, device: Any = None) -> Spec:
     """A stand-in for an example tensor: `spec("f32[64,1,8,8]")`.
 
     Raises: ValueError if the text is not a type.
     """
-    return Spec(text, requires_grad)
+    return Spec(text, requires_grad, device)
 
 
 def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
@@ -60,12 +62,13 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     leaves, structure = trees.flatten((args, kwargs))
     names = naming.argument_names(fn, args, kwargs)
     evaluate_all()
-    session = _Tracing(CPU)
+    place = _device_of(fn, leaves)
+    session = _Tracing(place)
     symbols: list[Tensor] = []
     symbol_names: list[str] = []
     for i, leaf in enumerate(leaves):
         if isinstance(leaf, (Spec, Tensor)):
-            t = _symbol(leaf)
+            t = _symbol(leaf, place)
             leaves[i] = t
             symbols.append(t)
             symbol_names.append(names[i])
@@ -80,12 +83,20 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
         session.restore()
 
 
-def _symbol(leaf: Spec | Tensor) -> Tensor:
+def _device_of(fn: Any, leaves: list[Any]) -> Device:
+    """Where the arguments are, or a module's parameters."""
+    owner = getattr(fn, "__self__", fn)
+    tensors = [a for a in leaves if isinstance(a, (Spec, Tensor))]
+    tensors += owner.parameters() if hasattr(owner, "named_parameters") else []
+    return next((t.device for t in tensors if t.device is not None), CPU)
+
+
+def _symbol(leaf: Spec | Tensor, place: Device) -> Tensor:
     type_ = leaf.type if isinstance(leaf, Spec) else leaf._type
     value = Value(type_, buffer=SYMBOLIC)
     if not leaf.requires_grad and (type_.dtype.is_floating_point or type_.dtype.is_complex):
         value.edge = (Unmarked(), 0)
-    t = Tensor._wrap(value, CPU)
+    t = Tensor._wrap(value, leaf.device or place)
     return t.requires_grad_() if leaf.requires_grad else t
 
 
@@ -188,6 +199,7 @@ def _refill(target: dict, items: dict) -> None:
     target.update(items)
 
 
+@without_collector
 def _graph(session: Session, symbols: list[Tensor], names: list[str], result: Any) -> Graph:
     """The session's pending nodes as a graph with named inputs and outputs."""
     found, _ = trees.flatten(result)

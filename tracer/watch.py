@@ -8,6 +8,7 @@ recording session alone.
 
 from __future__ import annotations
 
+import dis
 import gc
 import sys
 import sysconfig
@@ -151,16 +152,21 @@ def read(owner: Any, name: str) -> Any:
 class Watch:
     """Collects entries and reasons while a function runs under `sys.setprofile`."""
 
-    def __init__(self, blame: Callable[[str, RawLocation], None]):
+    def __init__(self, blame: Callable[[str, RawLocation | None], None]):
         self.blame = blame
         self.entries: dict[tuple[int, str], Entry] = {}
         self.names: set[str] = set()
         self.objects: dict[int, tuple[Any, str]] = {}
-        self.codes: set[tuple[Any, int]] = set()
+        self.codes: dict[tuple[Any, int], None] = {}
         self.mutated: list[tuple[Any, RawLocation]] = []
         self.iterators: list[str] = []
         self.before: Any = None
         self.paused = 0
+        # NumPy's generators raise no event when they draw; their state says that they did.
+        self.generators: dict[int, tuple[Any, str, Any]] = {}
+        legacy = sys.modules.get("numpy.random")
+        if legacy is not None:
+            self.generators[id(legacy)] = (legacy, "random", _drawn(legacy))
         # The collector may run at any time, and with it what others hung on it.
         self.ignored = {getattr(callback, "__code__", None) for callback in gc.callbacks}
 
@@ -174,7 +180,7 @@ class Watch:
 
     def event(self, frame: types.FrameType, kind: str, arg: Any) -> None:
         code = frame.f_code
-        if foreign(code.co_filename) or code in self.ignored:
+        if self.paused or foreign(code.co_filename) or code in self.ignored:
             return
         if kind == "call":
             self.enter(frame)
@@ -194,7 +200,7 @@ class Watch:
                 self.look(variables[name], name)
         if (code, id(frame.f_globals)) in self.codes:
             return
-        self.codes.add((code, id(frame.f_globals)))
+        self.codes[(code, id(frame.f_globals))] = None
         new = set(_names(code)) - self.names
         self.names |= new
         for name in code.co_names:
@@ -245,6 +251,10 @@ class Watch:
         if id(value) in self.objects or _ours(value):
             return
         self.objects[id(value)] = (value, label)
+        if type(value).__module__.startswith("numpy.random") and (
+            hasattr(value, "bit_generator") or hasattr(value, "get_state")
+        ):
+            self.generators[id(value)] = (value, label.rpartition(".")[2], _drawn(value))
         if hasattr(type(value), "__next__"):
             self.iterators.append(label)
         self.attributes(value, label, self.names)
@@ -276,6 +286,33 @@ class Watch:
             self.blame("it advances an iterator that outlives the call", place)
         elif module in _MODULES and name not in ("fspath",):
             self.blame(_MODULES[module], place)
+
+    def blame_generators(self) -> None:
+        """Give NumPy generators that drew numbers as a reason."""
+        for generator, name, before in self.generators.values():
+            if _drawn(generator) != before:
+                self.blame("it draws NumPy's random numbers", self.line_naming(name))
+
+    def line_naming(self, name: str) -> RawLocation | None:
+        """The first place in the functions that ran where a name is read."""
+        for code, _ in self.codes:
+            for step in dis.get_instructions(code):
+                if step.argval == name:
+                    return (code, step.offset)
+        return None
+
+
+def _drawn(generator: Any) -> Any:
+    """The state of a NumPy generator, or of NumPy's own, in a form that compares."""
+    if hasattr(generator, "get_state"):
+        return _frozen(generator.get_state(legacy=False))
+    return _frozen(generator.bit_generator.state)
+
+
+def _frozen(state: Any) -> Any:
+    if isinstance(state, dict):
+        return tuple((key, _frozen(value)) for key, value in state.items())
+    return state.tobytes() if hasattr(state, "tobytes") else state
 
 
 def _names(code: types.CodeType) -> list[str]:

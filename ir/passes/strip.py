@@ -9,7 +9,10 @@ HISTORY = ("detach", "graft", "opaque")
 
 
 def strip_history(graph: Graph) -> Graph:
-    """`detach(x)`, `graft(x, y)` and `opaque(x)` become `x`. The result must not be differentiated."""
+    """`detach(x)`, `graft(x, y)` and `opaque(x)` become `x`.
+
+    The result must not be differentiated.
+    """
     if not any(node.op.name in HISTORY for node in graph.nodes):
         return graph
     new = Rebuilder(graph)

@@ -150,7 +150,11 @@ CASES = {
     # Autograd
     "backward_not_scalar": "torch.ones(2, requires_grad=True).mul(2).backward()",
     "backward_no_grad": "torch.ones(2).sum().backward()",
-    "backward_twice": "y = torch.ones(2, requires_grad=True).pow(2).sum()\ny.backward()\ny.backward()",
+    "backward_twice": """
+        y = torch.ones(2, requires_grad=True).pow(2).sum()
+        y.backward()
+        y.backward()
+    """,
     "backward_shape": "torch.ones(2, requires_grad=True).mul(2).backward(torch.ones(3))",
     "backward_under_no_grad": """
         x = torch.ones(2, requires_grad=True)
@@ -162,7 +166,10 @@ CASES = {
         x, z = torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True)
         torch.autograd.grad((x * 2).sum(), z)
     """,
-    "grad_of_constant": "torch.autograd.grad(torch.ones(1, requires_grad=True).sum(), torch.ones(1))",
+    "grad_of_constant": """
+        y = torch.ones(1, requires_grad=True).sum()
+        torch.autograd.grad(y, torch.ones(1))
+    """,
     "leaf_in_place": "torch.ones(2, requires_grad=True).add_(1)",
     "leaf_view_in_place": "torch.ones(2, requires_grad=True)[0].zero_()",
     "leaf_item_assignment": "w = torch.ones(2, requires_grad=True)\nw[0] = 3.0",
@@ -255,7 +262,11 @@ CASES = {
     "optimizer_nesterov": "torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1, nesterov=True)",
     "optimizer_betas": "torch.optim.Adam(nn.Linear(1, 1).parameters(), betas=(1.5, 0.9))",
     "optimizer_strings": "torch.optim.SGD(['a'], lr=0.1)",
-    "optimizer_twice": "p = nn.Linear(1, 1)\ntorch.optim.SGD([{'params': p.parameters()}, {'params': p.parameters()}], lr=0.1)",
+    "optimizer_twice": """
+        p = nn.Linear(1, 1)
+        groups = [{"params": p.parameters()}, {"params": p.parameters()}]
+        torch.optim.SGD(groups, lr=0.1)
+    """,
     "scheduler_not_optimizer": "torch.optim.lr_scheduler.StepLR(nn.Linear(1, 1), 2)",
     "manual_seed_string": "torch.manual_seed('a')",
     "normal_negative_std": "torch.normal(0.0, -1.0, (2,))",

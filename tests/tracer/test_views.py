@@ -116,14 +116,14 @@ PROGRAMS = {
     "self_assignment": "x[0] = x[1]; x.add_(x); return x",
     "swap_rows": "a, b = x[0].clone(), x[1].clone(); x[0], x[1] = b, a; return x",
     "clone_is_apart": "y = x.clone(); y[0] = 0.0; return x, y",
-    "contiguous_shares": "y = x.contiguous(); y[0] = 0.0; z = x.t().contiguous(); z.zero_(); return x",
+    "contiguous_shares": "y = x.contiguous(); y[0] = 0.0; return x, x.t().contiguous().zero_()",
     "writes_integers": """
         i = torch.arange(12).view(3, 4)
         i[1] += 10
         i.t()[0].mul_(2)
         return i, i.view(-1)[::3]
     """,
-    "strides": "return x.t().stride(), x[:, 1:].stride(), x.view(3, 2, 2).permute(2, 0, 1).stride()",
+    "strides": "y = x.view(3, 2, 2).permute(2, 0, 1); return x.t().stride(), y[1:].stride()",
     "contiguity": "return (x.t() + 1).reshape(-1), x.t().is_contiguous(), x[1:].is_contiguous()",
     "as_bool": "m = torch.zeros(3, 4, dtype=torch.bool); m[1] = True; x[m] = 2.0; return x, m",
     "swap_axes": "x.transpose(0, 1)[2:].sub_(w.transpose(0, 1)[:2]); return x",
@@ -135,7 +135,7 @@ W = np.cos(np.arange(12, dtype=np.float32)).reshape(3, 4)
 
 
 def function_of(body: str, library: Any) -> Callable[..., Any]:
-    lines = [line for line in body.strip().split("\n")]
+    lines = body.strip().split("\n")
     indent = min((len(l) - len(l.lstrip()) for l in lines[1:] if l.strip()), default=0)
     text = "\n".join(["    " + lines[0].strip(), *("    " + l[indent:] for l in lines[1:])])
     return run(f"def program(x, w):\n{text}\n", library)["program"]

@@ -79,24 +79,24 @@ class SGD(Optimizer):
             for p in params:
                 self.state[p].pop("_damped", None)
             return {}
-        fresh: dict[bool, Tensor] = {}
+        fresh: dict[tuple[bool, Any], Tensor] = {}
         out: dict[int, Tensor] = {}
         shares: dict[int, Tensor] = {}
         dampening = self._hyper(group, "dampening")
         for p in params:
             state = self.state[p]
             if "_damped" not in state:
-                begun = "momentum_buffer" in state
-                if begun not in fresh:
-                    fresh[begun] = hoist(lambda begun=begun: _number(float(begun)))
-                state["_damped"] = fresh[begun]
+                at = ("momentum_buffer" in state, p.device)
+                if at not in fresh:
+                    fresh[at] = hoist(lambda at=at: _number(float(at[0]), at[1]))
+                state["_damped"] = fresh[at]
             damped = state["_damped"]
             if id(damped) not in shares:
                 shares[id(damped)] = prims.sub(1, prims.mul(dampening, damped))
-                damped._write(_number(1.0))
+                damped._write(_number(1.0, p.device))
             out[id(p)] = shares[id(damped)]
         return out
 
 
-def _number(value: float) -> Tensor:
-    return prims.full(value, shape=(), dtype=float64)
+def _number(value: float, device: Any) -> Tensor:
+    return prims.full(value, shape=(), dtype=float64, device=device)

@@ -210,7 +210,7 @@ def _drop(
     return input._write(out) if inplace else out
 
 
-@scoped(name="dropout")
+@scoped(name="dropout", grad_fn="MulBackward0")
 def _dropout(input: Tensor, mask_shape: tuple[int, ...], p: float) -> Tensor:
     if p == 1:
         return prims.mul(input, 0)

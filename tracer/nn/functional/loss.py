@@ -72,7 +72,7 @@ def l1_loss(
     return _l1_loss(input, target, legacy_reduction(size_average, reduce, reduction), weight)
 
 
-@scoped(name="l1_loss")
+@scoped(name="l1_loss", grad_fn="MeanBackward0")
 def _l1_loss(input: Tensor, target: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
     losses = _weighted(prims.abs(prims.sub(*promote(input, target))), weight)
     return _reduce_weighted("l1_loss", losses, weight, reduction)
