@@ -8,12 +8,12 @@ from typing import Any
 
 from . import state
 from .autograd import GradSlot
+from .entries import MISSING, SCALARS, Entry, exact
 from .hyper import read as read_hyper
 from .replay import Trace, argument_slots
 from .session import Session
 from .state import STATE
 from .tensor import Tensor
-from .watch import MISSING, SCALARS, Entry, exact
 
 Check = Callable[[], bool]
 
@@ -38,8 +38,9 @@ class Guards:
         self.spaces: list[tuple[dict, tuple, list[int], list[Any], str]] = []
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
-        self.slots: list[tuple[int | GradSlot, bool]] = []
+        self.slots: list[tuple[Any, bool]] = []
         self.owners: list[tuple[Any, Any, Any, tuple]] = []
+        self.assigned: list[Entry] = []
         self.asked: list[tuple[Any, Any, Any, tuple]] = []
         # Arguments whose whole storage is read: through which view, of which base.
         self.views: list[tuple[int, tuple, Any]] = []
@@ -77,6 +78,11 @@ class Guards:
         # What each call sets may hold any tensor of the type; its binding says which.
         assigned = {id(entry) for entry, _, _ in trace.sets}
         self.entries = [entry for entry in self.entries if id(entry) not in assigned]
+        for entry, _, _ in trace.sets:
+            if isinstance(entry.found, Tensor):
+                self.assigned.append(entry)
+            else:  # Python may have asked whether something is there
+                self.entries.append(entry.as_found())
         seen = {id(leaf) for leaf in leaves}
         handles = [c.handle() for c in session.captures.values()]
         for t in [*handles, *(entry.value for entry in self.entries)]:
@@ -136,6 +142,9 @@ class Guards:
         for entry in self.entries:
             if not entry.holds():
                 return f"{entry.label} is {_short(entry.read())}, was {_short(entry.value)}"
+        for entry in self.assigned:
+            if not isinstance(entry.read(), Tensor):
+                return f"{entry.label} is {_short(entry.read())}, was a tensor"
         for group, key, index, zero in self.zeros:
             if (read_hyper(group, key, index) == 0) is not zero:
                 return f"{key} is {'not ' if zero else ''}zero"

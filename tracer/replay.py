@@ -72,8 +72,9 @@ class Leaf(NamedTuple):
 
     `kind`: "new" (on the new storage `index`, seen through `link`), "bound" (likewise on the
     storage of a binding; `ref` is the handle of the recording run, returned again if it
-    still lives), "owner" (the tensor that a binding finds, itself), "view" (what `link` shows of argument `index`, whose own view was `ref`),
-    "argument" (argument `index` itself), "static" (`index` is no tensor).
+    still lives), "owner" (the tensor that a binding finds, itself), "view" (what `link`
+    shows of argument `index`, whose own view was `ref`), "argument" (argument
+    `index` itself), "static" (`index` is no tensor).
     """
 
     kind: str
@@ -627,7 +628,6 @@ class Trace:
             else:
                 out.append(known)
         return out
-
 
 
 class _HyperValue:

@@ -18,11 +18,12 @@ from ..ir.source import Location, RawLocation, here, resolve
 from ..ir.types import TensorType, float64
 from . import naming
 from .devices import Device
-from .recording import Recorder
+from .entries import Entry, exact
+from .recording import Recorder, evaluate_all
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
-from .watch import Entry, Watch, exact
+from .watch import Watch
 
 
 class Reason(NamedTuple):
@@ -72,8 +73,7 @@ class Suspended:
         self.session.watch.paused += 1
 
     def __exit__(self, *error: Any) -> None:
-        if STATE.recorder is not None:
-            STATE.recorder.evaluate()
+        evaluate_all()
         STATE.session, STATE.recorder, STATE.scope = self.saved
         self.session.watch.paused -= 1
 
@@ -148,7 +148,9 @@ class Session:
             return
         value = root(storage.value)
         if value.node is not None:
+            self.watch.paused += 1  # what an evaluation runs is no code of the user's
             value.node.owner.evaluate()
+            self.watch.paused -= 1
         # Views read before the run came from a buffer the trace would not know.
         if storage.cache:
             storage.cache = {k: v for k, v in storage.cache.items() if id(k) in self.primed}
@@ -260,7 +262,7 @@ class Session:
     def outer_mutations(self, result: Any) -> None:
         """Containers that were changed by a method and outlive the call are a reason, unless
         only the result holds them; so are generators that drew numbers."""
-        self.watch.blame_generators()
+        self.watch.blame_silent(bool(self.effects))
         mutated, self.watch.mutated = self.watch.mutated, []
         held: dict[int, tuple[Any, RawLocation]] = {}
         for container, place in mutated:

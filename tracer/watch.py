@@ -10,143 +10,44 @@ from __future__ import annotations
 
 import dis
 import gc
+import os
 import sys
 import sysconfig
 import types
 from collections.abc import Callable
 from typing import Any
 
-from ..ir.source import RawLocation, is_internal
-from .tensor import Tensor
+import numpy as np
 
-SCALARS = (bool, int, float, complex, str, bytes, type(None))
-CONTAINERS = (list, tuple, dict, set, frozenset)
+from ..ir.source import RawLocation, is_internal
+from .entries import CONTAINERS, MAX_ARRAY_BYTES, MAX_ITEMS, MISSING, SCALARS, Entry
+from .entries import exact, is_data, read
+from .tensor import Tensor
+from .unrepeatable import MUTATORS, reason_against
+
 _STDLIB = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"], "<frozen"})
 _SITE = tuple({sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]})
-_SKIP: dict[str, bool] = {}
+# Whose a file is. The user's code is looked at in full; of the standard library only what
+# it calls for the user; the project's own and the import system not at all.
+USER, LIBRARY, OURS = "user", "library", "ours"
+_ORIGINS: dict[str, str] = {}
 MAX_ENTRIES = 5000
-MAX_ITEMS = 1000
-
-# Calls that a replay could not repeat. Reasons are what `explain` says.
-_CALLS = {
-    "print": "it prints",
-    "input": "it reads input",
-    "open": "it opens a file",
-}
-_MODULES = {
-    "time": "it reads the clock",
-    "random": "it draws Python's random numbers",
-    "_random": "it draws Python's random numbers",
-    "numpy.random.mtrand": "it draws NumPy's random numbers",
-    "secrets": "it draws random numbers",
-    "posix": "it talks to the operating system",
-}
-_MUTATORS = frozenset(
-    (
-        *("append", "extend", "insert", "remove", "pop", "clear", "sort", "reverse", "update"),
-        *("setdefault", "popitem", "add", "discard", "appendleft", "popleft", "extendleft"),
-        *("write", "writelines", "__setitem__", "__delitem__"),
-    )
-)
+# Names of code that may read an optimizer's hyper-parameters.
+_READS_HYPERS = frozenset(("param_groups", "get_last_lr", "get_lr", "defaults"))
+_ITERATOR = "it advances an iterator that outlives the call"
 
 
-def foreign(filename: str) -> bool:
-    """Code whose names are not looked at: the project's own and the standard library's."""
-    known = _SKIP.get(filename)
+def origin(filename: str) -> str:
+    """Whose code a file holds: USER, LIBRARY or OURS."""
+    known = _ORIGINS.get(filename)
     if known is None:
-        known = is_internal(filename) or (
-            filename.startswith(_STDLIB) and not filename.startswith(_SITE)
-        )
-        _SKIP[filename] = known
+        known = USER
+        if is_internal(filename) or filename.startswith("<frozen importlib"):
+            known = OURS
+        elif filename.startswith(_STDLIB) and not filename.startswith(_SITE):
+            known = LIBRARY
+        _ORIGINS[filename] = known
     return known
-
-
-def exact(value: Any, depth: int = 3) -> Any:
-    """What a guard compares: scalars by type and value, containers by contents, the rest
-    by identity. 0.0 and -0.0 differ; a nan equals itself."""
-    kind = type(value)
-    if kind is float or kind is complex:
-        return (kind, repr(value))
-    if kind in SCALARS:
-        return (kind, value)
-    if depth and isinstance(value, CONTAINERS) and len(value) <= MAX_ITEMS:
-        if isinstance(value, dict):
-            items: Any = tuple((exact(k, 0), exact(v, depth - 1)) for k, v in value.items())
-        elif isinstance(value, (set, frozenset)):
-            items = frozenset(exact(v, 0) for v in value)
-        else:
-            items = tuple(exact(v, depth - 1) for v in value)
-        return (kind, id(value) if kind is not tuple else 0, items)
-    return (kind, id(value))
-
-
-class Entry:
-    """One name a run depends on: `owner[name]` if `owner` is a dictionary, the contents if
-    it is a cell, else the attribute. `value` keeps what was there alive."""
-
-    __slots__ = ("expected", "label", "name", "owner", "value")
-
-    def __init__(self, owner: Any, name: str, label: str):
-        self.owner = owner
-        self.name = name
-        self.label = label
-        self.refresh()
-
-    def read(self) -> Any:
-        return read(self.owner, self.name)
-
-    def refresh(self) -> None:
-        self.value = self.read()
-        self.expected = exact(self.value)
-
-    def holds(self) -> bool:
-        value = self.read()
-        if value is self.value and type(value) not in _MUTABLE:
-            return True
-        return exact(value) == self.expected
-
-    def set(self, value: Any) -> None:
-        if isinstance(self.owner, dict):
-            self.owner[self.name] = value
-        elif isinstance(self.owner, types.CellType):
-            self.owner.cell_contents = value
-        else:
-            setattr(self.owner, self.name, value)
-
-
-_MUTABLE = (list, dict, set)
-
-
-class _Missing:
-    def __repr__(self) -> str:
-        return "nothing"
-
-
-MISSING = _Missing()
-
-
-def read(owner: Any, name: str) -> Any:
-    """The present value of an entry, or MISSING; never runs user code."""
-    if isinstance(owner, dict):
-        return owner.get(name, MISSING)
-    if isinstance(owner, types.CellType):
-        try:
-            return owner.cell_contents
-        except ValueError:
-            return MISSING
-    attributes = getattr(owner, "__dict__", None)
-    if attributes is not None and name in attributes:
-        return attributes[name]
-    for cls in type(owner).__mro__ if not isinstance(owner, type) else owner.__mro__:
-        if name in cls.__dict__:
-            found = cls.__dict__[name]
-            if isinstance(found, types.MemberDescriptorType):
-                try:
-                    return found.__get__(owner)
-                except AttributeError:
-                    return MISSING
-            return found
-    return MISSING
 
 
 class Watch:
@@ -156,10 +57,13 @@ class Watch:
         self.blame = blame
         self.entries: dict[tuple[int, str], Entry] = {}
         self.names: set[str] = set()
+        self.stored: set[str] = set()
         self.objects: dict[int, tuple[Any, str]] = {}
         self.codes: dict[tuple[Any, int], None] = {}
         self.mutated: list[tuple[Any, RawLocation]] = []
-        self.iterators: list[str] = []
+        self.optimizers: dict[int, tuple[Any, str, Any]] = {}
+        self.next_calls: list[RawLocation] = []
+        self.big_arrays: list[str] = []
         self.before: Any = None
         self.paused = 0
         # NumPy's generators raise no event when they draw; their state says that they did.
@@ -180,12 +84,13 @@ class Watch:
 
     def event(self, frame: types.FrameType, kind: str, arg: Any) -> None:
         code = frame.f_code
-        if self.paused or foreign(code.co_filename) or code in self.ignored:
+        whose = origin(code.co_filename)
+        if whose is OURS or code in self.ignored:
             return
-        if kind == "call":
+        if kind == "c_call":
+            self.c_call(frame, arg, whose)
+        elif kind == "call" and whose is USER:
             self.enter(frame)
-        elif kind == "c_call":
-            self.c_call(frame, arg)
 
     def enter(self, frame: types.FrameType) -> None:
         """Note what a function's code names, before it runs."""
@@ -201,97 +106,147 @@ class Watch:
         if (code, id(frame.f_globals)) in self.codes:
             return
         self.codes[(code, id(frame.f_globals))] = None
-        new = set(_names(code)) - self.names
-        self.names |= new
-        for name in code.co_names:
-            if name in frame.f_globals:
-                self.note(frame.f_globals, name, name)
-        cells = _cells(frame)
-        for name, cell in cells.items():
-            self.note(cell, name, name)
-        if new:
-            for owner, label in list(self.objects.values()):
-                self.attributes(owner, label, new)
+        self.read_code(code, frame.f_globals, _cells(frame))
 
     def read_names(self, fn: Any) -> None:
         """Note what one function's code names, without running under the hook."""
         if isinstance(fn, types.MethodType):
             self.look(fn.__self__, "self")
             fn = fn.__func__
-        if not isinstance(fn, types.FunctionType):
-            return
-        self.names |= set(_names(fn.__code__))
-        for name in fn.__code__.co_names:
-            if name in fn.__globals__:
-                self.note(fn.__globals__, name, name)
-        for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
-            self.note(cell, name, name)
+        if isinstance(fn, types.FunctionType):
+            cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
+            self.read_code(fn.__code__, fn.__globals__, cells)
 
-    def note(self, owner: Any, name: str, label: str) -> None:
+    def read_code(self, code: types.CodeType, space: dict, cells: dict[str, Any]) -> None:
+        new = set(_names(code)) - self.names
+        self.names |= new
+        stored, stored_globals = _stored(code)
+        self.stored |= stored
+        for name in code.co_names:
+            if name in space:
+                self.note(space, name, name)
+            elif name in stored_globals:
+                self.note(space, name, name, missing=True)
+        for name, cell in cells.items():
+            self.note(cell, name, name)
+        if new & {"environ", "getenv"}:
+            self.note(vars(os), "environ", "os.environ")
+        if new:
+            for owner, label in list(self.objects.values()):
+                self.attributes(owner, label, new)
+
+    def note(self, owner: Any, name: str, label: str, missing: bool = False) -> None:
         key = (id(owner), name)
         if key in self.entries or len(self.entries) >= MAX_ENTRIES:
             return
         entry = Entry(owner, name, label)
-        if entry.value is MISSING:
+        if entry.value is MISSING and not missing:
             return
         self.entries[key] = entry
         self.look(entry.value, label)
 
     def look(self, value: Any, label: str) -> None:
         """Follow the attributes of an object that some code names."""
-        if isinstance(value, (*SCALARS, *CONTAINERS, Tensor, types.ModuleType, type)):
-            if isinstance(value, CONTAINERS) and len(value) <= MAX_ITEMS:
+        if isinstance(value, CONTAINERS):
+            if len(value) <= MAX_ITEMS:
                 for item in value.values() if isinstance(value, dict) else value:
                     if hasattr(item, "__dict__") and not isinstance(item, Tensor):
                         self.look(item, f"{label}[...]")
-            if not isinstance(value, type) or foreign(_file_of(value)):
+            return
+        if isinstance(value, (*SCALARS, Tensor, types.FunctionType, types.BuiltinFunctionType)):
+            return
+        if isinstance(value, types.MethodType):
+            self.look(value.__self__, label.rpartition(".")[0] or label)
+            return
+        if isinstance(value, np.ndarray):
+            if value.nbytes > MAX_ARRAY_BYTES:
+                self.big_arrays.append(label)
+            return
+        if id(value) in self.objects or value is MISSING:
+            return
+        if isinstance(value, (type, types.ModuleType)):
+            if origin(_file_of(value)) is not USER:
                 return
-        if isinstance(value, (types.FunctionType, types.BuiltinFunctionType, types.MethodType)):
-            return
-        if id(value) in self.objects or _ours(value):
-            return
+        else:
+            self.look_at_state(value, label)
+            if _ours(value):
+                return
         self.objects[id(value)] = (value, label)
+        self.attributes(value, label, self.names)
+
+    def look_at_state(self, value: Any, label: str) -> None:
+        """Keep what will tell whether an optimizer or a generator was changed."""
+        optimizer = getattr(value, "optimizer", value) if _ours(value) else value
+        groups = getattr(optimizer, "param_groups", None)
+        if isinstance(groups, list) and id(optimizer) not in self.optimizers:
+            self.optimizers[id(optimizer)] = (optimizer, label, _hypers(optimizer))
         if type(value).__module__.startswith("numpy.random") and (
             hasattr(value, "bit_generator") or hasattr(value, "get_state")
         ):
             self.generators[id(value)] = (value, label.rpartition(".")[2], _drawn(value))
-        if hasattr(type(value), "__next__"):
-            self.iterators.append(label)
-        self.attributes(value, label, self.names)
 
     def attributes(self, owner: Any, label: str, names: set[str]) -> None:
-        known = getattr(owner, "__dict__", None)
-        if known is None:
+        """Note the attributes of an object that have these names."""
+        known = getattr(owner, "__dict__", {})
+        if isinstance(owner, types.ModuleType):
+            # Of installed packages only the settings; of the user's modules everything.
+            everything = not _file_of(owner).startswith(_SITE)
+            for name in names:
+                if name in known and (everything or is_data(known[name])):
+                    self.note(known, name, f"{label}.{name}")
             return
         for name in names:
-            if name in known or isinstance(read(owner, name), (*SCALARS, *CONTAINERS)):
+            if name in known or is_data(read(owner, name)) or _has_slot(owner, name):
                 self.note(owner, name, f"{label}.{name}")
+            elif name in self.stored:
+                self.note(owner, name, f"{label}.{name}", missing=True)
 
-    def c_call(self, frame: types.FrameType, fn: Any) -> None:
+    def c_call(self, frame: types.FrameType, fn: Any, whose: str) -> None:
+        """Look at a C function that is about to be called."""
+        reason = reason_against(fn)
+        if reason:
+            caller: types.FrameType | None = frame
+            while caller is not None and origin(caller.f_code.co_filename) is LIBRARY:
+                caller = caller.f_back
+            if caller is not None and origin(caller.f_code.co_filename) is USER:
+                self.blame(reason, (caller.f_code, caller.f_lasti))
+        if whose is not USER:
+            return
         name = getattr(fn, "__name__", "")
         place = (frame.f_code, frame.f_lasti)
         owner = getattr(fn, "__self__", None)
         if owner is not None and not isinstance(owner, types.ModuleType):
-            if name in _MUTATORS and isinstance(owner, (list, dict, set, bytearray)):
+            if name in MUTATORS:
                 self.mutated.append((owner, place))
-            elif type(owner).__module__ in _MODULES:
-                self.blame(_MODULES[type(owner).__module__], place)
-            elif name in ("write", "writelines", "send", "put", "put_nowait"):
-                self.blame(f"it calls {name}()", place)
-            return
-        module = getattr(fn, "__module__", "") or ""
-        if module == "builtins" and name in _CALLS:
-            self.blame(_CALLS[name], place)
-        elif module == "builtins" and name == "next" and self.iterators:
-            self.blame("it advances an iterator that outlives the call", place)
-        elif module in _MODULES and name not in ("fspath",):
-            self.blame(_MODULES[module], place)
+        elif name == "next" and fn is next:
+            self.next_calls.append(place)
 
-    def blame_generators(self) -> None:
-        """Give NumPy generators that drew numbers as a reason."""
+    # What shows only once the run is over
+
+    def blame_silent(self, scheduled: bool) -> None:
+        """Give as reasons the changes that raised no event. `scheduled` says that a schedule
+        changed the optimizers, which a replay repeats."""
         for generator, name, before in self.generators.values():
             if _drawn(generator) != before:
                 self.blame("it draws NumPy's random numbers", self.line_naming(name))
+        for key in list(self.objects):
+            value, label = self.objects[key]
+            # Four references: here, in the table twice with its tuple, and the argument.
+            if hasattr(type(value), "__next__") and sys.getrefcount(value) > 3:
+                place = self.next_calls[0] if self.next_calls else None
+                self.blame(_ITERATOR, place or self.line_naming(label.rpartition(".")[2]))
+            value = None
+        for label in self.big_arrays:
+            self.blame("it names a large NumPy array", self.line_naming(label.rpartition(".")[2]))
+        for optimizer, label, before in self.optimizers.values():
+            if not scheduled and _hypers(optimizer) != before:
+                place = self.line_naming("param_groups")
+                self.blame("it changes hyper-parameters of an optimizer", place)
+            if self.names & _READS_HYPERS:
+                for i, group in enumerate(optimizer.param_groups):
+                    for name in group:
+                        if name != "params":
+                            self.note(group, name, f"{label}.param_groups[{i}][{name!r}]")
 
     def line_naming(self, name: str) -> RawLocation | None:
         """The first place in the functions that ran where a name is read."""
@@ -300,6 +255,35 @@ class Watch:
                 if step.argval == name:
                     return (code, step.offset)
         return None
+
+
+def _hypers(optimizer: Any) -> Any:
+    return [
+        {name: exact(value) for name, value in group.items() if name != "params"}
+        for group in optimizer.param_groups
+    ]
+
+
+def _has_slot(owner: Any, name: str) -> bool:
+    return any(
+        isinstance(cls.__dict__.get(name), types.MemberDescriptorType)
+        for cls in type(owner).__mro__
+    )
+
+
+def _stored(code: types.CodeType) -> tuple[set[str], set[str]]:
+    """Names of attributes and of globals that a function assigns or deletes."""
+    attributes, names = set(), set()
+    todo = [code]
+    while todo:
+        code = todo.pop()
+        todo += [c for c in code.co_consts if isinstance(c, types.CodeType)]
+        for step in dis.get_instructions(code):
+            if step.opname in ("STORE_ATTR", "DELETE_ATTR"):
+                attributes.add(step.argval)
+            elif step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+                names.add(step.argval)
+    return attributes, names
 
 
 def _drawn(generator: Any) -> Any:
@@ -339,8 +323,15 @@ def _cells(frame: types.FrameType) -> dict[str, Any]:
 
 
 def _file_of(value: Any) -> str:
-    module = sys.modules.get(getattr(value, "__module__", ""), None)
-    return getattr(module, "__file__", None) or ""
+    """The file that defines a class or module; `<frozen` stands for one without a file."""
+    if isinstance(value, types.ModuleType):
+        name = value.__name__
+        return getattr(value, "__file__", None) or ("" if name == "__main__" else "<frozen")
+    name = getattr(value, "__module__", "") or ""
+    module = sys.modules.get(name)
+    if module is None or name == "__main__":
+        return ""
+    return getattr(module, "__file__", None) or "<frozen"
 
 
 _OURS_PREFIX = __name__.partition(".")[0] + "."
