@@ -25,10 +25,11 @@ from .tensor import Tensor
 class GradSlot:
     """Where a leaf's gradient collects; named by the leaf's link, shared by its aliases."""
 
-    __slots__ = ("__weakref__", "grad", "hooks", "post_hooks")
+    __slots__ = ("__weakref__", "frozen", "grad", "hooks", "post_hooks")
 
     def __init__(self) -> None:
         self.grad: Tensor | None = None
+        self.frozen = False  # the leaf does not require grad for the moment: nothing collects
         self.hooks: dict[int, Callable] = {}
         self.post_hooks: dict[int, tuple[Callable, Any]] = {}
 
@@ -371,6 +372,8 @@ def _edge_of(t: Tensor) -> Edge:
 
 def _collect(slot: GradSlot, c: Value, device: Any, create_graph: bool) -> None:
     """Add a gradient to a leaf's `.grad`: in place, so that other handles on it see it."""
+    if slot.frozen:
+        return
     if STATE.session is not None:
         STATE.session.note_grad_read(slot, None)
     if slot.grad is None:

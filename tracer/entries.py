@@ -25,7 +25,7 @@ MAX_ARRAY_BYTES = 1 << 16
 def exact(value: Any, depth: int = 3) -> Any:
     """What a guard compares: scalars by type and value, containers and small arrays by
     contents, the rest by identity. 0.0 and -0.0 differ; a nan equals itself."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is float or kind is complex:
         return (kind, repr(value))
     if kind in SCALARS:
@@ -38,7 +38,12 @@ def exact(value: Any, depth: int = 3) -> Any:
         else:
             items = tuple(exact(v, depth - 1) for v in value)
         return (kind, id(value) if kind is not tuple else 0, items)
-    if kind is np.ndarray and value.nbytes <= MAX_ARRAY_BYTES and not value.dtype.hasobject:
+    if (
+        isinstance(value, np.ndarray)
+        and kind is np.ndarray
+        and value.nbytes <= MAX_ARRAY_BYTES
+        and not value.dtype.hasobject
+    ):
         return (kind, id(value), value.dtype.str, value.shape, value.tobytes())
     if value is os.environ:
         return (kind, tuple(value.items()))

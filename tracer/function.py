@@ -26,6 +26,8 @@ class FunctionCtx:
 
     def __init__(self) -> None:
         self._saved: tuple[Any, ...] = ()
+        self._outputs: dict[Value, int] = {}  # saved values that are results of the call
+        self._node: Node | None = None  # the call in history, while its backward runs
         self._freed = False
         self._non_differentiable: set[int] = set()
         self._dirty: tuple[Tensor, ...] = ()
@@ -52,7 +54,10 @@ class FunctionCtx:
             if entry is None:
                 out.append(None)
                 continue
-            out.append(Tensor._wrap(*entry))
+            value, device, strides = entry
+            if self._node is not None and value in self._outputs:
+                value = alias(value, (self._node, self._outputs[value]))
+            out.append(Tensor._wrap(value, device, strides))
         return tuple(out)
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
@@ -82,6 +87,7 @@ class _Call:
     def free(self) -> None:
         self.ctx._freed = True
         self.ctx._saved = ()
+        self.ctx._outputs = {}
 
     @property
     def saves(self) -> bool:
@@ -105,10 +111,12 @@ class _Call:
                 c = b.zeros(type)
             grads.append(None if c is None else Tensor._wrap(c, self.device))
         before = STATE.loc
+        ctx._node = node
         try:
             got = self.cls.backward(ctx, *grads)
         finally:
             STATE.loc = before
+            ctx._node = None  # or history would hold itself
         results = list(got) if isinstance(got, (tuple, list)) else [got]
         while len(results) > len(self.slots) and results[-1] is None:
             results.pop()
@@ -206,7 +214,10 @@ def _link(cls: type[Function], ctx: FunctionCtx, args: Any, values: Any, out: An
             results.append(o)
             continue
         dirty = any(o is d for d in ctx._dirty)
-        value = alias(o._value(), (node, index))
+        value = o._value()
+        if any(entry is not None and entry[0] is value for entry in ctx._saved):
+            ctx._outputs[value] = index
+        value = alias(value, (node, index))
         if dirty:
             if o._slot is not None:
                 raise user_error(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import state
-from .autograd import GradSlot
 from .entries import MISSING, SCALARS, Entry, exact
 from .hyper import read as read_hyper
 from .replay import Trace, argument_slots

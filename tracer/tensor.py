@@ -307,6 +307,7 @@ class Tensor(TensorMethods):
             assert self._view is not None
             # Kept with its slot: `.grad` stays, and hooks are there again when it thaws.
             self.__dict__["_frozen"] = self._view
+            self._view.slot.frozen = True
             link = self._view.parent
         else:
             if not (self.dtype.is_floating_point or self.dtype.is_complex):
@@ -324,6 +325,8 @@ class Tensor(TensorMethods):
         from .autograd import GradSlot
 
         known: views.Link | None = self.__dict__.pop("_frozen", None)
+        if known is not None:
+            known.slot.frozen = False
         if known is not None and known.parent is self._view and known.type is self._type:
             return known
         slot = GradSlot() if known is None else known.slot
@@ -561,13 +564,22 @@ class Tensor(TensorMethods):
             )
         if id(self) in memo:
             return memo[id(self)]
+        storage = self._storage
+        if STATE.session is not None and storage.owner is not STATE.session:
+            STATE.session.capture(self)
+        # Tensors that share memory are copied to tensors that share memory.
+        shared = memo.get(id(storage))
+        if shared is None:
+            value = alias(storage.value, None)
+            shared = memo[id(storage)] = Storage(value, self.device, storage.strides)
         copy = object.__new__(type(self))
-        value = alias(self._value(), None)
-        copy._point(Storage(value, self.device), None, self._type)
+        link = self._view
+        if self._slot is not None:
+            assert link is not None
+            link = link.parent
+        copy._point(shared, link, self._type)
         if self._slot is not None:
             copy.requires_grad_()
-        if self.grad is not None:
-            copy.grad = self.grad.__deepcopy__(memo)
         memo[id(self)] = copy
         return copy
 

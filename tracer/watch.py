@@ -20,8 +20,17 @@ from typing import Any
 import numpy as np
 
 from ..ir.source import RawLocation, is_internal
-from .entries import CONTAINERS, MAX_ARRAY_BYTES, MAX_ITEMS, MISSING, SCALARS, Entry
-from .entries import exact, is_data, read
+from .entries import (
+    CONTAINERS,
+    MAX_ARRAY_BYTES,
+    MAX_ITEMS,
+    MISSING,
+    SCALARS,
+    Entry,
+    exact,
+    is_data,
+    read,
+)
 from .tensor import Tensor
 from .unrepeatable import MUTATORS, reason_against
 
@@ -34,6 +43,8 @@ _ORIGINS: dict[str, str] = {}
 MAX_ENTRIES = 5000
 # Names of code that may read an optimizer's hyper-parameters.
 _READS_HYPERS = frozenset(("param_groups", "get_last_lr", "get_lr", "defaults"))
+# Functions that take the name of an attribute.
+_BY_NAME = frozenset(("getattr", "hasattr", "setattr", "delattr"))
 _ITERATOR = "it advances an iterator that outlives the call"
 
 
@@ -101,7 +112,7 @@ class Watch:
         count = code.co_argcount + code.co_kwonlyargcount
         count += bool(code.co_flags & 4) + bool(code.co_flags & 8)
         for name in code.co_varnames[:count]:
-            if name in variables:
+            if name in variables and name[0] != ".":  # a comprehension's own iterator
                 self.look(variables[name], name)
         if (code, id(frame.f_globals)) in self.codes:
             return
@@ -118,9 +129,15 @@ class Watch:
             self.read_code(fn.__code__, fn.__globals__, cells)
 
     def read_code(self, code: types.CodeType, space: dict, cells: dict[str, Any]) -> None:
-        new = set(_names(code)) - self.names
-        self.names |= new
+        names = set(_names(code))
         stored, stored_globals = _stored(code)
+        if names & _BY_NAME:
+            # Whether such an attribute is there may matter as well.
+            probed = {c for c in code.co_consts if isinstance(c, str) and c.isidentifier()}
+            names |= probed
+            stored |= probed
+        new = names - self.names
+        self.names |= new
         self.stored |= stored
         for name in code.co_names:
             if name in space:

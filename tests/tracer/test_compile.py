@@ -6,10 +6,13 @@ was reached.
 
 from __future__ import annotations
 
+import datetime
+import os
 import random
 import time
+import types
 import warnings
-from collections import namedtuple
+from collections import Counter, deque, namedtuple
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -249,6 +252,16 @@ class Config:
         self.table = {"a": 1.0}
 
 
+class Slotted:
+    __slots__ = ("scale",)
+
+    def __init__(self):
+        self.scale = 2.0
+
+
+SETTINGS = types.ModuleType("settings")
+SETTINGS.__file__ = "/settings.py"
+SETTINGS.scale = 2.0
 GLOBAL_SCALE = 2.0
 GLOBAL_TABLE = {"a": 1.0}
 GLOBAL_TENSOR = thrace.tensor([5.0])
@@ -318,6 +331,13 @@ def guards() -> dict[str, Guard]:
         made.compiled = call
         return made
 
+    slotted, array = Slotted(), np.array([1.0, 2.0])
+    optimizer = thrace.optim.SGD([thrace.ones(1, requires_grad=True)], lr=2.0)
+    os.environ["THRACE_TEST_SCALE"] = "2"
+
+    def maybe(c):
+        return c.extra if hasattr(c, "extra") else 0.0
+
     shape = [2]
     dtype = [thrace.float32]
     grad = [False]
@@ -356,6 +376,41 @@ def guards() -> dict[str, Guard]:
             of(lambda v: v * config.scale, x),
             lambda: setattr(Config, "scale", 4.0),
             lambda: setattr(Config, "scale", 2.0),
+        ),
+        "slot_attribute": Guard(
+            of(lambda v: v * slotted.scale, x),
+            lambda: setattr(slotted, "scale", 4.0),
+            lambda: setattr(slotted, "scale", 2.0),
+        ),
+        "module_setting": Guard(
+            of(lambda v: v * SETTINGS.scale, x),
+            lambda: setattr(SETTINGS, "scale", 4.0),
+            lambda: setattr(SETTINGS, "scale", 2.0),
+        ),
+        "environment": Guard(
+            of(lambda v: v * float(os.environ["THRACE_TEST_SCALE"]), x),
+            lambda: os.environ.update(THRACE_TEST_SCALE="4"),
+            lambda: os.environ.update(THRACE_TEST_SCALE="2"),
+        ),
+        "getenv": Guard(
+            of(lambda v: v * float(os.getenv("THRACE_TEST_SCALE", "3")), x),
+            lambda: os.environ.update(THRACE_TEST_SCALE="4"),
+            lambda: os.environ.update(THRACE_TEST_SCALE="2"),
+        ),
+        "numpy_array": Guard(
+            of(lambda v: v * float(array[1]), x),
+            lambda: array.__setitem__(1, 4.0),
+            lambda: array.__setitem__(1, 2.0),
+        ),
+        "hyper_parameter_read": Guard(
+            of(lambda v: v * optimizer.param_groups[0]["lr"], x),
+            lambda: optimizer.param_groups[0].update(lr=4.0),
+            lambda: optimizer.param_groups[0].update(lr=2.0),
+        ),
+        "attribute_appears": Guard(
+            of(lambda v: v * getattr(config, "extra", 2.0) + maybe(config), x),
+            lambda: setattr(config, "extra", 4.0),
+            lambda: config.__dict__.pop("extra", None),
         ),
         "attribute_list": Guard(
             of(lambda v: v * sum(config.items), x),
@@ -500,6 +555,10 @@ def test_many_traces_warn_once():
 
 LOG: list[Any] = []
 NUMBERS = iter(range(1_000_000))
+TALLY: Counter[str] = Counter()
+RECENT: deque[int] = deque(maxlen=2)
+HISTORY = np.zeros(3)
+OPTIMIZER = thrace.optim.SGD([thrace.ones(1, requires_grad=True)], lr=1.0)
 GENERATOR = np.random.default_rng(0)
 ARRAY = np.array([1.0, 2.0], np.float32)
 
@@ -531,6 +590,44 @@ def keeps_tensor(x):
 
 def advances(x):
     return x * next(NUMBERS)
+
+
+def loops(x):
+    for n in NUMBERS:
+        return x * n
+
+
+def counts(x):
+    TALLY["calls"] += 1
+    return x * TALLY["calls"]
+
+
+def queues(x):
+    RECENT.append(x.shape[0])
+    return x * len(RECENT)
+
+
+def writes_array(x):
+    HISTORY[0] += 1
+    return x * float(HISTORY[0])
+
+
+def reads_file(x):
+    with open(__file__) as file:
+        return x * len(file.readline())
+
+
+def library_random(x):
+    return x * random.randint(1, 1000)
+
+
+def now(x):
+    return x + datetime.datetime.now().year * 0
+
+
+def sets_rate(x):
+    OPTIMIZER.param_groups[0]["lr"] *= 0.5
+    return x * OPTIMIZER.param_groups[0]["lr"]
 
 
 def python_random(x):
@@ -573,6 +670,14 @@ FALLBACKS: dict[str, tuple[Callable[[Any], Any], str, str]] = {
     "append": (appends, "container that outlives", "LOG.append"),
     "kept_tensor": (keeps_tensor, "container that outlives", "LOG.append"),
     "next": (advances, "iterator", "next(NUMBERS)"),
+    "for": (loops, "iterator", "for n in NUMBERS:"),
+    "counter": (counts, "changes TALLY", ""),
+    "deque": (queues, "container that outlives", "RECENT.append"),
+    "array": (writes_array, "changes HISTORY", ""),
+    "file": (reads_file, "opens a file", "open(__file__)"),
+    "library_random": (library_random, "random", "random.randint(1, 1000)"),
+    "now": (now, "clock", "datetime.datetime.now()"),
+    "hyper_parameters": (sets_rate, "hyper-parameters", "OPTIMIZER.param_groups"),
     "python_random": (python_random, "random", "random.random()"),
     "numpy_random": (numpy_random, "random", "np.random.rand()"),
     "numpy_generator": (numpy_generator, "random", "GENERATOR.normal()"),
@@ -587,6 +692,10 @@ FALLBACKS: dict[str, tuple[Callable[[Any], Any], str, str]] = {
 def reset(seed: int = 0) -> None:
     global NUMBERS, GENERATOR
     LOG.clear()
+    TALLY.clear()
+    RECENT.clear()
+    HISTORY[:] = 0
+    OPTIMIZER.param_groups[0]["lr"] = 1.0
     GENERATOR = np.random.default_rng(seed)
     NUMBERS = iter(range(1_000_000))
     random.seed(seed)
@@ -614,13 +723,30 @@ def test_fallback(name: str, capsys: pytest.CaptureFixture[str]):
     because = [r for r in told.fallbacks if reason in r.reason]
     assert because, told
     location = because[0].location
-    assert location is not None and location.file == __file__
-    assert line in location.text and location.function == fn.__name__
+    told_where = ""
+    if line:
+        assert location is not None and location.file == __file__
+        assert line in location.text and location.function == fn.__name__
+        told_where = f"test_compile.py:{location.line}"
     mine = [w for w in caught if w.category is thrace.FallbackWarning]
     assert len(mine) == 1
-    assert reason in str(mine[0].message) and f"test_compile.py:{location.line}" in str(
-        mine[0].message
-    )
+    assert reason in str(mine[0].message) and told_where in str(mine[0].message)
+
+
+def test_iterators_of_the_call_are_no_reason():
+    def total(values):
+        return sum(v * 2 for v in values)
+
+    @thrace.compile
+    def call(x):
+        parts = iter([x, x + 1])
+        first = next(parts)
+        return first + total(v for v in parts) + total(reversed([x * 3]))
+
+    for i in range(3):
+        x = thrace.full((1,), float(i))
+        assert call(x).item() == i + 2 * (i + 1) + 6 * i
+    assert not thrace.explain(call).fallbacks
 
 
 @pytest.mark.parametrize("name", FALLBACKS)

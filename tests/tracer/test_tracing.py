@@ -149,6 +149,7 @@ def test_a_compiled_function_is_traced_as_the_function():
 def test_nodes_know_their_line_and_scope():
     graph = thrace.trace(MODEL, spec("f32[5,3]"))
     (product,) = [n for n in graph if n.op.name == "dot_general"]
+    assert product.scope is not None
     assert [s.name for s in product.scope.chain()][:2] == ["Model", "fc"]
     place = resolve(product.loc)
     assert place is not None

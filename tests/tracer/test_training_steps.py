@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,68 @@ def test_a_compiled_step_follows_pytorch(task: Task):
 @pytest.mark.parametrize("task", TASKS, ids=lambda t: t.name)
 def test_an_uncompiled_step_follows_pytorch(task: Task):
     follow(task)
+
+
+def plateau(library: Any, compile: Callable[[Any], Any]) -> list[float]:
+    """A schedule led by a metric that is a number: rates after each step."""
+    p = library.ones(3, requires_grad=True)
+    opt = library.optim.SGD([p], lr=0.1)
+    schedule = library.optim.lr_scheduler.ReduceLROnPlateau(opt, factor=0.5, patience=1)
+
+    @compile
+    def step() -> None:
+        opt.zero_grad()
+        (p * p).sum().backward()
+        opt.step()
+        schedule.step(1.0)
+
+    rates = []
+    for _ in range(7):
+        step()
+        rates.append(opt.param_groups[0]["lr"])
+    return [*rates, *p.tolist()]
+
+
+def test_a_schedule_led_by_a_metric_is_replayed():
+    expected = plateau(torch, lambda fn: fn)
+    assert plateau(thrace, thrace.compile) == pytest.approx(expected)
+
+
+class Clipped(thrace.autograd.Function):
+    """The square, with a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        return grads[0] * ctx.saved_tensors[0].clamp(-1, 1) * 100
+
+
+def test_a_custom_gradient_is_the_same_inside_and_outside_of_a_compiled_function():
+    w = thrace.tensor([0.5, 3.0], requires_grad=True)
+
+    @thrace.compile
+    def inside(x: Any) -> Any:
+        w.grad = None
+        Clipped.apply(x * w).sum().backward()
+
+    @thrace.compile
+    def outside(x: Any) -> Any:
+        return Clipped.apply(x * w).sum()
+
+    for _ in range(2):
+        inside(thrace.ones(2))
+        assert w.grad.tolist() == [50, 100]
+    assert not thrace.explain(inside).fallbacks
+    for call in range(2):
+        w.grad = None
+        # A graph holds no Python code: such a loss is computed uncompiled, and says so.
+        with pytest.warns(thrace.FallbackWarning) if call == 0 else nullcontext():
+            loss = outside(thrace.ones(2))
+        loss.backward()
+        assert w.grad.tolist() == [50, 100]
+    (fallback,) = thrace.explain(outside).fallbacks
+    assert "autograd.Function" in fallback.reason
