@@ -46,7 +46,7 @@ def exact(value: Any, depth: int = 3) -> Any:
     ):
         return (kind, id(value), value.dtype.str, value.shape, value.tobytes())
     if value is os.environ:
-        return (kind, tuple(value.items()))
+        return (kind, tuple(os.environ.items()))
     return (kind, id(value))
 
 
