@@ -13,6 +13,8 @@ class Parameter(Tensor):
     Shares the storage of `data`; requires grad unless told otherwise.
     """
 
+    _copies_grad = False
+
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         t = object.__new__(cls)
         if data is None:

@@ -196,6 +196,22 @@ class Trace:
             plan.inputs.append(c.value)
         return self.bound[id(storage)]
 
+    def _bind_unread(self, session: Session, data: Value, plan: Plan) -> None:
+        """Bind a value that is an output and that no node reads, such as a plain copy."""
+        for i, value in session.primed_arguments.items():
+            if value is data:
+                self.bindings.append(Binding("argument", i, session.argument_names[i]))
+                plan.inputs.append(data)
+                return
+        for c in session.captures.values():
+            if c.value is data:
+                self._bind_storage(session, c.storage, plan)
+                return
+        if data.buffer is None:
+            raise NotReplayable("a tensor it makes has no value")
+        self.bindings.append(Binding("constant", data.buffer, "constant"))
+        plan.inputs.append(data)
+
     def _binding(self, session: Session, capture: Capture) -> Binding:
         storage = capture.storage
         argument = self.argument_of.get(id(storage))
@@ -312,10 +328,7 @@ class Trace:
             data = root(value)
             if data not in numbers:
                 if data not in plan.inputs:
-                    if data.buffer is None:
-                        raise NotReplayable("a tensor it makes has no value")
-                    self.bindings.append(Binding("constant", data.buffer, "constant"))
-                    plan.inputs.append(data)
+                    self._bind_unread(session, data, plan)
                 numbers[data] = len(plan.outputs)
                 plan.outputs.append(data)
             if value.edge is None:

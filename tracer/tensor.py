@@ -66,6 +66,8 @@ class Tensor(TensorMethods):
     _type: TensorType
     _strides: Strides
 
+    _copies_grad = True  # by deepcopy; a Parameter's copy starts without
+
     # Other array libraries leave operators on a mix to us.
     __array_priority__ = 1000
 
@@ -581,6 +583,8 @@ class Tensor(TensorMethods):
         if self._slot is not None:
             copy.requires_grad_()
         memo[id(self)] = copy
+        if self._copies_grad and self.grad is not None:
+            copy.grad = self.grad.__deepcopy__(memo)
         return copy
 
 

@@ -96,7 +96,7 @@ class Watch:
     def event(self, frame: types.FrameType, kind: str, arg: Any) -> None:
         code = frame.f_code
         whose = origin(code.co_filename)
-        if whose is OURS or code in self.ignored:
+        if whose is OURS or self.paused or code in self.ignored:
             return
         if kind == "c_call":
             self.c_call(frame, arg, whose)

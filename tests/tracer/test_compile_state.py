@@ -292,6 +292,29 @@ def test_attribute_written_and_then_set():
     same_numbers(results[1], results[0])
 
 
+def test_plain_copies():
+    """A copy shares the value until one of the two is written; each call reads it anew."""
+    w, box = thrace.zeros(3), thrace.zeros(3)
+    clone = thrace.compile(lambda: w.clone())
+    put = thrace.compile(lambda x: box.copy_(x))
+    fill = thrace.compile(lambda x: box.__setitem__(slice(None), x))
+    kept = []
+    for i in range(3):
+        w += 1
+        kept.append(clone())
+        put(w)
+        assert box.tolist() == [i + 1.0] * 3
+        fill(w[0] * 10)
+        assert box.tolist() == [10.0 * (i + 1)] * 3
+        put(thrace.arange(6.0).view(2, 3)[1] + i)
+        assert box.tolist() == [3.0 + i, 4.0 + i, 5.0 + i]
+        put(thrace.arange(6.0).view(2, 3)[i % 2])
+        assert box[0].item() == 3.0 * (i % 2)
+    assert [k.tolist() for k in kept] == [[1.0] * 3, [2.0] * 3, [3.0] * 3]
+    box.zero_()
+    assert w.tolist() == [3.0] * 3
+
+
 def test_gradient_written_and_then_cleared():
     results = []
     for library in (torch, thrace):
