@@ -34,6 +34,7 @@ from .entries import (
 from .tensor import Tensor
 from .unrepeatable import MUTATORS, reason_against
 
+_NUMPY = os.path.dirname(np.__file__) + os.sep
 _STDLIB = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"], "<frozen"})
 _SITE = tuple({sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]})
 # Whose a file is. The user's code is looked at in full; of the standard library only what
