@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, overload
 
 from ..ir.errors import FallbackError
+from ..ir.graph import Value
 from ..ir.source import here, resolve
 from . import trees
 from .devices import CPU
@@ -17,11 +18,12 @@ from .naming import argument_names
 from .recording import evaluate_all
 from .replay import NotReplayable, Trace
 from .session import Reason, Session
-from .state import STATE
+from .state import LOCK, STATE
 from .storage import root
 from .tensor import Tensor
 
 MAX_TRACES = 32
+MAX_FALLBACKS = 8
 
 
 class FallbackWarning(UserWarning):
@@ -68,6 +70,8 @@ class CompiledFunction:
         for guards, _ in self.uncompiled:
             if not guards.failure(spec, leaves):
                 return self.fn(*args, **kwargs)
+        if len(self.uncompiled) >= MAX_FALLBACKS and not self.traces:
+            return self.fn(*args, **kwargs)  # it never could be replayed
         return self._record(args, kwargs, leaves, spec)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -76,7 +80,15 @@ class CompiledFunction:
         return functools.partial(self, instance)
 
     def __getattr__(self, name: str) -> Any:
+        if "fn" not in self.__dict__:  # while it is being copied
+            raise AttributeError(name)
         return getattr(self.__dict__["fn"], name)
+
+    def __reduce__(self) -> Any:
+        """A compiled module is copied with its module; a function is found by its name."""
+        if _is_module(self.fn):
+            return (CompiledFunction, (self.fn, self.fullgraph))
+        return getattr(self.fn, "__qualname__", None) or object.__reduce__(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self.fn, name, value)
@@ -90,12 +102,17 @@ class CompiledFunction:
         evaluate_all()
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         session = Session(tensors[0].device if tensors else CPU)
+        # What a later call must look like is what this one looks like before it runs.
+        guards = Guards(spec, leaves, self.fn)
         name = getattr(self.fn, "__name__", type(self.fn).__name__)
         session.begin(name, leaves, argument_names(self.fn, args, kwargs))
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor) and leaf._view is not None and leaf._view.signature():
                 observe(leaf)
-                value = root(leaf._value())
+                seen = leaf._value()
+                # A value of its own, though the view may show all of its base.
+                value = Value(seen.type, edge=seen.edge, buffer=root(seen).buffer)
+                leaf._storage.remember(leaf._view, value)
                 session.primed[id(leaf._view)] = value
                 session.primed_arguments[i] = value
         grad_mode = STATE.grad_enabled
@@ -109,10 +126,10 @@ class CompiledFunction:
         finally:
             STATE.grad_enabled = grad_mode
         session.outer_mutations(result)
-        guards = Guards(None, spec, leaves, self.fn)
         if not session.reasons:
             try:
-                trace = Trace.build(session, leaves, result)
+                with LOCK:
+                    trace = Trace.build(session, leaves, result)
             except NotReplayable as reason:
                 if str(reason):
                     session.reasons.append(Reason(str(reason), resolve(here(1))))
@@ -120,8 +137,7 @@ class CompiledFunction:
                 session.recorder.session = None
                 raise
             else:
-                guards = Guards(session, spec, leaves, self.fn)
-                guards.watch_captured(trace, session, leaves)
+                guards.watch(session, trace, leaves)
                 self.traces.insert(0, (guards, trace))
                 del self.traces[MAX_TRACES:]
                 return result
@@ -131,13 +147,15 @@ class CompiledFunction:
         return result
 
     def _fall_back(self, session: Session, guards: Guards) -> None:
-        self.fallbacks.extend(session.reasons)
+        new = [reason for reason in session.reasons if reason not in self.fallbacks]
+        self.fallbacks.extend(new)
         why = "; ".join(map(str, session.reasons))
         message = f"{session.name} cannot be replayed and runs uncompiled: {why}"
         if self.fullgraph:
             raise FallbackError(message)
         self.uncompiled.append((guards, None))
-        warnings.warn(message, FallbackWarning, stacklevel=4)
+        if new:
+            warnings.warn(message, FallbackWarning, stacklevel=4)
 
     def _note_recompile(self, spec: Any, leaves: list[Any]) -> None:
         if not self.traces:
@@ -159,7 +177,7 @@ def _is_module(fn: Any) -> bool:
 
 
 @overload
-def compile(fn: Callable[..., Any]) -> CompiledFunction: ...
+def compile(fn: Callable[..., Any], *, fullgraph: bool = False) -> CompiledFunction: ...
 @overload
 def compile(fn: None = None, *, fullgraph: bool = False) -> Callable[..., CompiledFunction]: ...
 def compile(fn: Any = None, *, fullgraph: bool = False) -> Any:

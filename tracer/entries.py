@@ -8,16 +8,21 @@ from __future__ import annotations
 import os
 import types
 from collections import deque
+from enum import Enum
 from typing import Any
 
 import numpy as np
 
+from ..ir.types import DType
+from .devices import Device
 from .tensor import Tensor
 
 SCALARS = (bool, int, float, complex, str, bytes, type(None))
 CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 # What may change without another object taking its place.
 _MUTABLE = (list, dict, set, deque, np.ndarray, type(os.environ))
+_CONSTANTS = (*SCALARS, DType, Device, Enum, np.generic, np.dtype, range, slice, type)
+_CONSTANTS += (types.ModuleType, types.EllipsisType, types.NotImplementedType)
 MAX_ITEMS = 1000
 MAX_ARRAY_BYTES = 1 << 16
 
@@ -128,3 +133,10 @@ def read(owner: Any, name: str) -> Any:
 def is_data(value: Any) -> bool:
     """Whether a class attribute is a value rather than a method."""
     return isinstance(value, (*SCALARS, *CONTAINERS, Tensor, np.ndarray))
+
+
+def is_constant(value: Any) -> bool:
+    """Whether a value cannot change, so that every call may return the same one."""
+    if isinstance(value, (tuple, frozenset)):
+        return all(is_constant(item) for item in value)
+    return isinstance(value, _CONSTANTS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -23,7 +24,7 @@ from ..ir.interpret import apply as apply_host
 from ..ir.ops import OPS
 from ..ir.types import TensorType, int64
 from .devices import CPU
-from .recording import Recorder, user_error
+from .recording import Recorder, settle_foreign, user_error
 from .state import LOCK, STATE
 from .storage import root
 from .tensor import Tensor
@@ -48,10 +49,12 @@ def observe(t: Tensor) -> Any:
     value = root(t._value())
     if value.node is not None:
         owner = value.node.owner
-        session = owner.session
-        if session is not None:
-            session.needs_value(t)
-        with LOCK:
+        if owner.thread != threading.get_ident():
+            settle_foreign(value)
+        else:
+            session = owner.session
+            if session is not None:
+                session.needs_value(t)
             evaluate(owner, [value])
     if value.buffer is SYMBOLIC:
         raise user_error(DataDependentError(NO_DATA))
@@ -84,6 +87,19 @@ def evaluate(recorder: Recorder, extra: Iterable[Value] = ()) -> None:
             value.buffer = buffer
         for copy, value in saved:
             copy.buffer = value.buffer
+
+
+def evaluate_beside(recorder: Recorder, value: Value) -> None:
+    """Compute what another thread has pending, `value` among it, and leave its recorder be.
+
+    That thread may be in the middle of an operation whose result nothing holds yet, so its
+    nodes stay pending; they are computed again when it evaluates them. The lock is held.
+    """
+    outputs, _ = needed(recorder, [value])
+    outputs = [v for v in outputs if v.buffer is None]
+    buffers = prepare(Plan(list(recorder.nodes), outputs), recorder.device)()
+    for v, buffer in zip(outputs, buffers, strict=True):
+        v.buffer = buffer
 
 
 Kept = dict[int, tuple[Node, frozenset[int], frozenset[int]]]

@@ -23,10 +23,11 @@ class Guards:
     `failure` names the first guard that does not hold, for `explain`, or gives "".
     """
 
-    def __init__(self, session: Session | None, spec: Any, leaves: Sequence[Any], fn: Any):
+    def __init__(self, spec: Any, leaves: Sequence[Any], fn: Any):
         self.spec = spec
         self.fn = fn
         self.defaults = getattr(fn, "__defaults__", None)
+        self.kwdefaults = exact(getattr(fn, "__kwdefaults__", None))
         self.grad_enabled = STATE.grad_enabled
         self.dtype = state.default_dtype()
         self.leaves = [_describe(leaf) for leaf in leaves]
@@ -38,15 +39,15 @@ class Guards:
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.slots: list[tuple[Any, bool]] = []
-        self.owners: list[tuple[Any, Any, Any, tuple]] = []
+        self.owners: list[_Captured] = []
         self.assigned: list[Entry] = []
-        self.asked: list[tuple[Any, Any, Any, tuple]] = []
+        self.asked: list[_Captured] = []
         # Arguments whose whole storage is read: through which view, of which base.
         self.views: list[tuple[int, tuple, Any]] = []
-        if session is not None:
-            self._from_session(session, argument_slots(leaves))
 
-    def _from_session(self, session: Session, own: dict[int, int]) -> None:
+    def watch(self, session: Session, trace: Trace, leaves: Sequence[Any]) -> None:
+        """Guard what the run depended on beside its arguments."""
+        own = argument_slots(leaves)
         self.entries = list(session.watch.entries.values())
         for seen in session.modules.values():
             self._module(seen.module)
@@ -56,6 +57,7 @@ class Guards:
             (own.get(id(slot), slot), before is None)
             for slot, before in session.grad_reads.values()
         ]
+        self._watch_captured(session, trace, leaves)
 
     def _module(self, module: Any) -> None:
         """Every attribute by identity or exact value; the tensors in it may be written to."""
@@ -69,7 +71,7 @@ class Guards:
                 if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
                     self.places.append((space, key, value, exact(value), f"{name}.{key}"))
 
-    def watch_captured(self, trace: Trace, session: Session, leaves: Sequence[Any]) -> None:
+    def _watch_captured(self, session: Session, trace: Trace, leaves: Sequence[Any]) -> None:
         """Captured tensors must keep their type and whether they require grad.
 
         So must those whose value is not read: Python may have asked for their shape.
@@ -83,20 +85,18 @@ class Guards:
             else:  # Python may have asked whether something is there
                 self.entries.append(entry.as_found())
         seen = {id(leaf) for leaf in leaves}
+        for b, edge in zip(trace.bindings, trace.first_edges, strict=True):
+            if b.kind in ("storage", "entry"):
+                owner = b.ref()
+                seen.add(id(owner))
+                self.owners.append(_Captured(b.ref, owner, edge is not None))
+            elif b.kind == "argument" and b.whole:
+                self.views.append((b.ref, *_seen_of_base(leaves[b.ref])))
         handles = [c.handle() for c in session.captures.values()]
         for t in [*handles, *(entry.value for entry in self.entries)]:
             if isinstance(t, Tensor) and id(t) not in seen:
                 seen.add(id(t))
-                self.asked.append((weakref.ref(t), t._type, t._view, _hooks(t)))
-        for b in trace.bindings:
-            if b.kind in ("storage", "entry"):
-                owner = b.ref()
-                if isinstance(owner, Tensor):
-                    self.owners.append((b.ref, owner._type, owner._view, _hooks(owner)))
-                else:
-                    self.owners.append((b.ref, None, None, ()))
-            elif b.kind == "argument" and b.whole:
-                self.views.append((b.ref, *_seen_of_base(leaves[b.ref])))
+                self.asked.append(_Captured(weakref.ref(t), t))
 
     def describe(self) -> list[str]:
         """What is guarded, in words."""
@@ -123,7 +123,10 @@ class Guards:
                     return f"argument {i}: device, strides, requires_grad or class changed"
             elif expected != _describe(leaf):
                 return f"argument {i} is {leaf!r}, was {_words(expected)}"
-        if getattr(self.fn, "__defaults__", None) is not self.defaults:
+        fn = self.fn
+        if getattr(fn, "__defaults__", None) is not self.defaults or (
+            exact(getattr(fn, "__kwdefaults__", None)) != self.kwdefaults
+        ):
             return "the defaults of the function changed"
         if _aliases(leaves) != self.aliases:
             return "other arguments share memory than before"
@@ -154,36 +157,66 @@ class Guards:
             target = leaves[slot]._slot if isinstance(slot, int) else slot
             if (target.grad is None) is not empty:
                 return f"a .grad that is read is {'no longer' if empty else 'now'} None"
-        for ref, type_, view, hooks in self.owners:
-            owner = ref()
-            if owner is None or isinstance(owner, Tensor) is (type_ is None):
-                return "a captured tensor is gone"
-            if type_ is not None and (changed := _other_tensor(owner, type_, view, hooks)):
-                return changed
-        for ref, type_, view, hooks in self.asked:
-            owner = ref()
-            if owner is not None and (changed := _other_tensor(owner, type_, view, hooks)):
-                return changed
+        for captured in self.owners:
+            t = captured.ref()
+            # Nearly always nothing changed, and there may be hundreds.
+            if t is None or not captured.same(t):
+                return captured.difference(t)
+        for captured in self.asked:
+            t = captured.ref()
+            if t is not None and not captured.same(t):
+                return captured.difference(t)
         return ""
 
 
-def _hooks(t: Tensor) -> tuple:
-    """What runs when a gradient reaches a leaf."""
-    slot = t._slot
-    if slot is None or not (slot.hooks or slot.post_hooks):
-        return ()
-    return (*slot.hooks.values(), *slot.post_hooks.values())
+class _Captured:
+    """A captured tensor as it was: its type, view and hooks; or a storage.
 
+    `tracked` says whether what it held when the run began had history; None if nobody read it.
+    """
 
-def _other_tensor(t: Tensor, type_: Any, view: Any, hooks: tuple) -> str:
-    """How a captured tensor differs from what it was; empty if it does not."""
-    if t._type is not type_:
-        return f"a captured tensor is {t._type}, was {type_}"
-    if t._view is not view and _shape_of_view(t._view) != _shape_of_view(view):
+    __slots__ = ("hooks", "ref", "slot", "tracked", "type", "view")
+
+    def __init__(self, ref: Any, owner: Any, tracked: bool | None = None):
+        self.ref = ref
+        self.tracked = tracked
+        is_tensor = isinstance(owner, Tensor)
+        self.type = owner._type if is_tensor else None
+        self.view = owner._view if is_tensor else None
+        self.slot = owner._slot if is_tensor else None
+        self.hooks = _hooks(self.slot)
+
+    def same(self, t: Any) -> bool:
+        if self.type is None:
+            return not isinstance(t, Tensor) and (t.value.edge is not None) is self.tracked
+        if not isinstance(t, Tensor) or t._type is not self.type:
+            return False
+        slot = self.slot
+        if t._view is not self.view:
+            if _shape_of_view(t._view) != _shape_of_view(self.view):
+                return False
+            slot = t._slot
+        if slot is None:
+            tracked = self.tracked
+            return tracked is None or (t._storage.value.edge is not None) is tracked
+        if not (slot.hooks or slot.post_hooks or self.hooks):
+            return True
+        return _hooks(slot) == self.hooks
+
+    def difference(self, t: Any) -> str:
+        """How a tensor that is not the same differs, in words."""
+        if t is None or isinstance(t, Tensor) is (self.type is None):
+            return "a captured tensor is gone"
+        if isinstance(t, Tensor) and t._type is not self.type:
+            return f"a captured tensor is {t._type}, was {self.type}"
+        if isinstance(t, Tensor) and _hooks(t._slot) != self.hooks:
+            return "a captured tensor has other hooks"
         return "a captured tensor became another view or changed requires_grad"
-    if _hooks(t) != hooks:
-        return "a captured tensor has other hooks"
-    return ""
+
+
+def _hooks(slot: Any) -> tuple:
+    """What runs when a gradient reaches a leaf."""
+    return () if slot is None else (*slot.hooks.values(), *slot.post_hooks.values())
 
 
 def _changed(space: dict, keys: tuple, values: list[Any], label: str) -> str:

@@ -7,11 +7,12 @@ own. Nodes stay pending until somebody looks at a value; see `evaluate.py`.
 from __future__ import annotations
 
 import itertools
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from ..ir.build import Builder, fold_scalars
-from ..ir.errors import AutogradError, AxisError, DTypeError, ShapeError, ThraceError
+from ..ir.errors import ThraceError
 from ..ir.graph import Node, Operand, Value
 from ..ir.ops.table import Op
 from ..ir.source import here, resolve
@@ -44,6 +45,7 @@ class Recorder(Builder):
         self.session = session
         self.live: list[weakref.ref[Storage]] = []
         self.held: list[Any] = []
+        self.thread = threading.get_ident()
 
     def note(self, storage: Storage) -> None:
         """Remember that a storage holds one of the pending values."""
@@ -63,7 +65,7 @@ class Recorder(Builder):
                     history = True
                 node = o.node if o.source is None else o.source.node  # type: ignore[union-attr]
                 if node is not None and node.owner is not self:
-                    settle_foreign(node.owner)
+                    settle_foreign(o)  # type: ignore[arg-type]
             else:
                 types.append(None)
         key = (tuple(types), attrs)
@@ -125,10 +127,21 @@ def _flows(op: Op, operands: tuple[Operand, ...]) -> bool:
     return False
 
 
-def settle_foreign(owner: Recorder) -> None:
+def settle_foreign(value: Value) -> None:
     """Evaluate what another thread, device or run left pending, so that we may read it."""
+    source = value if value.source is None else value.source
+    if source.buffer is not None:
+        return
     with LOCK:
-        owner.evaluate()
+        node = source.node
+        if node is None:
+            return
+        if node.owner.thread == threading.get_ident():
+            node.owner.evaluate()
+        else:
+            from .evaluate import evaluate_beside
+
+            evaluate_beside(node.owner, source)
 
 
 def recorder_for(device: Device) -> Recorder:
@@ -171,6 +184,3 @@ def user_error(error: Exception) -> Exception:
         error.args = (f"{error.args[0]}\n  {place}", *error.args[1:])
     error.located = True  # type: ignore[attr-defined]
     return error
-
-
-LOCATED = (ShapeError, DTypeError, AxisError, AutogradError)

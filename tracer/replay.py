@@ -22,6 +22,7 @@ from ..ir.passes.strip import strip_history
 from ..ir.source import here
 from . import trees
 from .autograd import GradSlot
+from .entries import is_constant
 from .evaluate import SYMBOLIC, Plan, needed, observe, settle
 from .history import differentiable_graph
 from .hyper import read as read_hyper
@@ -31,7 +32,7 @@ from .session import Capture, Hyper, Session
 from .state import LOCK
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import Link, rebase
+from .views import Link, leaf_slot, own_slots, rebase
 
 _CALL = OPS["call"]
 
@@ -72,9 +73,9 @@ class Leaf(NamedTuple):
 
     `kind`: "new" (on the new storage `index`, seen through `link`), "bound" (likewise on the
     storage of a binding; `ref` is the handle of the recording run, returned again if it
-    still lives), "owner" (the tensor that a binding finds, itself), "view" (what `link`
-    shows of argument `index`, whose own view was `ref`), "argument" (argument
-    `index` itself), "static" (`index` is no tensor).
+    still lives), "again" (the same object as entry `index`), "owner" (the tensor that a
+    binding finds, itself), "view" (what `link` shows of argument `index`, whose own view was
+    `ref`), "argument" (argument `index` itself), "static" (`index` is no tensor).
     """
 
     kind: str
@@ -113,7 +114,8 @@ class Trace:
         self.graph: Graph | None = None  # differentiable, as recorded
         self.executable: Any = None
         self.calls = 0
-        self.kept_reads: tuple[frozenset[int], frozenset[int]] | None = None
+        # Which inputs and outputs the gradient of the call reads.
+        self.kept_reads: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self.freed_history = False
         self.freed_node: Node | None = None
         self.first_arguments: Sequence[Any] = arguments
@@ -143,10 +145,9 @@ class Trace:
         trace._commit(results, plan.inputs, first=storages)
         trace.first_arguments = ()
         trace.first_storages.clear()
+        # All of them, those nobody needed too: a view read in the run is still in a cache.
+        settle(recorder.nodes, {})
         recorder.nodes, recorder.live = [], []
-        for node in plan.nodes:
-            node.owner = None
-        settle(plan.nodes, {})
         return trace
 
     def _bind(self, session: Session, arguments: list[Any], plan: Plan) -> None:
@@ -254,9 +255,14 @@ class Trace:
 
         leaves, self.spec = trees.flatten(result)
         objects = {id(a): i for i, a in enumerate(arguments)}
-        for leaf in leaves:
+        places: dict[int, int] = {}
+        for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor):
+                if not is_constant(leaf) and not session.knew(leaf):
+                    raise NotReplayable(f"it returns a {type(leaf).__name__} made in the call")
                 self.leaves.append(Leaf("static", leaf))
+            elif places.setdefault(id(leaf), i) != i:
+                self.leaves.append(Leaf("again", places[id(leaf)]))
             elif id(leaf) in objects:
                 self.leaves.append(Leaf("argument", objects[id(leaf)]))
             elif leaf._storage.owner is session:
@@ -275,6 +281,10 @@ class Trace:
             if tensor._storage.owner is not session:
                 raise NotReplayable(f"it sets {entry.label} to a tensor made elsewhere")
             self.sets.append((entry, number(tensor._storage), tensor._view))
+        made = [e.link for e in self.leaves if e.kind == "new"] + [link for *_, link in self.sets]
+        slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
+        if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
+            raise NotReplayable("a leaf made in the call has a gradient or several views")
         if session.reasons:
             raise NotReplayable("")
         for t, storage, link, _ in session.handles.values():
@@ -345,6 +355,8 @@ class Trace:
                 self.freed_history = True
             elif any(n.op.saved is not None for n in behind):
                 raise NotReplayable("the gradient of what it returns is an autograd.Function's")
+            elif any(n.hooks for n in behind):
+                raise NotReplayable("a hook is to see a gradient that comes after the call")
             return Source(numbers[data], numbers[history])
 
         for storage in session.written.values():
@@ -372,11 +384,17 @@ class Trace:
             s.history is not None and s.history >= 0
             for s in [w[1] for w in self.writes] + [n.source for n in self.new]
         )
-        written = {w[0] for w in self.writes}
+        if self.has_history and not self.freed_history:
+            operands = tuple(Value(t) for t in self.graph.input_types)
+            edges = zip(self.first_edges, self.graph.requires_grad, strict=True)
+            needs = tuple(flag and edge is not None for edge, flag in edges)
+            self.kept_reads = reads(Node(_CALL, operands, (self.graph,)), needs)
+        # What a gradient reads later stays; nothing else needs the old value of what is written.
+        kept = self.kept_reads[0]
         self.donate = tuple(
             i
-            for i, b in enumerate(self.bindings)
-            if i in written and b.kind in ("argument", "storage", "entry", "grad")
+            for i in dict.fromkeys(w[0] for w in self.writes)
+            if i not in kept and self.bindings[i].kind in ("argument", "storage", "entry", "grad")
         )
 
     def _output_names(self, session: Session, count: int) -> list[str]:
@@ -548,7 +566,7 @@ class Trace:
                 if owner is not None:
                     owner.grad = None if number is None else _handle(new[number], None)
             for entry, number, link in self.sets:
-                entry.set(_handle(new[number], link))
+                entry.set(_handle(new[number], own_slots(link)))
             for reference, number, link in self.points:
                 t = arguments[reference] if isinstance(reference, int) else reference()
                 if t is not None:
@@ -595,9 +613,6 @@ class Trace:
             edge = edge if graph.requires_grad[i] else None
             operands.append(Value(graph.inputs[i].type, edge=edge, buffer=v.buffer))
         node = Node(_CALL, tuple(operands), (graph,), self.place, None, None, next_seq())
-        if self.kept_reads is None:
-            needs = tuple(o.edge is not None for o in operands)
-            self.kept_reads = reads(node, needs)
         ins, outs = self.kept_reads
         node.operands = tuple(
             Value(o.type, edge=o.edge, source=root(inputs[i]) if i in ins else None)
@@ -630,7 +645,9 @@ class Trace:
         out: list[Any] = []
         for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
-                out.append(_handle(new[leaf.index], leaf.link))
+                out.append(_handle(new[leaf.index], own_slots(leaf.link)))
+            elif leaf.kind == "again":
+                out.append(out[leaf.index])
             elif leaf.kind == "static":
                 out.append(leaf.index)
             elif leaf.kind == "argument":

@@ -19,7 +19,7 @@ from ..ir.types import TensorType, float64
 from . import naming
 from .devices import Device
 from .entries import Entry, exact
-from .recording import Recorder, evaluate_all
+from .recording import Recorder, evaluate_all, settle_foreign
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
@@ -91,6 +91,7 @@ class Session:
         self.device = device
         self.recorder = Recorder(device, session=self)
         self.captures: dict[int, Capture] = {}
+        self.seen: set[Value] = set()  # their values
         self.written: dict[int, Storage] = {}
         self.primed: dict[int, Value] = {}  # link id -> value of an argument that is a view
         self.reasons: list[Reason] = []
@@ -149,12 +150,17 @@ class Session:
         value = root(storage.value)
         if value.node is not None:
             self.watch.paused += 1  # what an evaluation runs is no code of the user's
-            value.node.owner.evaluate()
+            settle_foreign(value)
             self.watch.paused -= 1
         # Views read before the run came from a buffer the trace would not know.
         if storage.cache:
-            storage.cache = {k: v for k, v in storage.cache.items() if id(k) in self.primed}
+            storage.cache = {k: v for k, v in storage.cache.items() if k in self.primed}
         value = storage.value
+        if root(value) in self.seen:
+            # A copy that was never written shares the value. Later they may differ, so they
+            # are two inputs.
+            value = storage.value = Value(value.type, edge=value.edge, buffer=root(value).buffer)
+        self.seen.add(root(value))
         self.captures[id(storage)] = Capture(storage, root(value), weakref.ref(t), value)
 
     def note_write(self, storage: Storage) -> None:
@@ -258,6 +264,14 @@ class Session:
             elif not _known_change(now, entry):
                 self.reasons.append(Reason(f"it changes {entry.label}"))
         return out
+
+    def knew(self, value: Any) -> bool:
+        """Whether an object was there before the run, as far as the watch knows."""
+        return (
+            id(value) in self.watch.objects
+            or any(value is argument for argument in self.arguments)
+            or any(value is entry.value for entry in self.watch.entries.values())
+        )
 
     def outer_mutations(self, result: Any) -> None:
         """Containers that were changed by a method and outlive the call are a reason, unless

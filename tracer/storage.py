@@ -6,6 +6,7 @@ the graph is ever aliased. Views are read through `read`, once per base value.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Scope, Value
@@ -45,10 +46,27 @@ def outside_calls(scope: Scope | None) -> Scope | None:
     return scope
 
 
+class _Seen(weakref.ref):
+    """What a view showed when it was last read. It goes when its link does, or a loop over
+    slices of one tensor would keep them all."""
+
+    __slots__ = ("key", "storage", "value")
+
+    key: int
+    storage: weakref.ref[Storage]
+    value: Value
+
+
+def _forget(seen: Any) -> None:
+    storage = seen.storage()
+    if storage is not None and storage.cache is not None:
+        storage.cache.pop(seen.key, None)
+
+
 class Storage:
-    """Slots: `value` of the base; `cache` of views read from it; `device`; `owner`, the
-    session that created it; `strides` of the base, None when contiguous; `export`, the
-    NumPy array that shares it, if there is one."""
+    """Slots: `value` of the base; `cache` of views read from it, by id of link; `device`;
+    `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
+    the NumPy array that shares it, if there is one."""
 
     __slots__ = ("__weakref__", "cache", "device", "export", "owner", "strides", "value")
 
@@ -56,7 +74,7 @@ class Storage:
         self.value = value
         self.device = device
         self.strides = strides
-        self.cache: dict[Link, Value] | None = None
+        self.cache: dict[int, _Seen] | None = None
         self.owner = STATE.session
         self.export: Any = None
         source = value if value.source is None else value.source
@@ -67,18 +85,15 @@ class Storage:
         """The value seen through a chain of views, recorded once per base value."""
         if link is None:
             return self.value
-        cache = self.cache
-        if cache is None:
-            cache = self.cache = {}
-        found = cache.get(link)
-        if found is not None and is_readable(found):
+        found = self.cached(link)
+        if found is not None:
             return found
         chain: list[Link] = []
         step: Link | None = link
         value = self.value
         while step is not None:
-            found = cache.get(step)
-            if found is not None and is_readable(found):
+            found = self.cached(step)
+            if found is not None:
                 value = found
                 break
             chain.append(step)
@@ -100,13 +115,31 @@ class Storage:
                 seen = step.read(b, value)
                 if seen is value and step.name and value.edge is not None:
                     seen = b.emit(_RESHAPE, (value,), (step.type.shape,))  # for its grad_fn
-                value = cache[step] = seen
+                value = seen
+                self.remember(step, seen)
                 if step.name:
                     STATE.scope = scope
         finally:
             STATE.grad_enabled = before
             STATE.scope = scope
         return value
+
+    def cached(self, link: Link) -> Value | None:
+        """What a view shows, if it was read before and can be still."""
+        if self.cache is None:
+            return None
+        seen = self.cache.get(id(link))
+        return seen.value if seen is not None and is_readable(seen.value) else None
+
+    def remember(self, link: Link, value: Value) -> None:
+        """Keep what a view shows until the next write, or as long as the view lives."""
+        seen = _Seen(link, _forget)
+        seen.key = id(link)
+        seen.storage = weakref.ref(self)
+        seen.value = value
+        if self.cache is None:
+            self.cache = {}
+        self.cache[seen.key] = seen
 
     def set(self, value: Value) -> None:
         """Replace the base's value; views read from the old one are forgotten."""

@@ -209,7 +209,7 @@ class Tensor(TensorMethods):
         if STATE.session is not None:
             return None
         storage = self._storage
-        value = storage.value if self._view is None else (storage.cache or {}).get(self._view)
+        value = storage.value if self._view is None else storage.cached(self._view)
         buffer = None if value is None else root(value).buffer
         return buffer if isinstance(buffer, np.ndarray) else None
 

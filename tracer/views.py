@@ -34,14 +34,14 @@ def contiguous_strides(shape: Shape) -> Ints:
 
 
 class Link:
-    """One step of a view chain. Compared by identity: it is a key of the storage's cache.
+    """One step of a view chain. Compared by identity, by which the storage caches its value.
 
     `kind` is a row of LINKS, `args` its parameters, `type` what is seen through it,
     `strides` PyTorch's strides of that. `name` is what the user called, under which the link
     is read; empty inside API functions, and for a link that is part of the next one's call.
     """
 
-    __slots__ = ("args", "kind", "name", "parent", "strides", "type")
+    __slots__ = ("__weakref__", "args", "kind", "name", "parent", "strides", "type")
 
     def __init__(
         self,
@@ -93,6 +93,25 @@ def rebase(link: Link | None, old: Link | None, new: Link | None) -> Link | None
     for step in reversed(above):
         new = Link(new, step.kind, step.args, step.type, step.strides, step.name)
     return new
+
+
+def leaf_slot(link: Link | None) -> GradSlot | None:
+    """The slot that the gradient of what a chain shows collects in, if it is a leaf's."""
+    while link is not None and link.kind != "detach":
+        if link.kind == "leaf":
+            return link.slot
+        link = link.parent
+    return None
+
+
+def own_slots(link: Link | None) -> Link | None:
+    """The same views for another tensor: a leaf among them gets a slot of its own."""
+    if leaf_slot(link) is None:
+        return link
+    assert link is not None
+    args = (type(link.slot)(),) if link.kind == "leaf" else link.args
+    parent = link.parent if link.kind == "leaf" else own_slots(link.parent)
+    return Link(parent, link.kind, args, link.type, link.strides, link.name)
 
 
 def _diagonal_indices(b: Builder, type: TensorType, offset: int) -> tuple[Value, Value]:

@@ -46,6 +46,7 @@ MAX_ENTRIES = 5000
 _READS_HYPERS = frozenset(("param_groups", "get_last_lr", "get_lr", "defaults"))
 # Functions that take the name of an attribute.
 _BY_NAME = frozenset(("getattr", "hasattr", "setattr", "delattr"))
+_MAKES_STRINGS = frozenset(("BUILD_STRING", "FORMAT_VALUE", "BINARY_OP"))
 _ITERATOR = "it advances an iterator that outlives the call"
 
 
@@ -238,6 +239,23 @@ class Watch:
                 self.mutated.append((owner, place))
         elif name == "next" and fn is next:
             self.next_calls.append(place)
+        elif name in _BY_NAME:
+            self.name_attributes(frame)
+
+    def name_attributes(self, frame: types.FrameType) -> None:
+        """Note the attributes that `getattr` and its like may be about to name: those that
+        the function's variables spell, or any if it puts strings together."""
+        names = {v for v in frame.f_locals.values() if isinstance(v, str) and v.isidentifier()}
+        self.stored |= names
+        if any(i.opname in _MAKES_STRINGS for i in dis.get_instructions(frame.f_code)):
+            for owner, _ in self.objects.values():
+                if not isinstance(owner, types.ModuleType):
+                    names.update(getattr(owner, "__dict__", ()))
+        new = names - self.names
+        self.names |= new
+        if new:
+            for owner, label in list(self.objects.values()):
+                self.attributes(owner, label, new)
 
     # What shows only once the run is over
 
@@ -247,13 +265,11 @@ class Watch:
         for generator, name, before in self.generators.values():
             if _drawn(generator) != before:
                 self.blame("it draws NumPy's random numbers", self.line_naming(name))
-        for key in list(self.objects):
-            value, label = self.objects[key]
-            # Four references: here, in the table twice with its tuple, and the argument.
-            if hasattr(type(value), "__next__") and sys.getrefcount(value) > 3:
+        self.forget_own_objects()
+        for value, label in self.objects.values():
+            if hasattr(type(value), "__next__"):
                 place = self.next_calls[0] if self.next_calls else None
                 self.blame(_ITERATOR, place or self.line_naming(label.rpartition(".")[2]))
-            value = None
         for label in self.big_arrays:
             self.blame("it names a large NumPy array", self.line_naming(label.rpartition(".")[2]))
         for optimizer, label, before in self.optimizers.values():
@@ -265,6 +281,21 @@ class Watch:
                     for name in group:
                         if name != "params":
                             self.note(group, name, f"{label}.param_groups[{i}][{name!r}]")
+
+    def forget_own_objects(self) -> None:
+        """Forget objects that the run made and dropped: nobody but us has them any more."""
+        entries: dict[int, list[tuple[int, str]]] = {}
+        for key in self.entries:
+            entries.setdefault(key[0], []).append(key)
+        for number in list(self.objects):
+            value = self.objects[number][0]
+            own = entries.get(number, ())
+            # The table's reference, this variable's and the call's, and one for each entry.
+            if sys.getrefcount(value) <= 3 + len(own):
+                del self.objects[number]
+                for key in own:
+                    del self.entries[key]
+            value = None
 
     def line_naming(self, name: str) -> RawLocation | None:
         """The first place in the functions that ran where a name is read."""

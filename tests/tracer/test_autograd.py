@@ -6,6 +6,8 @@ Each program is a snippet that leaves its findings in `out`; both libraries run 
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from snippets import run, same_numbers
@@ -589,7 +591,7 @@ def test_history_dies_with_its_tensors():
     import gc
     import weakref
 
-    x = thrace.ones(4, requires_grad=True)
+    x: Any = thrace.ones(4, requires_grad=True)
     h = (x * 2).exp()
     watched = weakref.ref(h._storage)
     loss = h.sum()

@@ -200,11 +200,15 @@ def test_buffers_and_counters():
     assert norm.num_batches_tracked.item() == 4
 
 
+def nothing(_: Any) -> Any:
+    return None
+
+
 def test_new_gradients_and_old_ones():
     """`.grad` left set is an effect; gradients that were there are added to."""
     results = []
     for library in (torch, thrace):
-        w = library.tensor([1.0, 2.0], requires_grad=True)
+        w: Any = library.tensor([1.0, 2.0], requires_grad=True)
 
         def step(x):
             (w * x).sum().backward()  # noqa: B023
@@ -213,7 +217,7 @@ def test_new_gradients_and_old_ones():
         seen = []
         for i in range(4):
             if i == 3:
-                w.grad = None
+                w.grad = nothing(w)
             call(library.full((2,), float(i + 1)))
             seen.append(w.grad.tolist())
         kept = w.grad
@@ -230,7 +234,7 @@ def test_gradients_of_arguments():
     def step(p, x):
         (p * p * x).sum().backward()
 
-    leaves = [thrace.full((2,), float(i), requires_grad=True) for i in range(1, 4)]
+    leaves: list[Any] = [thrace.full((2,), float(i), requires_grad=True) for i in range(1, 4)]
     for leaf in leaves:
         step(leaf, thrace.full((2,), 3.0))
     assert [p.grad.tolist() for p in leaves] == [[6.0] * 2, [12.0] * 2, [18.0] * 2]
@@ -290,6 +294,42 @@ def test_attribute_written_and_then_set():
             seen.append([before.clone(), cell.hidden.clone()])
         results.append(seen)
     same_numbers(results[1], results[0])
+
+
+def test_copies_that_are_still_equal_are_two_inputs():
+    """An average starts as a copy of the parameter, and then goes its own way."""
+    results = []
+    for library in (torch, thrace):
+        model = make_model(library)
+        average = copy.deepcopy(model)
+        other = [p.detach().clone() for p in model.parameters()]
+
+        def step(model=model, average=average, other=other, library=library):
+            with library.no_grad():
+                for p, a in zip(model.parameters(), average.parameters(), strict=True):
+                    p.mul_(0.5)
+                    a.mul_(0.9).add_(p)
+            return [a + o for a, o in zip(average.parameters(), other, strict=True)]
+
+        call = thrace.compile(step) if library is thrace else step
+        results.append([[*call(), *model.parameters(), *average.parameters()] for _ in range(3)])
+    for mine, reference in zip(*reversed(results), strict=True):
+        same_numbers([t.detach() for t in mine], [t.detach() for t in reference])
+
+
+def test_views_read_in_vain_are_read_again():
+    """A view of a capture whose value the function did not need is there afterwards."""
+    base = thrace.arange(6.0).view(2, 3)
+    view = base.t()
+
+    @thrace.compile
+    def step(x):
+        view.exp()  # nobody needs it
+        return x + 1
+
+    for _ in range(2):
+        step(thrace.ones(1))
+        assert (view * 2).tolist() == [[0.0, 6.0], [2.0, 8.0], [4.0, 10.0]]
 
 
 def test_plain_copies():
@@ -453,7 +493,7 @@ def test_a_clone_shares_until_it_is_written():
 
 def test_history_that_reads_a_written_value():
     """Backward after a compiled update uses what the forward read."""
-    w = thrace.tensor([1.0, 2.0], requires_grad=True)
+    w: Any = thrace.tensor([1.0, 2.0], requires_grad=True)
 
     @thrace.compile
     def update():
@@ -561,7 +601,7 @@ def test_hooks_registered_later_are_seen():
     handle.remove()
     np.testing.assert_allclose(call(x).detach().numpy(), first.numpy(), rtol=1e-4)
 
-    w = thrace.ones(2, requires_grad=True)
+    w: Any = thrace.ones(2, requires_grad=True)
 
     @thrace.compile
     def step():

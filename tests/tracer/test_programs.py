@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,11 +113,15 @@ def test_b_look_write_then_backward():
     after = counters.executables, counters.numpy_runs
     assert sum(after) - sum(before) == 1  # the backward pass, and no second forward
     same_numbers(w.detach(), changed.detach())
-    same_numbers(w2, torch.tensor(start) * np.float32(0.9) * np.float32(0.9))
+    same_numbers(w2, torch.tensor(start * np.float32(0.9) * np.float32(0.9)))
+
+
+def clear(leaf: Any) -> None:
+    leaf.grad = None
 
 
 def sgd_by_hand(library, steps: int, x, y):
-    w = library.zeros(8, 1, requires_grad=True)
+    w: Any = library.zeros(8, 1, requires_grad=True)
     for i in range(steps):
         j = 32 * (i % 6)
         batch = x[j : j + 32]
@@ -124,7 +129,7 @@ def sgd_by_hand(library, steps: int, x, y):
         loss.backward()
         with library.no_grad():
             w -= 0.1 * w.grad
-        w.grad = None
+        clear(w)
     return w
 
 
@@ -141,7 +146,7 @@ def test_c_compiles_once_and_does_not_grow():
     rng = np.random.default_rng(0)
     x = thrace.tensor(rng.standard_normal((192, 128)).astype(np.float32))
     y = x[:, :1] * 2
-    w = thrace.zeros(128, 1, requires_grad=True)
+    w: Any = thrace.zeros(128, 1, requires_grad=True)
     made, nodes = [], []
 
     def live() -> int:
@@ -154,7 +159,7 @@ def test_c_compiles_once_and_does_not_grow():
         loss.backward()
         with thrace.no_grad():
             w -= 0.01 * w.grad
-        w.grad = None
+        clear(w)
         if i in (299, 599):
             made.append(counters.executables)
             nodes.append(live())
@@ -182,7 +187,7 @@ def test_d_views_detach_and_base_writes(compiled: bool):
 
     run = thrace.compile(program) if compiled else program
     for _ in range(2):
-        x = thrace.tensor(start, requires_grad=True)
+        x: Any = thrace.tensor(start, requires_grad=True)
         total, y = run(x)
         assert y.tolist() == [3.0, 8.0, 3.0, 7.0]
         assert total.item() == 21.0 + 30.0
@@ -285,16 +290,15 @@ def test_e_literally():
         _, (mx1, mx2, my1) = pair(x1, x2, y1)
         model = Net(thrace, dropout=0.0).model
         opt = thrace.optim.SGD(model.parameters(), lr=0.1)
-        m = thrace.compile(model)
+        m: Any = thrace.compile(model)
         p = model[0].weight
         loss = F.cross_entropy(m(mx1), my1) + 0.1 * m(mx2).pow(2).mean()
         loss.backward(retain_graph=True)
         (g,) = thrace.autograd.grad(loss, [p], create_graph=True)
         if step_between:
             opt.step()
-            g.sum().backward()
-        else:
-            g.sum().backward()
+        assert g is not None
+        g.sum().backward()
         results.append([q.grad.clone() for q in model.parameters()])
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-7)
@@ -305,7 +309,7 @@ def test_e_each_call_has_its_own_dropout_mask():
     layer = thrace.nn.Dropout(0.5)
     m = thrace.compile(lambda v: layer(v) * 1)
     thrace.manual_seed(3)
-    x = thrace.ones(64, requires_grad=True)
+    x: Any = thrace.ones(64, requires_grad=True)
     a, b = m(x), m(x)
     assert a.tolist() != b.tolist()
     (a * 1 + b * 10).sum().backward()
@@ -315,7 +319,7 @@ def test_e_each_call_has_its_own_dropout_mask():
 
 def test_e_donation_waits_for_residuals():
     """While history holds a parameter its update leaves that value alone; then it is donated."""
-    p = thrace.ones(256, requires_grad=True)
+    p: Any = thrace.ones(256, requires_grad=True)
     x = thrace.full((256,), 2.0)
     m = thrace.compile(lambda v: (v * p * p).sum())
 

@@ -174,6 +174,7 @@ def test_uncompiled(name: str):
     same_numbers(outcome(function_of(PROGRAMS[name], thrace), thrace, X, W), want)
 
 
+@pytest.mark.filterwarnings("ignore::thrace.FallbackWarning")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_compiled_with_arguments(name: str):
     """The whole of it inside: leaves, writes and `backward`."""
@@ -207,6 +208,7 @@ def test_compiled_with_arguments(name: str):
 NEEDS_VALUES = {"mask_scale"}
 
 
+@pytest.mark.filterwarnings("ignore::thrace.FallbackWarning")
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_compiled_with_captures(name: str):
     """Tensors captured and written to, with the gradient taken outside."""
