@@ -173,13 +173,18 @@ def results(node: Node) -> tuple[Value, ...]:
         return node.outputs
     if node.outputs:  # saved results hold the data alone: an edge would make a cycle
         return tuple(
-            Value(v.type, v.node, v.index, (node, i), v if v.node is None else v.source, v.buffer)
+            Value(v.type, v.node, v.index, (node, i), _data(v), v.buffer)
             for i, v in enumerate(node.outputs)
         )
     types = node.op.infer(operand_types(node.operands), node.attrs)
     if not node.op.multiple:
         types = (types,)
     return tuple(Value(t, None, i, (node, i)) for i, t in enumerate(types))  # type: ignore
+
+
+def _data(v: Value) -> Value | None:
+    """What an alias of `v` takes its data from."""
+    return v if v.node is None and v.source is None else v.source
 
 
 # What a rule reads decides what evaluation must keep; it is found by running the rule once.

@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.errors import DataDependentError
+from ..ir.errors import DataDependentError, StateLostError
 from ..ir.grad import reads
 from ..ir.graph import Graph, Node, Value
 from ..ir.interpret import apply as apply_host
 from ..ir.ops import OPS
 from ..ir.types import TensorType, int64
 from .devices import CPU
-from .recording import Recorder, settle_foreign, user_error
+from .recording import Recorder, next_seq, settle_foreign, user_error
 from .state import LOCK, STATE
 from .storage import root
 from .tensor import Tensor
@@ -36,6 +36,7 @@ class Symbolic:
 
 SYMBOLIC = Symbolic()
 NO_DATA = "a tensor's value is needed here, but the tensor was traced without data"
+LOST = "the tensor's data was consumed by a step that then failed or was interrupted"
 MAX_KNOWN_GRAPHS = 4096
 
 
@@ -56,8 +57,7 @@ def observe(t: Tensor) -> Any:
             if session is not None:
                 session.needs_value(t)
             evaluate(owner, [value])
-    if value.buffer is SYMBOLIC:
-        raise user_error(DataDependentError(NO_DATA))
+    _check_readable([value])
     if STATE.session is not None:
         STATE.session.needs_value(t)
     if checks.pending:
@@ -83,10 +83,38 @@ def evaluate(recorder: Recorder, extra: Iterable[Value] = ()) -> None:
             raise
         saved = settle(nodes, kept)
         del nodes, kept, live
-        for value, buffer in zip(outputs, prepared(), strict=True):
+        try:
+            buffers = prepared()
+        except BaseException:
+            if isinstance(prepared, Prepared):
+                _pend_again(recorder, prepared, outputs, saved)
+            raise
+        for value, buffer in zip(outputs, buffers, strict=True):
             value.buffer = buffer
         for copy, value in saved:
             copy.buffer = value.buffer
+
+
+def _pend_again(
+    recorder: Recorder, prepared: Prepared, outputs: list[Value], saved: list[tuple[Value, Value]]
+) -> None:
+    """After a compile or run that failed or was interrupted: the outputs wait for evaluation
+    as before, now as the results of one call. Unless the run consumed its inputs: then they
+    have neither data nor producer, and reading them says so."""
+    if any(not isinstance(a, np.ndarray) and a.is_deleted() for a in prepared.args):
+        return
+    graph, inputs = prepared.graph, prepared.inputs
+    literals = zip(graph.inputs[len(inputs) :], prepared.args[len(inputs) :], strict=True)
+    operands = (*inputs, *(Value(v.type, buffer=a) for v, a in literals))
+    node = Node(OPS["call"], operands, (graph,), seq=next_seq(), owner=recorder)
+    node.outputs = tuple(outputs)
+    for i, v in enumerate(outputs):
+        v.node, v.index = node, i
+    for copy, value in saved:
+        copy.source = value
+    recorder.nodes.insert(0, node)
+    # History alone may hold some of them; once evaluated the node has no outputs.
+    recorder.held.append(lambda: node.outputs)
 
 
 def evaluate_beside(recorder: Recorder, value: Value) -> None:
@@ -377,6 +405,44 @@ class Recurring:
 _KNOWN: OrderedDict[tuple, Recurring] = OrderedDict()
 
 
+def _check_readable(inputs: list[Value]) -> None:
+    """Raises: DataDependentError for a tensor traced without data, StateLostError for one
+    whose data an interrupted run consumed."""
+    for v in inputs:
+        if v.buffer is SYMBOLIC:
+            raise user_error(DataDependentError(NO_DATA))
+        if v.buffer is None:
+            raise user_error(StateLostError(LOST))
+
+
+class Prepared:
+    """A graph for XLA with its arguments. Calling it compiles it, if it is new, and runs it."""
+
+    __slots__ = ("args", "device", "graph", "inputs", "known", "varying")
+
+    def __init__(self, known: Recurring, plan: Plan, device: Any):
+        self.known = known
+        self.device = device
+        self.varying = varying = known.varying
+        graph = known.graphs.get(varying)
+        if graph is None:
+            graph = known.graphs[varying] = plan.graph(varying).optimize()
+        self.graph: Graph = graph
+        self.inputs = plan.inputs
+        self.args = place(plan.inputs, plan.arguments(varying), device)
+
+    def __call__(self) -> list[Any]:
+        donate = donated(self.inputs, self.args, self.graph)
+        executables = self.known.executables
+        exe = executables.get((self.varying, donate))
+        if exe is None:
+            from ..runtime import executable
+
+            exe = executable.compile_graph(self.graph, self.device, donate)
+            executables[self.varying, donate] = exe
+        return list(exe(self.args))
+
+
 def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
     """What computes the plan's outputs, by the quickest of NumPy and XLA.
 
@@ -385,8 +451,7 @@ def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
     every run of a program. NumPy runs at once, XLA when the returned function is called:
     by then only the plan holds inputs that nobody else needs, and they are donated.
     """
-    if any(v.buffer is SYMBOLIC for v in plan.inputs):
-        raise user_error(DataDependentError(NO_DATA))
+    _check_readable(plan.inputs)
     known = _KNOWN.get(plan.key)
     if known is None:
         known = _KNOWN[plan.key] = Recurring(plan)
@@ -398,25 +463,7 @@ def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
         known.spent_s += known.host_cost_s
         results = run_host(plan)
         return lambda: results
-    varying = known.varying
-    graph = known.graphs.get(varying)
-    if graph is None:
-        graph = known.graphs[varying] = plan.graph(varying).optimize()
-    inputs = plan.inputs
-    args = place(inputs, plan.arguments(varying), device)
-    del plan
-
-    def compute() -> list[Any]:
-        donate = donated(inputs, args, graph)
-        exe = known.executables.get((varying, donate))
-        if exe is None:
-            from ..runtime import executable
-
-            exe = executable.compile_graph(graph, device, donate)
-            known.executables[varying, donate] = exe
-        return list(exe(args))
-
-    return compute
+    return Prepared(known, plan, device)
 
 
 def donated(inputs: list[Value], args: list[Any], graph: Graph) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..ir.errors import StateLostError
 from ..ir.grad import reads, topological
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
@@ -23,7 +24,7 @@ from ..ir.source import here
 from . import trees
 from .autograd import GradSlot
 from .entries import is_constant
-from .evaluate import SYMBOLIC, Plan, needed, observe, settle
+from .evaluate import LOST, SYMBOLIC, Plan, needed, observe, settle
 from .history import differentiable_graph
 from .hyper import read as read_hyper
 from .naming import distinct
@@ -142,6 +143,9 @@ class Trace:
         trace._make_graph(session, plan)
         trace._compile()
         results = trace._execute(plan.inputs, arguments)
+        for v, buffer in zip(plan.outputs, results, strict=True):
+            if v.buffer is None:
+                v.buffer = buffer  # another thread may be about to read it
         trace._commit(results, plan.inputs, first=storages)
         trace.first_arguments = ()
         trace.first_storages.clear()
@@ -511,6 +515,8 @@ class Trace:
             if isinstance(data, np.ndarray):
                 data = buffer.to_jax(data, device)
                 v.buffer = data
+            elif data is None:
+                raise StateLostError(LOST)
             args.append(data)
         v = data = None
         for i in self.donate:
@@ -521,7 +527,13 @@ class Trace:
                 self._storage(i, arguments).cache = None
             if sys.getrefcount(inputs[i]) > _VALUE_REFS or sys.getrefcount(args[i]) > _ARRAY_REFS:
                 args[i] = buffer.to_jax(buffer.to_numpy(args[i]), device)
-        return list(self.executable(args))
+        try:
+            return list(self.executable(args))
+        except BaseException:
+            for i in self.donate:
+                if args[i] is inputs[i].buffer and args[i].is_deleted():
+                    inputs[i].buffer = None  # reading it says that it was lost
+            raise
 
     def _commit(
         self,
@@ -560,6 +572,10 @@ class Trace:
                 value.edge = storage.value.edge
             storage.value = value
             storage.cache = None
+            old = inputs[binding]
+            if sys.getrefcount(old) > 3 and old.buffer.is_deleted():
+                # Another thread read it meanwhile: it sees the write, as it might have.
+                old.buffer = value.buffer
         if first is None:
             for slot, number in self.grads:
                 owner = self._slot(slot, arguments)

@@ -202,7 +202,12 @@ class Tensor(TensorMethods):
         """The data as a NumPy array that must not be written to."""
         from ..runtime.buffer import to_numpy
 
-        return to_numpy(self._observe())
+        buffer = self._observe()
+        try:
+            return to_numpy(buffer)
+        except RuntimeError:
+            with LOCK:  # another thread's call may have donated it meanwhile
+                return to_numpy(self._observe())
 
     def _host_if_ready(self) -> np.ndarray | None:
         """The data if it is on the host already, without evaluating anything."""
