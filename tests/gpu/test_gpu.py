@@ -12,7 +12,8 @@ import pytest
 import torch
 from nn_oracle import array
 from nn_oracle import close as close_to_scale
-from samples import Case, cases, close, input_values
+from samples import cases
+from sampling import Case, close, input_values
 from source_tree import ROOT
 from training import TASKS, Task, Training, initial_state
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from samples import SAMPLES, Case, cases, close, input_values, is_floating
+from samples import SAMPLES, cases
+from sampling import Case, close, input_values, is_floating
 
 from thrace.ir.build import Builder
 from thrace.ir.grad import backward_graph

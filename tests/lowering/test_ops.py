@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from samples import Case, cases, close, input_values
+from samples import cases
+from sampling import Case, close, input_values
 
 from thrace.ir.build import Builder
 from thrace.ir.errors import AutogradError
