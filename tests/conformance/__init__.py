@@ -1,0 +1,1 @@
+"""PyTorch's OpInfo database run against thrace: `python -m tests.conformance --help`."""

@@ -1,0 +1,130 @@
+"""Run PyTorch's OpInfo database against thrace and say, entry by entry, what passes.
+
+python -m tests.conformance                          all; writes build/conformance.json
+python -m tests.conformance --ops 'fft.*,svd' -v     some, with every failing sample
+python -m tests.conformance --docs                   writes docs/conformance.md as well
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import fnmatch
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+from .checks import CHECKS, outcomes
+from .convert import function_for
+from .exclusions import EXCLUDED
+from .report import REQUIRED, page, summary
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def database() -> list[Any]:
+    from torch.testing._internal.common_methods_invocations import op_db
+
+    return op_db
+
+
+def full_name(op: Any) -> str:
+    return f"{op.name}/{op.variant_test_name}" if op.variant_test_name else op.name
+
+
+def examine(index: int, checks: tuple[str, ...], known: bool = True) -> dict[str, Any]:
+    """What each check found for one entry."""
+    op = database()[index]
+    entry: dict[str, Any] = {"name": full_name(op), "checks": {}}
+    if op.name in EXCLUDED:
+        entry["excluded"] = EXCLUDED[op.name]
+        return entry
+    if function_for(op) is None:
+        entry["missing"] = True
+        return entry
+    for check in checks:
+        found = outcomes(op, check)
+        entry["checks"][check] = {
+            "passed": sum(not o.error and not o.skipped for o in found),
+            "failed": [f"{o.sample}: {o.error}" for o in found if o.error],
+            "skipped": sorted({o.skipped for o in found if o.skipped}),
+        }
+    return entry
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--ops", default="*", help="names or patterns, separated by commas")
+    parser.add_argument("--checks", default=",".join(CHECKS), help=", ".join(CHECKS))
+    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
+    parser.add_argument("--out", default="", help="where to write the JSON")
+    parser.add_argument("--docs", action="store_true", help="write docs/conformance.md")
+    parser.add_argument("-v", "--verbose", action="store_true", help="every failing sample")
+    options = parser.parse_args()
+
+    patterns = options.ops.split(",")
+    checks = tuple(options.checks.split(","))
+    indices = [
+        i
+        for i, op in enumerate(database())
+        if any(fnmatch.fnmatch(full_name(op), p) or op.name == p for p in patterns)
+    ]
+    entries = list(run(indices, checks, options.workers, options.verbose))
+    entries.sort(key=lambda e: e["name"])
+    print(summary(entries, checks))
+    whole = options.ops == "*"
+    path = Path(options.out) if options.out else ROOT / "build" / "conformance.json"
+    if whole or options.out:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(entries, indent=1) + "\n")
+        print(f"wrote {path}")
+    if options.docs:
+        (ROOT / "docs" / "conformance.md").write_text(page(entries, checks))
+    needed = [c for c in checks if c in REQUIRED]
+    return int(any(e["checks"].get(c, {}).get("failed") for e in entries for c in needed))
+
+
+def run(indices: list[int], checks: tuple[str, ...], workers: int, verbose: bool) -> Any:
+    """Entries as they finish, each in a process that can crash without ending the run."""
+    if workers < 2 or len(indices) < 8:
+        for i in indices:
+            entry = examine(i, checks)
+            tell(entry, verbose)
+            yield entry
+        return
+    left = list(indices)
+    while left:
+        spawn = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(workers, spawn, max_tasks_per_child=60) as pool:
+            jobs = {i: pool.submit(examine, i, checks) for i in left}
+            for i, job in jobs.items():
+                try:
+                    entry = job.result()
+                except concurrent.futures.process.BrokenProcessPool:
+                    entry = {"name": full_name(database()[i]), "checks": {}, "crashed": True}
+                    left.remove(i)
+                    tell(entry, verbose)
+                    yield entry
+                    break
+                left.remove(i)
+                tell(entry, verbose)
+                yield entry
+
+
+def tell(entry: dict[str, Any], verbose: bool) -> None:
+    for word in ("missing", "crashed"):
+        if entry.get(word):
+            print(f"{entry['name']}: {word}", flush=True)
+    for check, found in entry["checks"].items():
+        if found["failed"]:
+            count = len(found["failed"])
+            shown = found["failed"] if verbose else found["failed"][:2]
+            print(f"{entry['name']} {check}: {count} failed of {count + found['passed']}")
+            for text in shown:
+                print(f"    {text}", flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

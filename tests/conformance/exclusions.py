@@ -1,0 +1,48 @@
+"""Entries of the database that are left out, each with its technical reason.
+
+Nothing is here because a sample fails. Left-out entries count as failing in percentages of
+the whole database.
+"""
+
+from __future__ import annotations
+
+_JITERATOR = "compiles CUDA source text given by the user"
+_SPARSE = "sparse layouts: thrace has dense tensors only"
+_PRIVATE = "a private kernel of PyTorch without a public function"
+_HALF_COMPLEX = "complex32: neither NumPy nor XLA has the type"
+
+EXCLUDED: dict[str, str] = {
+    "jiterator_unary": _JITERATOR,
+    "jiterator_binary": _JITERATOR,
+    "jiterator_4inputs_with_extra_args": _JITERATOR,
+    "jiterator_binary_return_by_ref": _JITERATOR,
+    "jiterator_2inputs_2outputs": _JITERATOR,
+    "to_sparse": _SPARSE,
+    "sparse.sampled_addmm": _SPARSE,
+    "sparse.mm": _SPARSE,
+    "torch._scaled_mm": _PRIVATE,
+    "torch._scaled_mm_v2": _PRIVATE,
+    "torch.ops.aten._flash_attention_forward": _PRIVATE,
+    "torch.ops.aten._efficient_attention_forward": _PRIVATE,
+    "chalf": _HALF_COMPLEX,
+}
+# Results that are random or not initialised: shapes and dtypes are compared.
+UNDEFINED_VALUES = frozenset(
+    (
+        *("empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"),
+        *("empty_permuted", "resize_", "resize_as_", "bernoulli", "cauchy", "exponential"),
+        *("geometric", "log_normal", "normal", "uniform", "multinomial", "rand_like"),
+        *("randn_like", "randint_like", "randint", "randn", "rand", "randperm", "poisson"),
+        *("nn.functional.dropout", "nn.functional.dropout2d", "nn.functional.dropout3d"),
+        *("nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout"),
+        *("nn.functional.rrelu", "nn.functional.fractional_max_pool2d"),
+        *("nn.functional.fractional_max_pool3d", "svd_lowrank", "pca_lowrank"),
+    )
+)
+# Entries whose dropout or sampling is on for some samples only.
+SOMETIMES_RANDOM = frozenset(
+    (
+        "nn.functional.scaled_dot_product_attention",
+        "nn.functional.multi_head_attention_forward",
+    )
+)
