@@ -37,8 +37,8 @@ from .unrepeatable import MUTATORS, reason_against
 _NUMPY = os.path.dirname(np.__file__) + os.sep
 _STDLIB = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"], "<frozen"})
 _SITE = tuple({sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]})
-# Whose a file is. The user's code is looked at in full; of the standard library only what
-# it calls for the user; the project's own and the import system not at all.
+# Whose a file is. The user's code is looked at in full; of the standard library and NumPy
+# only what they call for the user; the project's own and the import system not at all.
 USER, LIBRARY, OURS = "user", "library", "ours"
 _ORIGINS: dict[str, str] = {}
 MAX_ENTRIES = 5000
@@ -57,7 +57,9 @@ def origin(filename: str) -> str:
         known = USER
         if is_internal(filename) or filename.startswith("<frozen importlib"):
             known = OURS
-        elif filename.startswith(_STDLIB) and not filename.startswith(_SITE):
+        elif filename.startswith((_NUMPY, *_STDLIB)) and (
+            filename.startswith(_NUMPY) or not filename.startswith(_SITE)
+        ):
             known = LIBRARY
         _ORIGINS[filename] = known
     return known

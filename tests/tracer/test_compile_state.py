@@ -616,3 +616,25 @@ def test_hooks_registered_later_are_seen():
     hook.remove()
     step()
     assert w.grad.tolist() == [3.0, 3.0]
+
+
+BIG = np.ones(400_000)
+
+
+@pytest.mark.parametrize(
+    ("call", "falls_back"),
+    (
+        (lambda x: x * float(np.ones(400_000).sum()), False),
+        (lambda x: x * float(np.linalg.norm(np.ones((700, 700)))), False),
+        (lambda x: x * float(BIG[0]), True),
+    ),
+    ids=("made inside", "by NumPy's Python code", "a global"),
+)
+def test_only_the_users_own_large_arrays_are_a_reason(call: Any, falls_back: bool):
+    """NumPy's functions see large arrays too: those are no state of the user's."""
+    step = thrace.compile(call)
+    x = thrace.ones(3)
+    expected = call(np.ones(3, np.float32))
+    for _ in range(3):
+        np.testing.assert_allclose(step(x).numpy(), expected, rtol=1e-6)
+    assert bool(thrace.explain(step).fallbacks) is falls_back
