@@ -13,7 +13,7 @@ import numpy as np
 from .errors import AxisError
 from .graph import Graph, Node, Scalar, Value
 from .source import Location, RawLocation, resolve
-from .types import TensorType
+from .types import DType, TensorType
 
 
 def apply(node: Node, args: Sequence[Any]) -> tuple[np.ndarray, ...]:
@@ -43,7 +43,7 @@ def apply_quietly(node: Node, args: Sequence[Any]) -> tuple[np.ndarray, ...]:
 
 
 def _with_literals(node: Node, args: Sequence[Any]) -> list[Any]:
-    dtype = _dtype_for(node)
+    dtype = literal_dtype(node).np
     return [
         a if o.__class__ is Value else literal(a, dtype)
         for a, o in zip(args, node.operands, strict=True)
@@ -59,11 +59,13 @@ def literal(value: Scalar, dtype: np.dtype) -> np.ndarray:
         return np.asarray(int(value.real) % (1 << bits), f"u{dtype.itemsize}").view(dtype)
 
 
-def _dtype_for(node: Node) -> np.dtype:
-    """The dtype of literal operands: that of the other operands they are typed with."""
+def literal_dtype(node: Node) -> DType:
+    """The dtype of literal operands: that of the tensors they are typed with."""
+    if node.op.name == "full":
+        return node.attr("dtype")
     for o in node.operands[1:] if node.op.name == "select" else node.operands:
         if isinstance(o, Value):
-            return o.type.dtype.np
+            return o.type.dtype
     raise AssertionError("an elementwise node without a tensor operand")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from ..ir.graph import Graph, Node, Scalar, Value
-from ..ir.interpret import literal
+from ..ir.interpret import literal, literal_dtype
 from ..ir.nested import has_effect, held_graphs
 from ..ir.source import Location, RawLocation
 from .metadata import Places
@@ -53,11 +53,7 @@ def evaluate(graph: Graph, args: Sequence[Any]) -> list:
 
 def literal_operand(node: Node, value: Scalar) -> np.ndarray:
     """A literal as an array of the dtype that the tensor operands beside it have."""
-    if node.op.name == "full":
-        return literal(value, node.attr("dtype").np)
-    beside = node.operands[1:] if node.op.name == "select" else node.operands
-    found = next(o for o in beside if isinstance(o, Value))
-    return literal(value, found.type.dtype.np)
+    return literal(value, literal_dtype(node).np)
 
 
 def check_word(run: Run) -> Any:

@@ -50,7 +50,6 @@ class CompiledFunction:
         slots["uncompiled"] = []
         slots["fallbacks"] = []
         slots["recompiles"] = []
-        slots["bound"] = {}
         slots["warned"] = False
         slots["__wrapped__"] = fn
         if not _is_module(fn):

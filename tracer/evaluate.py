@@ -21,6 +21,7 @@ from ..ir.errors import DataDependentError, StateLostError
 from ..ir.grad import reads
 from ..ir.graph import Graph, Node, Value
 from ..ir.interpret import apply as apply_host
+from ..ir.interpret import literal_dtype
 from ..ir.ops import OPS
 from ..ir.types import TensorType, int64
 from .devices import CPU
@@ -303,12 +304,12 @@ class Plan:
                     extra.extend(starts)
                 at += 1
             operands: list[Any] = []
-            for i, o in enumerate(node.operands):
+            for o in node.operands:
                 if isinstance(o, Value):
                     operands.append(env[o.source or o])
                     continue
                 if at in varying:
-                    o = Value(TensorType((), literal_dtype(node, i)))
+                    o = Value(TensorType((), literal_dtype(node)))
                     extra.append(o)
                 operands.append(o)
                 at += 1
@@ -333,10 +334,10 @@ class Plan:
                     if at in varying:
                         args.extend(np.asarray(s, np.int64) for s in node.attr(node.op.free[0]))
                     at += 1
-                for i, o in enumerate(node.operands):
+                for o in node.operands:
                     if not isinstance(o, Value):
                         if at in varying:
-                            args.append(np.asarray(o, literal_dtype(node, i).np))
+                            args.append(np.asarray(o, literal_dtype(node).np))
                         at += 1
         return args
 
@@ -355,16 +356,6 @@ def _exact(value: Any) -> Any:
     if value != value or value.__class__ is complex:
         return repr(value)
     return value
-
-
-def literal_dtype(node: Node, i: int) -> Any:
-    """The dtype that literal operand `i` has in this node."""
-    if node.op.name == "full":
-        return node.attr("dtype")
-    for o in node.operands[1:] if node.op.name == "select" else node.operands:
-        if isinstance(o, Value):
-            return o.type.dtype
-    raise AssertionError(node)
 
 
 class Recurring:

@@ -49,8 +49,8 @@ class Guards:
         """Guard what the run depended on beside its arguments."""
         own = argument_slots(leaves)
         self.entries = list(session.watch.entries.values())
-        for seen in session.modules.values():
-            self._module(seen.module)
+        for module in session.modules.values():
+            self._module(module)
         self.zeros = list(session.zeros)
         # Read first means: what was there then matters, even if it is assigned later.
         self.slots = [

@@ -28,7 +28,6 @@ next_seq = _SEQ.__next__
 # Pending work above this is evaluated where an outermost module call or backward ends: a
 # loop that never prints then yields one recurring graph of about this size.
 MAX_PENDING_NODES = 256
-MAX_PENDING_BYTES = 1 << 28
 
 
 class Recorder(Builder):

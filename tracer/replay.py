@@ -100,7 +100,6 @@ class Trace:
 
     def __init__(self, session: Session, arguments: list[Any]):
         self.device = session.device
-        self.session_hypers = session.hypers
         self.bindings: list[Binding] = []
         self.writes: list[tuple[int, Source]] = []  # binding, source
         self.new: list[New] = []

@@ -18,7 +18,7 @@ from ..ir.source import Location, RawLocation, here, resolve
 from ..ir.types import TensorType, float64
 from . import naming
 from .devices import Device
-from .entries import Entry, exact
+from .entries import Entry
 from .recording import Recorder, evaluate_all, settle_foreign
 from .state import STATE
 from .storage import Storage, root
@@ -52,13 +52,6 @@ class Hyper(NamedTuple):
     group: dict
     key: str
     index: int | None
-
-
-class ModuleState(NamedTuple):
-    """What a run saw of a module: guarded as a whole."""
-
-    module: Any
-    expected: Any
 
 
 class Suspended:
@@ -97,7 +90,7 @@ class Session:
         self.reasons: list[Reason] = []
         self.hypers: list[Hyper] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
-        self.modules: dict[int, ModuleState] = {}
+        self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
         # Gradient slots: what `.grad` was when first read, and which were assigned.
         self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
@@ -231,7 +224,7 @@ class Session:
 
     def touch_module(self, module: Any) -> None:
         if id(module) not in self.modules:
-            self.modules[id(module)] = ModuleState(module, module_state(module))
+            self.modules[id(module)] = module
 
     def touch_optimizer(self, optimizer: Any) -> None:
         self.optimizers[id(optimizer)] = optimizer
@@ -312,15 +305,3 @@ def _references(result: Any) -> dict[int, int]:
 def _known_change(now: Any, entry: Entry) -> bool:
     """Changes made by classes that replay them themselves (optimizers, schedulers)."""
     return type(entry.owner).__module__.startswith(__name__.rpartition(".")[0])
-
-
-def module_state(module: Any) -> Any:
-    """What a guard compares of a module: modes, plain attributes, and which tensors,
-    submodules and hooks it has."""
-    parts: list[Any] = []
-    for name, value in module.__dict__.items():
-        if isinstance(value, dict):
-            parts.append((name, tuple((k, id(v)) for k, v in value.items())))
-        else:
-            parts.append((name, exact(value)))
-    return tuple(parts)
