@@ -25,9 +25,11 @@ from .tensor import Tensor
 class GradSlot:
     """Where a leaf's gradient collects; named by the leaf's link, shared by its aliases."""
 
-    __slots__ = ("__weakref__", "frozen", "grad", "hooks", "post_hooks")
+    __slots__ = ("__weakref__", "frozen", "grad", "hooks", "made_in", "post_hooks")
 
     def __init__(self) -> None:
+        session = STATE.session
+        self.made_in = None if session is None else session.token  # of which run's leaf it is
         self.grad: Tensor | None = None
         self.frozen = False  # the leaf does not require grad for the moment: nothing collects
         self.hooks: dict[int, Callable] = {}

@@ -293,6 +293,10 @@ class Trace:
         for t, storage, link, _ in session.handles.values():
             if t._storage is storage and t._view is link:
                 continue
+            # The session's reference, this variable's and the call's: it died with the run,
+            # as `x.detach().requires_grad_()` does.
+            if sys.getrefcount(t) <= 3:
+                continue
             if t._storage is storage:
                 raise NotReplayable("it changes requires_grad of a tensor made outside")
             if t._storage.owner is not session:

@@ -93,6 +93,7 @@ class Session:
         self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
         # Gradient slots: what `.grad` was when first read, and which were assigned.
+        self.token = object()
         self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
         self.grad_writes: dict[int, Any] = {}
         self.grad_storages: dict[int, Any] = {}
@@ -167,6 +168,8 @@ class Session:
     def note_grad_read(self, slot: Any, owner: Tensor | None) -> None:
         if id(slot) in self.grad_writes or id(slot) in self.grad_reads:
             return
+        if slot.made_in is self.token:
+            return  # each call makes its own
         self.grad_reads[id(slot)] = (slot, slot.grad)
         if slot.grad is not None:
             self.grad_storages[id(slot.grad._storage)] = slot

@@ -286,6 +286,17 @@ class Watch:
 
     def forget_own_objects(self) -> None:
         """Forget objects that the run made and dropped: nobody but us has them any more."""
+        # The variables of its own frames that inner functions used.
+        cells: dict[int, list[tuple[int, str]]] = {}
+        for key, entry in self.entries.items():
+            if isinstance(entry.owner, types.CellType):
+                cells.setdefault(key[0], []).append(key)
+        entry = None
+        for own in cells.values():
+            # A reference for each entry, and the argument's.
+            if sys.getrefcount(self.entries[own[0]].owner) <= 1 + len(own):
+                for key in own:
+                    del self.entries[key]
         entries: dict[int, list[tuple[int, str]]] = {}
         for key in self.entries:
             entries.setdefault(key[0], []).append(key)

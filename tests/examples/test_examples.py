@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import sys
+import types
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+import pytest
+import torch
 from processes import run
 from source_tree import ROOT
+
+import thrace
 
 EXAMPLES = ROOT / "examples"
 
@@ -44,3 +54,87 @@ def test_digits(tmp_path: Path):
     for name in ("forward.txt", "train_step.txt"):
         assert "convolution(" in written[name].read_text()
     assert written["curves.png"].read_bytes().startswith(b"\x89PNG")
+
+
+def load(name: str, library: str) -> Any:
+    """An example as a module, with `library` where it imports thrace."""
+    source = (EXAMPLES / f"{name}.py").read_text()
+    assert "import thrace as torch\n" in source
+    module = types.ModuleType(f"{name}_on_{library}")
+    exec(
+        compile(source.replace("import thrace as", f"import {library} as"), name, "exec"),
+        module.__dict__,
+    )
+    return module
+
+
+def copied(models: tuple[Any, ...], others: tuple[Any, ...]) -> None:
+    """Give PyTorch's models the weights of ours."""
+    for ours, theirs in zip(models, others, strict=True):
+        theirs.load_state_dict({k: torch.tensor(v.numpy()) for k, v in ours.state_dict().items()})
+
+
+def physics(example: Any, models: tuple[Any, ...]) -> Callable[[int], list[Any]]:
+    step, points = example.make_step(*models), example.make_points()
+    return lambda i: [step(*points)]
+
+
+def maml(example: Any, models: tuple[Any, ...]) -> Callable[[int], list[Any]]:
+    step, rng = example.make_step(*models), np.random.default_rng(0)
+    return lambda i: [step(*example.make_tasks(rng))]
+
+
+def penalty(example: Any, models: tuple[Any, ...]) -> Callable[[int], list[Any]]:
+    critic, generator = example.make_steps(*models)
+    rng = np.random.default_rng(0)
+    return lambda i: [critic(*example.make_batch(rng)), generator(example.make_batch(rng)[1])]
+
+
+def products(example: Any, models: tuple[Any, ...]) -> Callable[[int], list[Any]]:
+    step, sharpness = example.make_functions(*models)
+    x, y = example.make_data(np.random.default_rng(0))
+
+    def run(i: int) -> list[Any]:
+        largest, v = sharpness(x, y, example.first_vector(*models))
+        return [step(x, y), largest, *v]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    (
+        ("physics_informed", physics),
+        ("maml", maml),
+        ("gradient_penalty", penalty),
+        ("hessian_vector", products),
+    ),
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_higher_order_examples_match_pytorch(name: str, make: Any, monkeypatch: pytest.MonkeyPatch):
+    """Second derivatives inside a compiled step: the numbers of PyTorch uncompiled, with only
+    the import changed, and one trace for each compiled function."""
+    monkeypatch.setattr(torch, "compile", lambda fn: fn)
+    compiled: list[Any] = []
+    plain = thrace.compile
+    monkeypatch.setattr(thrace, "compile", lambda fn: compiled.append(plain(fn)) or compiled[-1])
+    ours, theirs = load(name, "thrace"), load(name, "torch")
+    made = getattr(ours, "make_models", None) or (lambda: (ours.make_model(),))
+    other = getattr(theirs, "make_models", None) or (lambda: (theirs.make_model(),))
+    models, others = made(), other()
+    copied(models, others)
+    step, expected = make(ours, models), make(theirs, others)
+    for i in range(20):
+        for a, b in zip(step(i), expected(i), strict=True):
+            scale = max(1.0, float(b.detach().abs().max()))
+            np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), atol=2e-3 * scale)
+    for fn in compiled:
+        seen = thrace.explain(fn)
+        assert (len(seen.traces), len(seen.executables), seen.fallbacks) == (1, 1, []), seen
+
+
+@pytest.mark.parametrize("name", ("physics_informed", "maml", "gradient_penalty", "hessian_vector"))
+def test_higher_order_examples_run(name: str):
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        load(name, "thrace").main(3)
+    assert "1 trace, 0 fallbacks" in printed.getvalue()

@@ -638,3 +638,38 @@ def test_only_the_users_own_large_arrays_are_a_reason(call: Any, falls_back: boo
     for _ in range(3):
         np.testing.assert_allclose(step(x).numpy(), expected, rtol=1e-6)
     assert bool(thrace.explain(step).fallbacks) is falls_back
+
+
+def test_leaves_made_inside_are_no_state_of_the_next_call():
+    """A leaf's slot may be looked at after the call; the next call makes a leaf of its own."""
+
+    @thrace.compile
+    def penalty(x: Any, w: Any) -> Any:
+        inner = x.detach().requires_grad_()
+        (slope,) = thrace.autograd.grad(((inner * w) ** 2).sum(), inner, create_graph=True)
+        (slope**2).sum().backward()
+        return inner.grad
+
+    w = thrace.tensor([2.0, 3.0], requires_grad=True)
+    for i in range(4):
+        # slope = 2 x w², its square's derivative by x = 8 x w⁴, accumulated by nothing else
+        x = thrace.tensor([1.0 + i, 1.0])
+        np.testing.assert_allclose(penalty(x, w).numpy(), 8 * x.numpy() * [16.0, 81.0])
+        w.grad = None
+    assert len(thrace.explain(penalty).traces) == 1
+    assert not thrace.explain(penalty).fallbacks
+
+
+def test_variables_of_inner_functions_do_not_outlive_the_call():
+    """`size` is a cell of the call's own frame: a comprehension reads it."""
+
+    @thrace.compile
+    def normalized(tensors: Any) -> Any:
+        size = sum((t * t).sum() for t in tensors).sqrt()
+        return [t / size for t in tensors]
+
+    tensors = [thrace.tensor([3.0]), thrace.tensor([4.0])]
+    for _ in range(3):
+        assert [t.item() for t in normalized(tensors)] == pytest.approx([0.6, 0.8])
+    assert len(thrace.explain(normalized).traces) == 1
+    assert not thrace.explain(normalized).fallbacks
