@@ -50,7 +50,7 @@ class Rebuilder:
 
 def copy_node(node: Node, operands: tuple[Operand, ...]) -> Node:
     new = Node(node.op, operands, node.attrs, node.loc, node.scope, node.cause, node.seq)
-    new.outputs = tuple(Value(v.type, new, i) for i, v in enumerate(node.outputs))
+    new.outputs = tuple([Value(v.type, new, i) for i, v in enumerate(node.outputs)])
     return new
 
 

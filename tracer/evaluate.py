@@ -49,6 +49,8 @@ def observe(t: Tensor) -> Any:
     from ..runtime import checks
 
     value = root(t._value())
+    while value.node is not None and value.node.owner.around is not None:
+        value = value.node.owner.seen(value)
     if value.node is not None:
         owner = value.node.owner
         if owner.thread != threading.get_ident():
@@ -142,7 +144,7 @@ def needed(recorder: Recorder, extra: Iterable[Value]) -> tuple[list[Value], Kep
     """
     wanted: dict[Value, None] = {}
     edges: list[Any] = []
-    for value in _holders(recorder, extra):
+    for value in holders(recorder, extra):
         source = root(value)
         if source.node is not None and source.node.owner is recorder:
             wanted[source] = None
@@ -182,7 +184,8 @@ def _position(value: Value) -> tuple[int, int]:
     return (value.node.seq, value.index)  # type: ignore[union-attr]
 
 
-def _holders(recorder: Recorder, extra: Iterable[Value]) -> list[Value]:
+def holders(recorder: Recorder, extra: Iterable[Value] = ()) -> list[Value]:
+    """`extra` and the values that live storages and an ongoing backward pass hold."""
     values = list(extra)
     for held in recorder.held:
         values.extend(held())
@@ -231,6 +234,48 @@ def settle(nodes: list[Node], kept: Kept) -> list[tuple[Value, Value]]:
     return saved
 
 
+def _making(nodes: list[Node], outputs: list[Value], ends: Iterable[Value] | None) -> list[Node]:
+    """Those of `nodes` that `outputs` need; with `ends`, their history too."""
+    wanted = {id(v.node) for v in outputs}
+    history = ends is not None
+    wanted.update(id(v.edge[0]) for v in ends or () if v.edge is not None)
+    chosen: list[Node] = []
+    for node in reversed(nodes):
+        if id(node) in wanted or node.op.effect:
+            chosen.append(node)
+            for o in node.operands:
+                if o.__class__ is Value:
+                    source = o.source or o  # type: ignore[union-attr]
+                    if source.node is not None:  # type: ignore[union-attr]
+                        wanted.add(id(source.node))  # type: ignore[union-attr]
+                    if history and o.edge is not None:  # type: ignore[union-attr]
+                        wanted.add(id(o.edge[0]))  # type: ignore[union-attr]
+    chosen.reverse()
+    return chosen
+
+
+class Part:
+    """The part of a list of pending nodes that makes `outputs`, to be a graph that can be
+    differentiated: with the nodes that `ends` have in their history, even if they make no
+    data (a write through `detach` leaves such). `inputs` are the values it reads.
+    """
+
+    __slots__ = ("inputs", "nodes", "outputs")
+
+    def __init__(self, nodes: list[Node], outputs: list[Value], ends: Iterable[Value]):
+        self.outputs = outputs
+        self.nodes = _making(nodes, outputs, ends)
+        made = {id(v) for node in self.nodes for v in node.outputs}
+        read: dict[Value, None] = {}
+        for node in self.nodes:
+            for o in node.operands:
+                if o.__class__ is Value:
+                    source = o.source or o  # type: ignore[union-attr]
+                    if id(source) not in made:
+                        read[source] = None  # type: ignore[index]
+        self.inputs = list(read)
+
+
 class Plan:
     """The part of a list of pending nodes that makes `outputs`, with its key.
 
@@ -242,18 +287,7 @@ class Plan:
 
     def __init__(self, nodes: list[Node], outputs: list[Value]):
         self.outputs = outputs
-        wanted = {id(v.node) for v in outputs}
-        chosen: list[Node] = []
-        for node in reversed(nodes):
-            if id(node) in wanted or node.op.effect:
-                chosen.append(node)
-                for o in node.operands:
-                    if o.__class__ is Value:
-                        source = o.source or o  # type: ignore[union-attr]
-                        if source.node is not None:  # type: ignore[union-attr]
-                            wanted.add(id(source.node))  # type: ignore[union-attr]
-        chosen.reverse()
-        self.nodes = chosen
+        self.nodes = _making(nodes, outputs, None)
         self.inputs: list[Value] = []
         self._make_key()
 

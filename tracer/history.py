@@ -13,7 +13,7 @@ from typing import Any
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
 from ..ir.rebuild import copy_node
-from .evaluate import Plan
+from .evaluate import Part
 
 _DETACH, _GRAFT, _OPAQUE = OPS["detach"], OPS["graft"], OPS["opaque"]
 
@@ -24,7 +24,7 @@ class Unmarked:
 
 
 class _Differentiable:
-    def __init__(self, plan: Plan, leaves: dict[Any, Value]):
+    def __init__(self, plan: Part, leaves: dict[Any, Value]):
         self.plan = plan
         self.leaves = leaves  # edge -> the input whose gradient it is
         self.flows: set[Value] = set()  # values the graph alone would differentiate
@@ -42,28 +42,36 @@ class _Differentiable:
 
     def build(self, ends: Sequence[Value], **options: Any) -> Graph:
         self.ends = ends
+        env, flows = self.env, self.flows
         for node in self.plan.nodes:
             self.user = node
-            has_edge = any(v.edge is not None for v in node.outputs)
-            operands = []
-            for o in node.operands:
-                if not isinstance(o, Value):
+            has_edge = False
+            for v in node.outputs:
+                if v.edge is not None:
+                    has_edge = True
+            operands: list[Any] = []
+            reached = False
+            for i, o in enumerate(node.operands):
+                if o.__class__ is not Value:
                     operands.append(o)
-                elif has_edge:
-                    operands.append(self.use(o))
+                    continue
+                source: Value = o.source or o  # type: ignore[union-attr, assignment]
+                if source in flows and not reached:
+                    reached = node.op.grad_of(i) is not None
+                edge = o.edge  # type: ignore[union-attr]
+                if not has_edge or (
+                    edge is not None and edge[0] is source.node and edge[1] == source.index
+                ):
+                    operands.append(env[source])  # its history is that of what made it
                 else:
-                    operands.append(self.env[o.source or o])
+                    operands.append(self.use(o))  # type: ignore[arg-type]
             new = copy_node(node, tuple(operands))
             new.seq = len(self.made)
             self.made.append(new)
-            self.env.update(zip(node.outputs, new.outputs, strict=True))
-            if node.op.differentiable and any(
-                isinstance(o, Value)
-                and (o.source or o) in self.flows
-                and node.op.grad_of(i) is not None
-                for i, o in enumerate(node.operands)
-            ):
-                self.flows.update(node.outputs)
+            for old, copy in zip(node.outputs, new.outputs, strict=True):
+                env[old] = copy
+            if reached and node.op.differentiable:
+                flows.update(node.outputs)
         inputs = [self.env[v] for v in self.plan.inputs]
         marked = {v for e, v in self.leaves.items() if not isinstance(e[0], Unmarked)}
         flags = [v in marked for v in self.plan.inputs]
@@ -111,7 +119,7 @@ class _Differentiable:
 
 
 def differentiable_graph(
-    plan: Plan, leaves: dict[Any, Value], ends: Sequence[Value] = (), **options: Any
+    plan: Part, leaves: dict[Any, Value], ends: Sequence[Value] = (), **options: Any
 ) -> Graph:
     """The plan's graph, with `requires_grad` on the inputs that `leaves` names by edge.
 

@@ -44,7 +44,10 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: tuple = (), device: Any = No
             values.append(t)
     if place is None:
         place = CPU if device is None else as_device(device)
-    out = recorder_for(place).emit(op, tuple(values), attrs)
+    recorder = STATE.recorder
+    if recorder is None or recorder.device is not place:
+        recorder = recorder_for(place)
+    out = recorder.emit(op, tuple(values), attrs)
     if op.multiple:
         return tuple(Tensor._wrap(v, place) for v in out)
     strides = None

@@ -15,7 +15,7 @@ from ..ir.build import Builder, fold_scalars
 from ..ir.errors import ThraceError
 from ..ir.graph import Node, Operand, Value
 from ..ir.ops.table import Op
-from ..ir.source import here, resolve
+from ..ir.source import here, resolve, user_frame
 from .state import LOCK, STATE
 
 if TYPE_CHECKING:
@@ -35,8 +35,11 @@ class Recorder(Builder):
 
     `live` has weak references to the storages that were given a pending value; `held` has
     containers of values that an ongoing backward pass needs. A recorder with a `session`
-    belongs to a recording run, and only its session evaluates it.
+    belongs to a recording run, and only its session evaluates it. One with a recorder `around`
+    records for one example of a `vmap`; see `func/batching.py`.
     """
+
+    around: Recorder | None = None
 
     def __init__(self, device: Device, session: Session | None = None):
         super().__init__()
@@ -49,6 +52,13 @@ class Recorder(Builder):
     def note(self, storage: Storage) -> None:
         """Remember that a storage holds one of the pending values."""
         self.live.append(weakref.ref(storage))
+
+    def note_write(self, storage: Storage, value: Value) -> None:
+        """`value`, one of the pending ones, is about to be written to a storage."""
+
+    def bring(self, value: Value) -> None:
+        """Make an operand readable that another recorder has pending."""
+        settle_foreign(value)
 
     def emit(self, op: Op, operands: tuple[Operand, ...], attrs: tuple = ()) -> Any:
         """Append a node and return its result, or the tuple of them for `op.multiple`.
@@ -64,7 +74,7 @@ class Recorder(Builder):
                     history = True
                 node = o.node if o.source is None else o.source.node  # type: ignore[union-attr]
                 if node is not None and node.owner is not self:
-                    settle_foreign(o)  # type: ignore[arg-type]
+                    self.bring(o)  # type: ignore[arg-type]
             else:
                 types.append(None)
         key = (tuple(types), attrs)
@@ -77,9 +87,12 @@ class Recorder(Builder):
             except ThraceError as error:
                 raise user_error(error) from None
         state = STATE
-        node = Node(
-            op, operands, attrs, state.loc or here(), state.scope, state.cause, next_seq(), self
-        )
+        place = state.loc
+        if place is None:
+            frame = user_frame()
+            if frame is not None:
+                place = (frame.f_code, frame.f_lasti)
+        node = Node(op, operands, attrs, place, state.scope, state.cause, next_seq(), self)
         self.nodes.append(node)
         if history and state.grad_enabled and not op.no_grad:
             if op.multiple:

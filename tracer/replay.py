@@ -24,7 +24,7 @@ from ..ir.source import here
 from . import trees
 from .autograd import GradSlot
 from .entries import is_constant
-from .evaluate import LOST, SYMBOLIC, Plan, needed, observe, settle
+from .evaluate import LOST, SYMBOLIC, Part, holders, needed, observe, settle
 from .history import differentiable_graph
 from .hyper import read as read_hyper
 from .naming import distinct
@@ -135,7 +135,7 @@ class Trace:
         trace = cls(session, arguments)
         recorder = session.recorder
         outputs, _ = needed(recorder, ())
-        plan = Plan(recorder.nodes, outputs)
+        plan = Part(recorder.nodes, outputs, holders(recorder))
         trace._bind(session, arguments, plan)
         storages = trace._account(session, arguments, result, plan)
         trace._place_outputs(session, plan, storages)
@@ -153,7 +153,7 @@ class Trace:
         recorder.nodes, recorder.live = [], []
         return trace
 
-    def _bind(self, session: Session, arguments: list[Any], plan: Plan) -> None:
+    def _bind(self, session: Session, arguments: list[Any], plan: Part) -> None:
         """Say of each input where it comes from. Written storages are bound even if the
         graph does not read them: they must be there to be written."""
         by_value: dict[int, tuple[str, Any]] = {}
@@ -190,7 +190,7 @@ class Trace:
                     raise NotReplayable("it writes to a tensor that only history holds")
                 self._bind_storage(session, storage, plan)
 
-    def _bind_storage(self, session: Session, storage: Storage, plan: Plan) -> int:
+    def _bind_storage(self, session: Session, storage: Storage, plan: Part) -> int:
         """The binding of a captured storage, made if the graph does not read it."""
         if id(storage) not in self.bound:
             c = session.captures[id(storage)]
@@ -200,7 +200,7 @@ class Trace:
             plan.inputs.append(c.value)
         return self.bound[id(storage)]
 
-    def _bind_unread(self, session: Session, data: Value, plan: Plan) -> None:
+    def _bind_unread(self, session: Session, data: Value, plan: Part) -> None:
         """Bind a value that is an output and that no node reads, such as a plain copy."""
         for i, value in session.primed_arguments.items():
             if value is data:
@@ -241,7 +241,7 @@ class Trace:
         return weakref.ref(slot) if number is None else number
 
     def _account(
-        self, session: Session, arguments: list[Any], result: Any, plan: Plan
+        self, session: Session, arguments: list[Any], result: Any, plan: Part
     ) -> dict[int, Storage]:
         """Find a place for every new storage that outlives the run.
 
@@ -316,7 +316,7 @@ class Trace:
                 gc.collect()
         raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
 
-    def _old_leaf(self, session: Session, arguments: list[Any], leaf: Tensor, plan: Plan) -> Leaf:
+    def _old_leaf(self, session: Session, arguments: list[Any], leaf: Tensor, plan: Part) -> Leaf:
         """How to return a tensor whose storage was there before the run."""
         for i, a in enumerate(arguments):
             if isinstance(a, Tensor) and a._storage is leaf._storage:
@@ -336,7 +336,7 @@ class Trace:
             return Leaf("bound", number, leaf._view)
         return Leaf("bound", number, leaf._view, weakref.ref(leaf))
 
-    def _place_outputs(self, session: Session, plan: Plan, storages: dict[int, Storage]) -> None:
+    def _place_outputs(self, session: Session, plan: Part, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""
         numbers = {v: i for i, v in enumerate(plan.outputs)}
 
@@ -374,7 +374,7 @@ class Trace:
                 raise NotReplayable("it returns a tensor whose history was recorded outside")
             self.new.append(New(made, storages[i].strides))
 
-    def _make_graph(self, session: Session, plan: Plan) -> None:
+    def _make_graph(self, session: Session, plan: Part) -> None:
         leaves: dict[Any, Value] = {}
         for v, b in zip(plan.inputs, self.bindings, strict=True):
             edge = self._first_edge(session, b)

@@ -15,7 +15,7 @@ from ..ir.types import TensorType, parse_type
 from ..runtime.buffer import to_numpy
 from . import naming, trees
 from .devices import CPU, Device, as_device
-from .evaluate import NO_DATA, SYMBOLIC, Plan, needed
+from .evaluate import NO_DATA, SYMBOLIC, Part
 from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all, user_error
 from .session import Session
@@ -77,10 +77,15 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     try:
         session.watch.read_names(fn)
         with session:
-            result = fn(*new_args, **new_kwargs)
+            result = _run(fn, new_args, new_kwargs)
             return _graph(session, symbols, symbol_names, result)
     finally:
         session.restore()
+
+
+@without_collector
+def _run(fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    return fn(*args, **kwargs)
 
 
 def _device_of(fn: Any, leaves: list[Any]) -> Device:
@@ -246,9 +251,7 @@ def _graph(session: Session, symbols: list[Tensor], names: list[str], result: An
             target = leaves.get((slot, 0))
             name = input_names[inputs.index(target)] if target in inputs else "leaf"
             out_names.append(f"{name}.grad")
-    wanted, _ = needed(session.recorder, outputs)
-    plan = Plan(session.recorder.nodes, wanted)
-    plan.outputs = [root(v) for v in outputs]
+    plan = Part(session.recorder.nodes, [root(v) for v in outputs], outputs)
     given = set(inputs)
     data = [v for v in (*plan.inputs, *plan.outputs) if v.node is None and v not in given]
     plan.nodes = [*map(_constant, dict.fromkeys(data)), *plan.nodes]

@@ -7,6 +7,7 @@ beside, because they decide which reshapes alias.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from ..ir.build import Builder
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 Ints = tuple[int, ...]
 
 
+@functools.lru_cache(8192)
 def contiguous_strides(shape: Shape) -> Ints:
     out: list[int] = []
     step = 1
@@ -33,15 +35,34 @@ def contiguous_strides(shape: Shape) -> Ints:
     return tuple(reversed(out))
 
 
+def overlaps(shape: Shape, strides: Ints) -> bool:
+    """Whether two elements may lie in one place: an axis does not step over those inside it."""
+    if 0 in shape:
+        return False
+    reach = 0
+    for s, n in sorted(zip(strides, shape, strict=True)):
+        if n > 1:
+            if s <= reach:
+                return True
+            reach += (n - 1) * s
+    return False
+
+
+_REPEATING = ("expand", "as_strided", "unfold")  # kinds of links that may show a place twice
+# Calls that give several views, which PyTorch's autograd does not let write to their base.
+MANY = ("split", "split_with_sizes", "chunk", "unbind")
+
+
 class Link:
     """One step of a view chain. Compared by identity, by which the storage caches its value.
 
-    `kind` is a row of LINKS, `args` its parameters, `type` what is seen through it,
+    `kind` is a row of READ and WRITE, `args` its parameters, `type` what is seen through it,
     `strides` PyTorch's strides of that. `name` is what the user called, under which the link
     is read; empty inside API functions, and for a link that is part of the next one's call.
+    `shared` says that elements seen here may lie in one place, so that writing goes by place.
     """
 
-    __slots__ = ("__weakref__", "args", "kind", "name", "parent", "strides", "type")
+    __slots__ = ("__weakref__", "args", "kind", "name", "parent", "shared", "strides", "type")
 
     def __init__(
         self,
@@ -58,6 +79,9 @@ class Link:
         self.args = args
         self.type = type
         self.strides = strides
+        self.shared = (parent is not None and parent.shared) or (
+            kind in _REPEATING and overlaps(type.shape, strides)
+        )
 
     @property
     def slot(self) -> GradSlot:
@@ -66,11 +90,11 @@ class Link:
 
     def read(self, b: Builder, value: Value) -> Value:
         """What is seen through this link of its parent's value."""
-        return _READ[self.kind](b, value, *self.args)
+        return READ[self.kind](b, value, *self.args)
 
     def write(self, b: Builder, parent: Value, value: Value) -> Value:
         """The parent's value once this view of it has become `value`."""
-        return _WRITE[self.kind](b, parent, value, *self.args)
+        return WRITE[self.kind](b, parent, value, *self.args)
 
     def signature(self) -> tuple:
         """What two views have in common when they show the same part of a base."""
@@ -146,17 +170,6 @@ def _write_diagonal(
     return b.transpose(put, perm=inverse(perm))
 
 
-def _refuse_expanded(b: Builder, parent: Value, v: Value, shape: Shape) -> Value:
-    if parent.type.shape == shape:
-        return v
-    if parent.type.numel == v.type.numel:
-        return b.reshape(v, shape=parent.type.shape)
-    raise RuntimeError(
-        "unsupported operation: more than one element of the written-to tensor refers to a "
-        "single memory location. Please clone() the tensor before performing the operation."
-    )
-
-
 def _write_slice(
     b: Builder, parent: Value, v: Value, starts: Ints, sizes: Ints, strides: Ints
 ) -> Value:
@@ -165,7 +178,7 @@ def _write_slice(
     return b.update_slice(parent, v, starts=starts, strides=strides)
 
 
-_READ: dict[str, Any] = {
+READ: dict[str, Any] = {
     "leaf": lambda b, x, slot: alias(x, (slot, 0)),
     "detach": lambda b, x: alias(x, None),
     "reshape": lambda b, x, shape: b.reshape(x, shape=shape),
@@ -176,28 +189,29 @@ _READ: dict[str, Any] = {
     "expand": lambda b, x, shape: b.broadcast(x, shape=shape),
     "diagonal": _read_diagonal,
 }
-_WRITE: dict[str, Any] = {
+WRITE: dict[str, Any] = {
     # Who writes checks leaves and detached views first; see Tensor._write.
     "leaf": lambda b, parent, v, slot: v,
     "detach": lambda b, parent, v: v,
     "reshape": lambda b, parent, v, shape: b.reshape(v, shape=parent.type.shape),
     "transpose": lambda b, parent, v, perm: b.transpose(v, perm=inverse(perm)),
     "slice": _write_slice,
-    "expand": _refuse_expanded,
+    # What shows a place twice is written by place instead; see Tensor._write_value.
+    "expand": lambda b, parent, v, shape: b.reshape(v, shape=parent.type.shape),
     "diagonal": _write_diagonal,
 }
 
 
-def _link(t: Tensor, kind: str, args: tuple, shape: Shape, strides: Ints, name: str) -> Tensor:
+def link(t: Tensor, kind: str, args: tuple, shape: Shape, strides: Ints, name: str) -> Tensor:
     """A handle one link further, sharing `t`'s storage."""
     type = t._type.with_shape(shape)
     scope = STATE.scope
     if scope is not None and scope.kind == "function":
         name = ""
-    link = Link(t._view, kind, args, type, strides, name)
+    step = Link(t._view, kind, args, type, strides, name)
     if not STATE.grad_enabled and t.requires_grad:
-        link = Link(link, "detach", (), type, strides)
-    return t._handle(t._storage, link, type)
+        step = Link(step, "detach", (), type, strides)
+    return t._handle(t._storage, step, type)
 
 
 def detach(t: Tensor) -> Tensor:
@@ -205,6 +219,7 @@ def detach(t: Tensor) -> Tensor:
     return t._handle(t._storage, Link(t._view, "detach", (), t._type, t.stride()), t._type)
 
 
+@functools.lru_cache(8192)
 def view_strides(shape: Shape, strides: Ints, new: Shape) -> Ints | None:
     """Strides of the view `new` of (shape, strides), or None if it cannot be a view.
 
@@ -256,25 +271,25 @@ def reshape(t: Tensor, shape: Shape, name: str = "view") -> Tensor:
             f"{t.stride()} (at least one dimension spans across two contiguous subspaces); "
             "use reshape instead"
         )
-    return _link(t, "reshape", (tuple(shape),), shape, strides, name)
+    return link(t, "reshape", (tuple(shape),), shape, strides, name)
 
 
 def restride(t: Tensor, shape: Shape, strides: Ints, name: str) -> Tensor:
     """A reshape that only drops or adds axes of size 1, with the strides PyTorch gives it."""
-    return _link(t, "reshape", (tuple(shape),), shape, strides, name)
+    return link(t, "reshape", (tuple(shape),), shape, strides, name)
 
 
 def transpose(t: Tensor, perm: Ints, name: str = "permute") -> Tensor:
     shape, strides = t._type.shape, t.stride()
     perm = tuple(perm)
     new = tuple(shape[p] for p in perm)
-    return _link(t, "transpose", (perm,), new, tuple(strides[p] for p in perm), name)
+    return link(t, "transpose", (perm,), new, tuple(strides[p] for p in perm), name)
 
 
 def slice(t: Tensor, starts: Ints, sizes: Ints, strides: Ints, name: str = "slice") -> Tensor:
     own = tuple(a * b for a, b in zip(t.stride(), strides, strict=True))
     args = (tuple(starts), tuple(sizes), tuple(strides))
-    return _link(t, "slice", args, tuple(sizes), own, name)
+    return link(t, "slice", args, tuple(sizes), own, name)
 
 
 def select(t: Tensor, axis: int, i: int, name: str = "select") -> Tensor:
@@ -294,7 +309,7 @@ def expand(t: Tensor, shape: Shape) -> Tensor:
     own = (0,) * lead + tuple(
         0 if n == 1 and m != 1 else s for n, m, s in zip(old, shape[lead:], strides, strict=True)
     )
-    return _link(t, "expand", (tuple(shape),), shape, own, "expand")
+    return link(t, "expand", (tuple(shape),), shape, own, "expand")
 
 
 def diagonal(t: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
@@ -305,7 +320,7 @@ def diagonal(t: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
     count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
     new = (*(shape[i] for i in rest), count)
     own = (*(strides[i] for i in rest), strides[dim1] + strides[dim2])
-    return _link(t, "diagonal", (offset, dim1, dim2), new, own, "diagonal")
+    return link(t, "diagonal", (offset, dim1, dim2), new, own, "diagonal")
 
 
 def offset(link: Link | None, base_strides: Ints | None, base_shape: Shape) -> int:
@@ -322,5 +337,7 @@ def offset(link: Link | None, base_strides: Ints | None, base_shape: Shape) -> i
         elif step.kind == "diagonal":
             shift, dim1, dim2 = step.args
             out += strides[dim2] * shift if shift >= 0 else -strides[dim1] * shift
+        elif step.kind == "as_strided":
+            out += step.args[3]
         strides = step.strides
     return out

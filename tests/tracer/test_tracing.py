@@ -598,3 +598,25 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("jax", "jaxli
 
 def test_tracing_differentiating_and_printing_do_not_import_jax(tmp_path: Path):
     assert "grad_5.weight" in run(sys.executable, "-c", WITHOUT_JAX, cwd=tmp_path)
+
+
+def test_history_that_makes_no_data_is_in_the_graph():
+    """A write through `detach` puts other data under a value's history: gradients still flow
+    through what was overwritten, in a traced graph and in a compiled function."""
+
+    def overwritten(x, z):
+        y = x * 3 + 1
+        y.detach().copy_(z)
+        return (y * 2).sum()
+
+    spec = thrace.spec("f32[3]", requires_grad=True)
+    graph = thrace.trace(overwritten, spec, thrace.spec("f32[3]")).backward()
+    x, z = np.ones(3, np.float32), np.full(3, 5, np.float32)
+    out, grad = interpret(graph, [x, z])
+    assert out == 30
+    np.testing.assert_array_equal(grad, [6, 6, 6])
+    compiled = thrace.compile(overwritten)
+    for _ in range(2):
+        t = thrace.tensor(x, requires_grad=True)
+        compiled(t, thrace.tensor(z)).backward()
+        assert t.grad is not None and t.grad.tolist() == [6, 6, 6]
