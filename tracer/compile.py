@@ -11,12 +11,13 @@ from ..ir.errors import FallbackError
 from ..ir.graph import Value
 from ..ir.source import here, resolve
 from . import trees
+from .bindings import NotReplayable
+from .building import build
 from .devices import CPU
 from .evaluate import observe
 from .guards import Guards
 from .naming import argument_names
 from .recording import evaluate_all
-from .replay import NotReplayable, Trace
 from .session import Reason, Session
 from .state import LOCK, STATE
 from .storage import root
@@ -58,8 +59,8 @@ class CompiledFunction:
                     slots[name] = getattr(fn, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if STATE.session is not None:
-            return self.fn(*args, **kwargs)  # part of the function being recorded
+        if STATE.session is not None or STATE.levels:
+            return self.fn(*args, **kwargs)  # part of the function being recorded or transformed
         leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
         for guards, trace in self.traces:
             if not guards.failure(spec, leaves):
@@ -128,7 +129,7 @@ class CompiledFunction:
         if not session.reasons:
             try:
                 with LOCK:
-                    trace = Trace.build(session, leaves, result)
+                    trace = build(session, leaves, result)
             except NotReplayable as reason:
                 if str(reason):
                     session.reasons.append(Reason(str(reason), resolve(here(1))))

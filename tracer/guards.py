@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import state
+from .bindings import argument_slots
 from .entries import MISSING, SCALARS, Entry, exact
 from .hyper import read as read_hyper
-from .replay import Trace, argument_slots
+from .replay import Trace
 from .session import Session
 from .state import STATE
 from .tensor import Tensor

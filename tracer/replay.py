@@ -1,98 +1,42 @@
 """A trace: one recorded run as an executable, with what to read before and set after.
 
-`Trace.build` turns a finished session into one; `Trace.run` replays it. The recording run
-itself ends with the same `commit`, so first and later calls cannot differ. Imported by
-`compile.py`.
+`building.py` makes one of a finished session; `Trace.run` replays it. The recording run
+itself ends with the same `commit`, so first and later calls cannot differ.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
-import weakref
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..ir.errors import StateLostError
-from ..ir.grad import reads, topological
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
 from ..ir.passes.strip import strip_history
 from ..ir.source import here
 from . import trees
-from .autograd import GradSlot
-from .entries import is_constant
-from .evaluate import LOST, SYMBOLIC, Part, holders, needed, observe, settle
-from .history import differentiable_graph
-from .hyper import read as read_hyper
-from .naming import distinct
+from .bindings import (
+    Binding,
+    HandleRef,
+    HyperValue,
+    Leaf,
+    New,
+    SlotRef,
+    Source,
+    signature_of,
+)
+from .evaluate import LOST, observe
 from .recording import next_seq
-from .session import Capture, Hyper, Session
+from .session import Session
 from .state import LOCK
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import Link, leaf_slot, own_slots, rebase
+from .views import Link, own_slots, rebase
 
 _CALL = OPS["call"]
-
-
-class Binding(NamedTuple):
-    """Where an input is read at each call.
-
-    `kind`: "argument" (`ref` its number), "storage" (a weak reference to a handle or, for
-    storages without a lasting handle, to the storage), "entry" (the `read` of an attribute
-    or variable that the run assigns another tensor to), "grad" (the slot), "hyper" (a
-    `_HyperInput`), "constant" (the buffer). An argument enters as what it shows, or as its
-    `whole` storage where that is written.
-    """
-
-    kind: str
-    ref: Any
-    name: str
-    whole: bool = False
-
-
-class Source(NamedTuple):
-    """Where a storage's new value comes from: output number, and which output's history it
-    has (None: none; -1: that of the value it replaces)."""
-
-    output: int
-    history: int | None
-
-
-class New(NamedTuple):
-    """A storage that each call makes."""
-
-    source: Source
-    strides: Any
-
-
-class Leaf(NamedTuple):
-    """An entry of the result.
-
-    `kind`: "new" (on the new storage `index`, seen through `link`), "bound" (likewise on the
-    storage of a binding; `ref` is the handle of the recording run, returned again if it
-    still lives), "again" (the same object as entry `index`), "owner" (the tensor that a
-    binding finds, itself), "view" (what `link` shows of argument `index`, whose own view was
-    `ref`), "argument" (argument `index` itself), "static" (`index` is no tensor).
-    """
-
-    kind: str
-    index: Any
-    link: Link | None = None
-    ref: Any = None
-
-
-# A handle: the number of the argument that it is, or a weak reference.
-HandleRef = int | weakref.ref[Tensor]
-# A gradient slot: the number of the argument it belongs to, or a weak reference.
-SlotRef = int | weakref.ref[GradSlot]
-
-
-class NotReplayable(Exception):
-    """Why a finished run cannot become a trace."""
 
 
 class Trace:
@@ -116,6 +60,7 @@ class Trace:
         self.calls = 0
         # Which inputs and outputs the gradient of the call reads.
         self.kept_reads: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+        self.has_history = False
         self.freed_history = False
         self.freed_node: Node | None = None
         self.first_arguments: Sequence[Any] = arguments
@@ -124,348 +69,23 @@ class Trace:
         self.first_edges: list[Any] = []
         self.place = here(1)
 
-    # Building
-
-    @classmethod
-    def build(cls, session: Session, arguments: list[Any], result: Any) -> Trace:
-        """The trace of a run that has just ended, run for the first time.
-
-        `arguments` are the flattened arguments. Raises: NotReplayable.
-        """
-        trace = cls(session, arguments)
-        recorder = session.recorder
-        outputs, _ = needed(recorder, ())
-        plan = Part(recorder.nodes, outputs, holders(recorder))
-        trace._bind(session, arguments, plan)
-        storages = trace._account(session, arguments, result, plan)
-        trace._place_outputs(session, plan, storages)
-        trace._make_graph(session, plan)
-        trace._compile()
-        results = trace._execute(plan.inputs, arguments)
-        for v, buffer in zip(plan.outputs, results, strict=True):
-            if v.buffer is None:
-                v.buffer = buffer  # another thread may be about to read it
-        trace._commit(results, plan.inputs, first=storages)
-        trace.first_arguments = ()
-        trace.first_storages.clear()
-        # All of them, those nobody needed too: a view read in the run is still in a cache.
-        settle(recorder.nodes, {})
-        recorder.nodes, recorder.live = [], []
-        return trace
-
-    def _bind(self, session: Session, arguments: list[Any], plan: Part) -> None:
-        """Say of each input where it comes from. Written storages are bound even if the
-        graph does not read them: they must be there to be written."""
-        by_value: dict[int, tuple[str, Any]] = {}
-        for i, h in enumerate(session.hypers):
-            by_value[id(h.value)] = ("hyper", i)
-        for c in session.captures.values():
-            by_value.setdefault(id(c.value), ("capture", c))
-        self.argument_of: dict[int, int] = {}
-        self.slots = argument_slots(arguments)
-        for i, a in enumerate(arguments):
-            if isinstance(a, Tensor):
-                self.argument_of.setdefault(id(a._storage), i)
-        names = session.argument_names
-        primed = {id(v): i for i, v in session.primed_arguments.items()}
-        self.bound: dict[int, int] = {}  # storage id -> binding
-        for v in plan.inputs:
-            kind, what = by_value.get(id(v), ("", None))
-            if kind == "hyper":
-                h = session.hypers[what]
-                self.bindings.append(Binding("hyper", _HyperInput(h), h.key))
-            elif kind == "capture":
-                self.bound[id(what.storage)] = len(self.bindings)
-                self.first_storages[len(self.bindings)] = what.storage
-                self.bindings.append(self._binding(session, what))
-            elif id(v) in primed:
-                self.bindings.append(Binding("argument", primed[id(v)], names[primed[id(v)]]))
-            elif v.buffer is not None and v.edge is None and v.buffer is not SYMBOLIC:
-                self.bindings.append(Binding("constant", v.buffer, "constant"))
-            else:
-                raise NotReplayable("it reads history that was recorded outside")
-        for storage in session.written.values():
-            if id(storage) not in self.bound:
-                if id(storage) not in session.captures:
-                    raise NotReplayable("it writes to a tensor that only history holds")
-                self._bind_storage(session, storage, plan)
-
-    def _bind_storage(self, session: Session, storage: Storage, plan: Part) -> int:
-        """The binding of a captured storage, made if the graph does not read it."""
-        if id(storage) not in self.bound:
-            c = session.captures[id(storage)]
-            self.bound[id(storage)] = len(self.bindings)
-            self.first_storages[len(self.bindings)] = storage
-            self.bindings.append(self._binding(session, c))
-            plan.inputs.append(c.value)
-        return self.bound[id(storage)]
-
-    def _bind_unread(self, session: Session, data: Value, plan: Part) -> None:
-        """Bind a value that is an output and that no node reads, such as a plain copy."""
-        for i, value in session.primed_arguments.items():
-            if value is data:
-                self.bindings.append(Binding("argument", i, session.argument_names[i]))
-                plan.inputs.append(data)
-                return
-        for c in session.captures.values():
-            if c.value is data:
-                self._bind_storage(session, c.storage, plan)
-                return
-        if data.buffer is None:
-            raise NotReplayable("a tensor it makes has no value")
-        self.bindings.append(Binding("constant", data.buffer, "constant"))
-        plan.inputs.append(data)
-
-    def _binding(self, session: Session, capture: Capture) -> Binding:
-        storage = capture.storage
-        argument = self.argument_of.get(id(storage))
-        if argument is not None:
-            # Read as a whole if it is written, or if more than the argument's view is read.
-            whole = id(storage) in session.written or bool(_signature(session.arguments[argument]))
-            return Binding("argument", argument, session.argument_names[argument], whole)
-        slot = session.grad_storages.get(id(storage))
-        if slot is not None:
-            return Binding("grad", self._slot_ref(slot), "grad")
-        handle = capture.handle()
-        name = session.name_of(storage)
-        entry = session.assigned().get(id(storage))
-        if entry is not None:
-            return Binding("entry", entry.read, name)
-        if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
-            return Binding("storage", capture.handle, name)
-        return Binding("storage", weakref.ref(storage), name)
-
-    def _slot_ref(self, slot: GradSlot) -> SlotRef:
-        """An argument's gradient slot is that of whatever takes its place."""
-        number = self.slots.get(id(slot))
-        return weakref.ref(slot) if number is None else number
-
-    def _account(
-        self, session: Session, arguments: list[Any], result: Any, plan: Part
-    ) -> dict[int, Storage]:
-        """Find a place for every new storage that outlives the run.
-
-        Returns them by their number. Raises: NotReplayable.
-        """
-        found: dict[int, int] = {}
-        storages: dict[int, Storage] = {}
-
-        def number(storage: Storage) -> int:
-            if id(storage) not in found:
-                found[id(storage)] = len(storages)
-                storages[len(storages)] = storage
-            return found[id(storage)]
-
-        leaves, self.spec = trees.flatten(result)
-        objects = {id(a): i for i, a in enumerate(arguments)}
-        places: dict[int, int] = {}
-        for i, leaf in enumerate(leaves):
-            if not isinstance(leaf, Tensor):
-                if not is_constant(leaf) and not session.knew(leaf):
-                    raise NotReplayable(f"it returns a {type(leaf).__name__} made in the call")
-                self.leaves.append(Leaf("static", leaf))
-            elif places.setdefault(id(leaf), i) != i:
-                self.leaves.append(Leaf("again", places[id(leaf)]))
-            elif id(leaf) in objects:
-                self.leaves.append(Leaf("argument", objects[id(leaf)]))
-            elif leaf._storage.owner is session:
-                self.leaves.append(Leaf("new", number(leaf._storage), leaf._view))
-            else:
-                self.leaves.append(self._old_leaf(session, arguments, leaf, plan))
-        for slot in session.grad_writes.values():
-            grad = slot.grad
-            if grad is None:
-                self.grads.append((self._slot_ref(slot), None))
-            elif grad._storage.owner is session and grad._view is None:
-                self.grads.append((self._slot_ref(slot), number(grad._storage)))
-            else:
-                raise NotReplayable("it sets .grad to a tensor made elsewhere")
-        for entry, tensor in session.attribute_effects():
-            if tensor._storage.owner is not session:
-                raise NotReplayable(f"it sets {entry.label} to a tensor made elsewhere")
-            self.sets.append((entry, number(tensor._storage), tensor._view))
-        made = [e.link for e in self.leaves if e.kind == "new"] + [link for *_, link in self.sets]
-        slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
-        if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
-            raise NotReplayable("a leaf made in the call has a gradient or several views")
-        if session.reasons:
-            raise NotReplayable("")
-        for t, storage, link, _ in session.handles.values():
-            if t._storage is storage and t._view is link:
-                continue
-            # The session's reference, this variable's and the call's: it died with the run,
-            # as `x.detach().requires_grad_()` does.
-            if sys.getrefcount(t) <= 3:
-                continue
-            if t._storage is storage:
-                raise NotReplayable("it changes requires_grad of a tensor made outside")
-            if t._storage.owner is not session:
-                raise NotReplayable("it points a tensor at another one made elsewhere")
-            self.points.append((objects.get(id(t), weakref.ref(t)), number(t._storage), t._view))
-        del leaves, result
-        for attempt in range(2):
-            stray = [
-                s
-                for r in session.recorder.live
-                if (s := r()) is not None and s.owner is session and id(s) not in found
-            ]
-            if not stray:
-                return storages
-            stray = []
-            if attempt == 0:
-                gc.collect()
-        raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
-
-    def _old_leaf(self, session: Session, arguments: list[Any], leaf: Tensor, plan: Part) -> Leaf:
-        """How to return a tensor whose storage was there before the run."""
-        for i, a in enumerate(arguments):
-            if isinstance(a, Tensor) and a._storage is leaf._storage:
-                link = leaf._view
-                while link is not None and link is not a._view:
-                    link = link.parent
-                if link is a._view:
-                    return Leaf("view", i, leaf._view, a._view)
-        session.capture(leaf)
-        number = self._bind_storage(session, leaf._storage, plan)
-        if self.bindings[number].kind in ("entry", "grad"):
-            entry = session.assigned().get(id(leaf._storage))
-            owners = [grad for _, grad in session.grad_reads.values()]
-            owners += [] if entry is None else [entry.value]
-            if any(leaf is owner for owner in owners):
-                return Leaf("owner", number)
-            return Leaf("bound", number, leaf._view)
-        return Leaf("bound", number, leaf._view, weakref.ref(leaf))
-
-    def _place_outputs(self, session: Session, plan: Part, storages: dict[int, Storage]) -> None:
-        """Give each storage written or made its output, with history where it has one."""
-        numbers = {v: i for i, v in enumerate(plan.outputs)}
-
-        def source(storage: Storage) -> Source:
-            value = storage.value
-            data = root(value)
-            if data not in numbers:
-                if data not in plan.inputs:
-                    self._bind_unread(session, data, plan)
-                numbers[data] = len(plan.outputs)
-                plan.outputs.append(data)
-            if value.edge is None:
-                return Source(numbers[data], None)
-            target, index = value.edge
-            if not isinstance(target, Node) or not target.outputs:
-                return Source(numbers[data], -1)
-            history = target.outputs[index]
-            if history not in numbers:
-                numbers[history] = len(plan.outputs)
-                plan.outputs.append(history)
-            behind = topological([value.edge])
-            if any(n.freed for n in behind):
-                self.freed_history = True
-            elif any(n.op.saved is not None for n in behind):
-                raise NotReplayable("the gradient of what it returns is an autograd.Function's")
-            elif any(n.hooks for n in behind):
-                raise NotReplayable("a hook is to see a gradient that comes after the call")
-            return Source(numbers[data], numbers[history])
-
-        for storage in session.written.values():
-            self.writes.append((self.bound[id(storage)], source(storage)))
-        for i in range(len(storages)):
-            made = source(storages[i])
-            if made.history == -1:
-                raise NotReplayable("it returns a tensor whose history was recorded outside")
-            self.new.append(New(made, storages[i].strides))
-
-    def _make_graph(self, session: Session, plan: Part) -> None:
-        leaves: dict[Any, Value] = {}
-        for v, b in zip(plan.inputs, self.bindings, strict=True):
-            edge = self._first_edge(session, b)
-            self.first_edges.append(edge)
-            if edge is not None:
-                leaves[edge] = v
-        self.graph = differentiable_graph(
-            *(plan, leaves),
-            name=session.name,
-            input_names=distinct([b.name for b in self.bindings]),
-            output_names=distinct(self._output_names(session, len(plan.outputs))),
-        )
-        self.has_history = any(
-            s.history is not None and s.history >= 0
-            for s in [w[1] for w in self.writes] + [n.source for n in self.new]
-        )
-        if self.has_history and not self.freed_history:
-            operands = tuple(Value(t) for t in self.graph.input_types)
-            edges = zip(self.first_edges, self.graph.requires_grad, strict=True)
-            needs = tuple(flag and edge is not None for edge, flag in edges)
-            self.kept_reads = reads(Node(_CALL, operands, (self.graph,)), needs)
-        # What a gradient reads later stays; nothing else needs the old value of what is written.
-        kept = self.kept_reads[0]
-        self.donate = tuple(
-            i
-            for i in dict.fromkeys(w[0] for w in self.writes)
-            if i not in kept and self.bindings[i].kind in ("argument", "storage", "entry", "grad")
-        )
-
-    def _output_names(self, session: Session, count: int) -> list[str]:
-        """What each output is: a result, a gradient, the new value of something, or a value
-        kept for a backward pass outside."""
-        names = ["saved"] * count
-        for slot, number in self.grads:
-            if number is not None:
-                target = (self._slot(slot, self.first_arguments), 0)
-                owner = next(
-                    (
-                        b.name
-                        for b, e in zip(self.bindings, self.first_edges, strict=True)
-                        if e == target
-                    ),
-                    "leaf",
-                )
-                names[self.new[number].source.output] = f"{owner}.grad"
-        for entry, number, _ in self.sets:
-            names[self.new[number].source.output] = entry.label
-        for binding, source in self.writes:
-            names[source.output] = f"{self.bindings[binding].name}.new"
-        results = [leaf for leaf in self.leaves if leaf.kind == "new"]
-        for i, leaf in enumerate(results):
-            names[self.new[leaf.index].source.output] = "out" if len(results) == 1 else f"out{i}"
-        return names
-
-    def _first_edge(self, session: Session, b: Binding) -> Any:
-        """The edge that an input's gradient went to when the run began."""
-        if b.kind == "argument":
-            a = session.arguments[b.ref]
-            if b.whole and _signature(a):
-                return session.captures[id(a._storage)].held.edge
-            return session.argument_edges[b.ref]
-        if b.kind == "entry":
-            storage = next(i for i, n in self.bound.items() if self.bindings[n] is b)
-            return session.captures[storage].held.edge
-        if b.kind != "storage":
-            return None
-        owner = b.ref()
-        if isinstance(owner, Tensor) and owner._slot is not None:
-            return (owner._slot, 0)
-        storage = owner._storage if isinstance(owner, Tensor) else owner
-        return session.captures[id(storage)].held.edge
-
     def _edge(self, b: Binding, arguments: Sequence[Any]) -> Any:
         """The edge that an input's gradient goes to now."""
         if b.kind == "argument":
             a = arguments[b.ref]
-            return (a._storage.value if b.whole and _signature(a) else a._value()).edge
+            return (a._storage.value if b.whole and signature_of(a) else a._value()).edge
         if b.kind in ("storage", "entry"):
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
         return None
 
-    def _compile(self) -> None:
+    def compile(self) -> None:
         from ..runtime import executable
 
         assert self.graph is not None
         self.executable = executable.compile_graph(
             strip_history(self.graph).optimize(), self.device, self.donate
         )
-
-    # Running
 
     def gather(self, arguments: Sequence[Any]) -> list[Value]:
         """The values of all inputs, read where they are bound now."""
@@ -484,11 +104,11 @@ class Trace:
                 storage = owner._storage if isinstance(owner, Tensor) else owner
                 values.append(root(storage.value))
             elif kind == "grad":
-                values.append(root(self._slot(b.ref, arguments).grad._storage.value))
+                values.append(root(self.slot(b.ref, arguments).grad._storage.value))
             elif kind == "hyper":
                 values.append(b.ref.value())
             else:
-                values.append(_HyperValue(b.ref))  # type: ignore[arg-type]
+                values.append(HyperValue(b.ref))  # type: ignore[arg-type]
         return values
 
     def run(self, arguments: Sequence[Any]) -> Any:
@@ -498,15 +118,15 @@ class Trace:
                 effect()
         with LOCK:
             inputs = self.gather(arguments)
-            results = self._execute(inputs, arguments)
+            results = self.execute(inputs, arguments)
             old = [self._old(leaf, arguments) for leaf in self.leaves]
-            new = self._commit(results, inputs, arguments=arguments)
+            new = self.commit(results, inputs, arguments=arguments)
         if not self.effects_first:
             for effect in self.effects:
                 effect()
         return trees.unflatten(self.spec, self._result(new, old, arguments))
 
-    def _execute(self, inputs: list[Value], arguments: Sequence[Any]) -> list[Any]:
+    def execute(self, inputs: list[Value], arguments: Sequence[Any]) -> list[Any]:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
         from ..runtime import buffer
 
@@ -527,7 +147,7 @@ class Trace:
             # array's: its value, `args`, and getrefcount's own.
             if sys.getrefcount(inputs[i]) > _VALUE_REFS:
                 # What was read through views of the old value is useless from here on.
-                self._storage(i, arguments).cache = None
+                self.storage(i, arguments).cache = None
             if sys.getrefcount(inputs[i]) > _VALUE_REFS or sys.getrefcount(args[i]) > _ARRAY_REFS:
                 args[i] = buffer.to_jax(buffer.to_numpy(args[i]), device)
         try:
@@ -538,7 +158,7 @@ class Trace:
                     inputs[i].buffer = None  # reading it says that it was lost
             raise
 
-    def _commit(
+    def commit(
         self,
         results: list[Any],
         inputs: list[Value],
@@ -569,7 +189,7 @@ class Trace:
                 storage = Storage(value, self.device, made.strides)
             new.append(storage)
         for binding, source in self.writes:
-            storage = self._storage(binding, arguments or self.first_arguments)
+            storage = self.storage(binding, arguments or self.first_arguments)
             value = _with_history(values, source)
             if source.history == -1:
                 value.edge = storage.value.edge
@@ -581,7 +201,7 @@ class Trace:
                 old.buffer = value.buffer
         if first is None:
             for slot, number in self.grads:
-                owner = self._slot(slot, arguments)
+                owner = self.slot(slot, arguments)
                 if owner is not None:
                     owner.grad = None if number is None else _handle(new[number], None)
             for entry, number, link in self.sets:
@@ -596,19 +216,19 @@ class Trace:
             entry.refresh()
         return new
 
-    def _storage(self, binding: int, arguments: Sequence[Any]) -> Storage:
+    def storage(self, binding: int, arguments: Sequence[Any]) -> Storage:
         if binding in self.first_storages:
             return self.first_storages[binding]
         b = self.bindings[binding]
         if b.kind == "argument":
             return arguments[b.ref]._storage
         if b.kind == "grad":
-            return self._slot(b.ref, arguments).grad._storage
+            return self.slot(b.ref, arguments).grad._storage
         owner = b.ref()
         return owner._storage if isinstance(owner, Tensor) else owner
 
     @staticmethod
-    def _slot(ref: SlotRef, arguments: Sequence[Any]) -> Any:
+    def slot(ref: SlotRef, arguments: Sequence[Any]) -> Any:
         return arguments[ref]._slot if isinstance(ref, int) else ref()
 
     def _link(self, values: list[Value], inputs: list[Value], edges: list[Any]) -> None:
@@ -650,12 +270,12 @@ class Trace:
         """A tensor of the result that is there before anything is written back."""
         if leaf.kind == "owner":
             b = self.bindings[leaf.index]
-            return self._slot(b.ref, arguments).grad if b.kind == "grad" else b.ref()
+            return self.slot(b.ref, arguments).grad if b.kind == "grad" else b.ref()
         if leaf.kind == "bound":
             known = None if leaf.ref is None else leaf.ref()
             if known is not None:
                 return known
-            return _handle(self._storage(leaf.index, arguments), leaf.link)
+            return _handle(self.storage(leaf.index, arguments), leaf.link)
         return None
 
     def _result(
@@ -679,34 +299,6 @@ class Trace:
         return out
 
 
-class _HyperValue:
-    """An input that no storage holds."""
-
-    __slots__ = ("buffer", "source")
-
-    def __init__(self, buffer: Any):
-        self.buffer = buffer
-        self.source = None
-
-
-class _HyperInput:
-    """A hyper-parameter as an input. Its array is made again only when the number changed."""
-
-    __slots__ = ("group", "holder", "index", "key", "number")
-
-    def __init__(self, hyper: Hyper):
-        self.group, self.key, self.index = hyper.group, hyper.key, hyper.index
-        self.number: Any = None
-        self.holder: Any = None
-
-    def value(self) -> Any:
-        number = read_hyper(self.group, self.key, self.index)
-        if self.holder is None or number is not self.number:
-            self.number = number
-            self.holder = _HyperValue(np.asarray(number, np.float64))
-        return self.holder
-
-
 def _with_history(values: list[Value], source: Source) -> Value:
     """The value of a source with its own history alone."""
     data = values[source.output]
@@ -714,19 +306,6 @@ def _with_history(values: list[Value], source: Source) -> Value:
         return data
     edge = None if source.history in (None, -1) else values[source.history].edge
     return Value(data.type, edge=edge, buffer=data.buffer)
-
-
-def _signature(t: Tensor) -> tuple:
-    return () if t._view is None else t._view.signature()
-
-
-def argument_slots(arguments: Sequence[Any]) -> dict[int, int]:
-    """Which argument each gradient slot belongs to."""
-    slots: dict[int, int] = {}
-    for i, a in enumerate(arguments):
-        if isinstance(a, Tensor) and a._slot is not None:
-            slots.setdefault(id(a._slot), i)
-    return slots
 
 
 def _handle(storage: Storage, link: Link | None) -> Tensor:

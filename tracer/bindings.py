@@ -1,0 +1,117 @@
+"""Where a trace reads its inputs and what it sets: the records that a trace is made of.
+
+Imported by `building.py`, which fills them, `replay.py`, which follows them, and `guards.py`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .autograd import GradSlot
+from .hyper import read as read_hyper
+from .session import Hyper
+from .tensor import Tensor
+from .views import Link
+
+
+class Binding(NamedTuple):
+    """Where an input is read at each call.
+
+    `kind`: "argument" (`ref` its number), "storage" (a weak reference to a handle or, for
+    storages without a lasting handle, to the storage), "entry" (the `read` of an attribute
+    or variable that the run assigns another tensor to), "grad" (the slot), "hyper" (a
+    `HyperInput`), "constant" (the buffer). An argument enters as what it shows, or as its
+    `whole` storage where that is written.
+    """
+
+    kind: str
+    ref: Any
+    name: str
+    whole: bool = False
+
+
+class Source(NamedTuple):
+    """Where a storage's new value comes from: output number, and which output's history it
+    has (None: none; -1: that of the value it replaces)."""
+
+    output: int
+    history: int | None
+
+
+class New(NamedTuple):
+    """A storage that each call makes."""
+
+    source: Source
+    strides: Any
+
+
+class Leaf(NamedTuple):
+    """An entry of the result.
+
+    `kind`: "new" (on the new storage `index`, seen through `link`), "bound" (likewise on the
+    storage of a binding; `ref` is the handle of the recording run, returned again if it
+    still lives), "again" (the same object as entry `index`), "owner" (the tensor that a
+    binding finds, itself), "view" (what `link` shows of argument `index`, whose own view was
+    `ref`), "argument" (argument `index` itself), "static" (`index` is no tensor).
+    """
+
+    kind: str
+    index: Any
+    link: Link | None = None
+    ref: Any = None
+
+
+# A handle: the number of the argument that it is, or a weak reference.
+HandleRef = int | weakref.ref[Tensor]
+# A gradient slot: the number of the argument it belongs to, or a weak reference.
+SlotRef = int | weakref.ref[GradSlot]
+
+
+class NotReplayable(Exception):
+    """Why a finished run cannot become a trace."""
+
+
+class HyperValue:
+    """An input that no storage holds."""
+
+    __slots__ = ("buffer", "source")
+
+    def __init__(self, buffer: Any):
+        self.buffer = buffer
+        self.source = None
+
+
+class HyperInput:
+    """A hyper-parameter as an input. Its array is made again only when the number changed."""
+
+    __slots__ = ("group", "holder", "index", "key", "number")
+
+    def __init__(self, hyper: Hyper):
+        self.group, self.key, self.index = hyper.group, hyper.key, hyper.index
+        self.number: Any = None
+        self.holder: Any = None
+
+    def value(self) -> Any:
+        number = read_hyper(self.group, self.key, self.index)
+        if self.holder is None or number is not self.number:
+            self.number = number
+            self.holder = HyperValue(np.asarray(number, np.float64))
+        return self.holder
+
+
+def signature_of(t: Tensor) -> tuple:
+    """The views through which a tensor shows its storage, comparable."""
+    return () if t._view is None else t._view.signature()
+
+
+def argument_slots(arguments: Sequence[Any]) -> dict[int, int]:
+    """Which argument each gradient slot belongs to."""
+    slots: dict[int, int] = {}
+    for i, a in enumerate(arguments):
+        if isinstance(a, Tensor) and a._slot is not None:
+            slots.setdefault(id(a._slot), i)
+    return slots

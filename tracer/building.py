@@ -1,0 +1,384 @@
+"""Turns a finished recording run into a trace. Imported by `compile.py`.
+
+`build` says of every input where it is read at the next call, finds a place for every new
+storage that outlives the run, and makes the graph; then the trace runs for the first time.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import weakref
+from typing import Any
+
+from ..ir.grad import reads, topological
+from ..ir.graph import Node, Value
+from ..ir.ops import OPS
+from . import trees
+from .autograd import GradSlot
+from .bindings import (
+    Binding,
+    HyperInput,
+    Leaf,
+    New,
+    NotReplayable,
+    SlotRef,
+    Source,
+    argument_slots,
+    signature_of,
+)
+from .entries import is_constant
+from .evaluate import SYMBOLIC, Part, holders, needed, settle
+from .history import differentiable_graph
+from .naming import distinct
+from .replay import Trace
+from .session import Capture, Session
+from .storage import Storage, root
+from .tensor import Tensor
+from .views import leaf_slot
+
+_CALL = OPS["call"]
+
+
+def build(session: Session, arguments: list[Any], result: Any) -> Trace:
+    """The trace of a run that has just ended, run for the first time.
+
+    `arguments` are the flattened arguments. Raises: NotReplayable.
+    """
+    recorder = session.recorder
+    outputs, _ = needed(recorder, ())
+    plan = Part(recorder.nodes, outputs, holders(recorder))
+    building = _Building(session, arguments, plan)
+    storages = building.fill(result)
+    trace = building.trace
+    results = trace.execute(plan.inputs, arguments)
+    for v, buffer in zip(plan.outputs, results, strict=True):
+        if v.buffer is None:
+            v.buffer = buffer  # another thread may be about to read it
+    trace.commit(results, plan.inputs, first=storages)
+    trace.first_arguments = ()
+    trace.first_storages.clear()
+    # All of them, those nobody needed too: a view read in the run is still in a cache.
+    settle(recorder.nodes, {})
+    recorder.nodes, recorder.live = [], []
+    return trace
+
+
+class _Building:
+    """A trace that is being filled from the session of its recording run."""
+
+    def __init__(self, session: Session, arguments: list[Any], plan: Part):
+        self.session = session
+        self.arguments = arguments
+        self.plan = plan
+        self.trace = Trace(session, arguments)
+        self.argument_of: dict[int, int] = {}  # storage id -> argument
+        self.slots = argument_slots(arguments)
+        self.bound: dict[int, int] = {}  # storage id -> binding
+        self.assigned = session.assigned()
+
+    def fill(self, result: Any) -> dict[int, Storage]:
+        """Make the trace complete. Returns the new storages by their number."""
+        self._bind()
+        storages = self._account(result)
+        self._place_outputs(storages)
+        self._make_graph()
+        self.trace.compile()
+        return storages
+
+    def _bind(self) -> None:
+        """Say of each input where it comes from. Written storages are bound even if the
+        graph does not read them: they must be there to be written."""
+        trace, session = self.trace, self.session
+        by_value: dict[int, tuple[str, Any]] = {}
+        for i, h in enumerate(session.hypers):
+            by_value[id(h.value)] = ("hyper", i)
+        for c in session.captures.values():
+            by_value.setdefault(id(c.value), ("capture", c))
+        for i, a in enumerate(self.arguments):
+            if isinstance(a, Tensor):
+                self.argument_of.setdefault(id(a._storage), i)
+        names = session.argument_names
+        primed = {id(v): i for i, v in session.primed_arguments.items()}
+        for v in self.plan.inputs:
+            kind, what = by_value.get(id(v), ("", None))
+            if kind == "hyper":
+                h = session.hypers[what]
+                trace.bindings.append(Binding("hyper", HyperInput(h), h.key))
+            elif kind == "capture":
+                self.bound[id(what.storage)] = len(trace.bindings)
+                trace.first_storages[len(trace.bindings)] = what.storage
+                trace.bindings.append(self._binding(what))
+            elif id(v) in primed:
+                trace.bindings.append(Binding("argument", primed[id(v)], names[primed[id(v)]]))
+            elif v.buffer is not None and v.edge is None and v.buffer is not SYMBOLIC:
+                trace.bindings.append(Binding("constant", v.buffer, "constant"))
+            else:
+                raise NotReplayable("it reads history that was recorded outside")
+        for storage in session.written.values():
+            if id(storage) not in self.bound:
+                if id(storage) not in session.captures:
+                    raise NotReplayable("it writes to a tensor that only history holds")
+                self._bind_storage(storage)
+
+    def _bind_storage(self, storage: Storage) -> int:
+        """The binding of a captured storage, made if the graph does not read it."""
+        if id(storage) not in self.bound:
+            c = self.session.captures[id(storage)]
+            self.bound[id(storage)] = len(self.trace.bindings)
+            self.trace.first_storages[len(self.trace.bindings)] = storage
+            self.trace.bindings.append(self._binding(c))
+            self.plan.inputs.append(c.value)
+        return self.bound[id(storage)]
+
+    def _bind_unread(self, data: Value) -> None:
+        """Bind a value that is an output and that no node reads, such as a plain copy."""
+        for i, value in self.session.primed_arguments.items():
+            if value is data:
+                self.trace.bindings.append(Binding("argument", i, self.session.argument_names[i]))
+                self.plan.inputs.append(data)
+                return
+        for c in self.session.captures.values():
+            if c.value is data:
+                self._bind_storage(c.storage)
+                return
+        if data.buffer is None:
+            raise NotReplayable("a tensor it makes has no value")
+        self.trace.bindings.append(Binding("constant", data.buffer, "constant"))
+        self.plan.inputs.append(data)
+
+    def _binding(self, capture: Capture) -> Binding:
+        storage = capture.storage
+        argument = self.argument_of.get(id(storage))
+        if argument is not None:
+            # Read as a whole if it is written, or if more than the argument's view is read.
+            whole = id(storage) in self.session.written or bool(
+                signature_of(self.session.arguments[argument])
+            )
+            return Binding("argument", argument, self.session.argument_names[argument], whole)
+        slot = self.session.grad_storages.get(id(storage))
+        if slot is not None:
+            return Binding("grad", self._slot_ref(slot), "grad")
+        handle = capture.handle()
+        name = self.session.name_of(storage)
+        entry = self.assigned.get(id(storage))
+        if entry is not None:
+            return Binding("entry", entry.read, name)
+        if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
+            return Binding("storage", capture.handle, name)
+        return Binding("storage", weakref.ref(storage), name)
+
+    def _slot_ref(self, slot: GradSlot) -> SlotRef:
+        """An argument's gradient slot is that of whatever takes its place."""
+        number = self.slots.get(id(slot))
+        return weakref.ref(slot) if number is None else number
+
+    def _account(self, result: Any) -> dict[int, Storage]:
+        """Find a place for every new storage that outlives the run.
+
+        Returns them by their number. Raises: NotReplayable.
+        """
+        trace, session = self.trace, self.session
+        found: dict[int, int] = {}
+        storages: dict[int, Storage] = {}
+
+        def number(storage: Storage) -> int:
+            if id(storage) not in found:
+                found[id(storage)] = len(storages)
+                storages[len(storages)] = storage
+            return found[id(storage)]
+
+        leaves, trace.spec = trees.flatten(result)
+        objects = {id(a): i for i, a in enumerate(self.arguments)}
+        places: dict[int, int] = {}
+        for i, leaf in enumerate(leaves):
+            if not isinstance(leaf, Tensor):
+                if not is_constant(leaf) and not session.knew(leaf):
+                    raise NotReplayable(f"it returns a {type(leaf).__name__} made in the call")
+                trace.leaves.append(Leaf("static", leaf))
+            elif places.setdefault(id(leaf), i) != i:
+                trace.leaves.append(Leaf("again", places[id(leaf)]))
+            elif id(leaf) in objects:
+                trace.leaves.append(Leaf("argument", objects[id(leaf)]))
+            elif leaf._storage.owner is session:
+                trace.leaves.append(Leaf("new", number(leaf._storage), leaf._view))
+            else:
+                trace.leaves.append(self._old_leaf(leaf))
+        for slot in session.grad_writes.values():
+            grad = slot.grad
+            if grad is None:
+                trace.grads.append((self._slot_ref(slot), None))
+            elif grad._storage.owner is session and grad._view is None:
+                trace.grads.append((self._slot_ref(slot), number(grad._storage)))
+            else:
+                raise NotReplayable("it sets .grad to a tensor made elsewhere")
+        for entry, tensor in session.attribute_effects():
+            if tensor._storage.owner is not session:
+                raise NotReplayable(f"it sets {entry.label} to a tensor made elsewhere")
+            trace.sets.append((entry, number(tensor._storage), tensor._view))
+        made = [e.link for e in trace.leaves if e.kind == "new"] + [link for *_, link in trace.sets]
+        slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
+        if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
+            raise NotReplayable("a leaf made in the call has a gradient or several views")
+        if session.reasons:
+            raise NotReplayable("")
+        for t, storage, link, _ in session.handles.values():
+            if t._storage is storage and t._view is link:
+                continue
+            # The session's reference, this variable's and the call's: it died with the run,
+            # as `x.detach().requires_grad_()` does.
+            if sys.getrefcount(t) <= 3:
+                continue
+            if t._storage is storage:
+                raise NotReplayable("it changes requires_grad of a tensor made outside")
+            if t._storage.owner is not session:
+                raise NotReplayable("it points a tensor at another one made elsewhere")
+            trace.points.append((objects.get(id(t), weakref.ref(t)), number(t._storage), t._view))
+        del leaves, result
+        for attempt in range(2):
+            stray = [
+                s
+                for r in session.recorder.live
+                if (s := r()) is not None and s.owner is session and id(s) not in found
+            ]
+            if not stray:
+                return storages
+            stray = []
+            if attempt == 0:
+                gc.collect()
+        raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
+
+    def _old_leaf(self, leaf: Tensor) -> Leaf:
+        """How to return a tensor whose storage was there before the run."""
+        for i, a in enumerate(self.arguments):
+            if isinstance(a, Tensor) and a._storage is leaf._storage:
+                link = leaf._view
+                while link is not None and link is not a._view:
+                    link = link.parent
+                if link is a._view:
+                    return Leaf("view", i, leaf._view, a._view)
+        self.session.capture(leaf)
+        number = self._bind_storage(leaf._storage)
+        if self.trace.bindings[number].kind in ("entry", "grad"):
+            entry = self.assigned.get(id(leaf._storage))
+            owners = [grad for _, grad in self.session.grad_reads.values()]
+            owners += [] if entry is None else [entry.value]
+            if any(leaf is owner for owner in owners):
+                return Leaf("owner", number)
+            return Leaf("bound", number, leaf._view)
+        return Leaf("bound", number, leaf._view, weakref.ref(leaf))
+
+    def _place_outputs(self, storages: dict[int, Storage]) -> None:
+        """Give each storage written or made its output, with history where it has one."""
+        trace, plan = self.trace, self.plan
+        numbers = {v: i for i, v in enumerate(plan.outputs)}
+
+        def source(storage: Storage) -> Source:
+            value = storage.value
+            data = root(value)
+            if data not in numbers:
+                if data not in plan.inputs:
+                    self._bind_unread(data)
+                numbers[data] = len(plan.outputs)
+                plan.outputs.append(data)
+            if value.edge is None:
+                return Source(numbers[data], None)
+            target, index = value.edge
+            if not isinstance(target, Node) or not target.outputs:
+                return Source(numbers[data], -1)
+            history = target.outputs[index]
+            if history not in numbers:
+                numbers[history] = len(plan.outputs)
+                plan.outputs.append(history)
+            behind = topological([value.edge])
+            if any(n.freed for n in behind):
+                trace.freed_history = True
+            elif any(n.op.saved is not None for n in behind):
+                raise NotReplayable("the gradient of what it returns is an autograd.Function's")
+            elif any(n.hooks for n in behind):
+                raise NotReplayable("a hook is to see a gradient that comes after the call")
+            return Source(numbers[data], numbers[history])
+
+        for storage in self.session.written.values():
+            trace.writes.append((self.bound[id(storage)], source(storage)))
+        for i in range(len(storages)):
+            made = source(storages[i])
+            if made.history == -1:
+                raise NotReplayable("it returns a tensor whose history was recorded outside")
+            trace.new.append(New(made, storages[i].strides))
+
+    def _make_graph(self) -> None:
+        plan = self.plan
+        trace = self.trace
+        leaves: dict[Any, Value] = {}
+        for v, b in zip(plan.inputs, trace.bindings, strict=True):
+            edge = self._first_edge(b)
+            trace.first_edges.append(edge)
+            if edge is not None:
+                leaves[edge] = v
+        trace.graph = differentiable_graph(
+            *(plan, leaves),
+            name=self.session.name,
+            input_names=distinct([b.name for b in trace.bindings]),
+            output_names=distinct(self._output_names(len(plan.outputs))),
+        )
+        trace.has_history = any(
+            s.history is not None and s.history >= 0
+            for s in [w[1] for w in trace.writes] + [n.source for n in trace.new]
+        )
+        if trace.has_history and not trace.freed_history:
+            operands = tuple(Value(t) for t in trace.graph.input_types)
+            edges = zip(trace.first_edges, trace.graph.requires_grad, strict=True)
+            needs = tuple(flag and edge is not None for edge, flag in edges)
+            trace.kept_reads = reads(Node(_CALL, operands, (trace.graph,)), needs)
+        # What a gradient reads later stays; nothing else needs the old value of what is written.
+        kept = trace.kept_reads[0]
+        trace.donate = tuple(
+            i
+            for i in dict.fromkeys(w[0] for w in trace.writes)
+            if i not in kept and trace.bindings[i].kind in ("argument", "storage", "entry", "grad")
+        )
+
+    def _output_names(self, count: int) -> list[str]:
+        """What each output is: a result, a gradient, the new value of something, or a value
+        kept for a backward pass outside."""
+        trace = self.trace
+        names = ["saved"] * count
+        for slot, number in trace.grads:
+            if number is not None:
+                target = (trace.slot(slot, trace.first_arguments), 0)
+                owner = next(
+                    (
+                        b.name
+                        for b, e in zip(trace.bindings, trace.first_edges, strict=True)
+                        if e == target
+                    ),
+                    "leaf",
+                )
+                names[trace.new[number].source.output] = f"{owner}.grad"
+        for entry, number, _ in trace.sets:
+            names[trace.new[number].source.output] = entry.label
+        for binding, source in trace.writes:
+            names[source.output] = f"{trace.bindings[binding].name}.new"
+        results = [leaf for leaf in trace.leaves if leaf.kind == "new"]
+        for i, leaf in enumerate(results):
+            names[trace.new[leaf.index].source.output] = "out" if len(results) == 1 else f"out{i}"
+        return names
+
+    def _first_edge(self, b: Binding) -> Any:
+        """The edge that an input's gradient went to when the run began."""
+        if b.kind == "argument":
+            a = self.session.arguments[b.ref]
+            if b.whole and signature_of(a):
+                return self.session.captures[id(a._storage)].held.edge
+            return self.session.argument_edges[b.ref]
+        if b.kind == "entry":
+            storage = next(i for i, n in self.bound.items() if self.trace.bindings[n] is b)
+            return self.session.captures[storage].held.edge
+        if b.kind != "storage":
+            return None
+        owner = b.ref()
+        if isinstance(owner, Tensor) and owner._slot is not None:
+            return (owner._slot, 0)
+        storage = owner._storage if isinstance(owner, Tensor) else owner
+        return self.session.captures[id(storage)].held.edge
