@@ -229,11 +229,17 @@ class _Building:
             # as `x.detach().requires_grad_()` does.
             if sys.getrefcount(t) <= 3:
                 continue
+            number_of = objects.get(id(t))
+            became_leaf = t._view is not None and t._view.kind == "leaf" and t._view.parent is link
+            if t._storage is storage and number_of is not None and became_leaf:
+                trace.marked.append(number_of)
+                continue
             if t._storage is storage:
                 raise NotReplayable("it changes requires_grad of a tensor made outside")
             if t._storage.owner is not session:
                 raise NotReplayable("it points a tensor at another one made elsewhere")
-            trace.points.append((objects.get(id(t), weakref.ref(t)), number(t._storage), t._view))
+            target = weakref.ref(t) if number_of is None else number_of
+            trace.points.append((target, number(t._storage), t._view))
         del leaves, result
         for attempt in range(2):
             stray = [
@@ -369,6 +375,8 @@ class _Building:
         """The edge that an input's gradient went to when the run began."""
         if b.kind == "argument":
             a = self.session.arguments[b.ref]
+            if b.ref in self.trace.marked:
+                return (self.arguments[b.ref]._slot, 0)
             if b.whole and signature_of(a):
                 return self.session.captures[id(a._storage)].held.edge
             return self.session.argument_edges[b.ref]

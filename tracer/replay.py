@@ -49,6 +49,7 @@ class Trace:
         self.new: list[New] = []
         self.grads: list[tuple[SlotRef, int | None]] = []  # slot, new storage
         self.sets: list[tuple[Any, int, Link | None]] = []  # entry, new storage, link
+        self.marked: list[int] = []  # arguments that `requires_grad_()` makes leaves
         self.points: list[tuple[HandleRef, int, Link | None]] = []
         self.effects = list(session.effects)
         self.effects_first = session.effects_before_hypers > 0
@@ -171,6 +172,9 @@ class Trace:
         """
         assert self.graph is not None
         values = [Value(t, buffer=r) for t, r in zip(self.graph.output_types, results, strict=True)]
+        if first is None:
+            for i in self.marked:
+                arguments[i].requires_grad_()
         if self.has_history:
             if first is not None or self.freed_history:
                 edges = self.first_edges

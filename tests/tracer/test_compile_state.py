@@ -673,3 +673,40 @@ def test_variables_of_inner_functions_do_not_outlive_the_call():
         assert [t.item() for t in normalized(tensors)] == pytest.approx([0.6, 0.8])
     assert len(thrace.explain(normalized).traces) == 1
     assert not thrace.explain(normalized).fallbacks
+
+
+def test_arguments_that_the_call_makes_leaves():
+    """`x.requires_grad_()` inside is done again at every call, gradients outside included."""
+
+    @thrace.compile
+    def energy(x: Any, w: Any) -> Any:
+        x.requires_grad_()
+        (slope,) = thrace.autograd.grad((w * x**3).sum(), x, create_graph=True)
+        return (slope**2).sum()
+
+    w = thrace.tensor([2.0, 3.0])
+    for i in range(3):
+        x = thrace.tensor([1.0 + i, 1.0])
+        loss = energy(x, w)
+        loss.backward()
+        # slope = 3 w x², squared and differentiated: 36 w² x³
+        assert x.requires_grad and x.grad is not None
+        np.testing.assert_allclose(
+            x.grad.numpy(), 36 * np.array([4.0, 9.0]) * x.detach().numpy() ** 3
+        )
+
+    @thrace.compile
+    def inside(x: Any) -> Any:
+        x.requires_grad_()
+        loss = (x**2).sum()
+        loss.backward()
+        return loss.detach()
+
+    for i in range(3):
+        x = thrace.tensor([1.0 + i, 1.0])
+        inside(x)
+        assert x.grad is not None
+        np.testing.assert_allclose(x.grad.numpy(), 2 * x.detach().numpy())
+    for fn in (energy, inside):
+        assert len(thrace.explain(fn).traces) == 1
+        assert not thrace.explain(fn).fallbacks
