@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n 2 --durations=10
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
-.PHONY: help setup demo test test-gpu lint types typing stubs bench fuzz clean
+.PHONY: help setup demo test test-gpu lint types typing stubs bench conformance fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -52,6 +52,9 @@ bench: $(call stamp,test) ## compare with hand-written jax.jit
 
 fuzz: $(call stamp,test) ## run the property tests with many random examples
 	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz
+
+conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in build/ and docs/
+	$(BIN)/python -m tests.conformance --docs
 
 clean: ## remove what was built, .venv included
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

@@ -62,8 +62,8 @@ def outcome(name: str, run: Callable[[], None]) -> Outcome:
 class Call:
     """A sample as PyTorch's and as thrace's call of an entry."""
 
-    def __init__(self, op: Any, sample: Any):
-        convert = Converter()
+    def __init__(self, op: Any, sample: Any, memory: bool = False):
+        convert = Converter(memory or op.name.startswith("as_strided"))
         self.op, self.sample = op, sample
         self.theirs = (sample.input, *sample.args), dict(sample.kwargs)
         self.mine = convert((sample.input, *sample.args)), convert(dict(sample.kwargs))
@@ -254,7 +254,7 @@ def errors(op: Any) -> Samples:
     for i, wrong in enumerate(op.error_inputs("cpu")):
 
         def run(wrong: Any = wrong) -> None:
-            call = Call(op, wrong.sample_input)
+            call = Call(op, wrong.sample_input, memory=True)
             try:
                 for t in tensors_in(call.got()):
                     t.detach().numpy()  # what hangs on values is known now

@@ -22,16 +22,23 @@ class Unsupported(Exception):
 
 
 class Converter:
-    """Turns PyTorch's arguments into thrace's; one tensor met twice stays one tensor."""
+    """Turns PyTorch's arguments into thrace's; one tensor met twice stays one tensor.
 
-    def __init__(self) -> None:
+    Under `memory`, tensors that share a storage share one afterwards, with their strides and
+    offsets; else each gets its own, with its axes in the same order.
+    """
+
+    def __init__(self, memory: bool = False) -> None:
         self.memo: dict[int, tuple[Any, Any]] = {}
+        self.memory = memory
+        self.storages: dict[int, Any] = {}
 
     def __call__(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             found = self.memo.get(id(value))
             if found is None:
-                found = self.memo[id(value)] = value, to_thrace(value)
+                made = self.in_memory(value) if self.memory else to_thrace(value)
+                found = self.memo[id(value)] = value, made
             return found[1]
         if isinstance(value, torch.Size):
             return thrace.Size(value)
@@ -60,6 +67,23 @@ class Converter:
             return rebound(value)
         return value
 
+    def in_memory(self, t: torch.Tensor) -> Any:
+        """A leaf over the same part of a copy of its storage."""
+        if t.layout is not torch.strided or t.device.type != "cpu" or not t.numel():
+            return to_thrace(t)
+        storage = t.untyped_storage()
+        base = self.storages.get(storage.data_ptr())
+        if base is None or base.dtype is not dtype_of(t.dtype):
+            plain = t.detach().resolve_conj().resolve_neg()
+            count = storage.nbytes() // t.element_size()
+            base = to_thrace(plain.as_strided((count,), (1,), 0))
+            self.storages[storage.data_ptr()] = base
+        if t.numel() == base.numel() and t.is_contiguous():
+            out = base.view(tuple(t.shape)).detach()
+        else:
+            out = base.as_strided(tuple(t.shape), t.stride(), t.storage_offset()).detach()
+        return out.requires_grad_() if t.requires_grad else out
+
 
 def dtype_of(dtype: torch.dtype) -> Any:
     name = str(dtype).removeprefix("torch.")
@@ -75,6 +99,8 @@ def to_thrace(t: torch.Tensor) -> Any:
         raise Unsupported(f"layout {str(t.layout).removeprefix('torch.')}")
     if t.device.type != "cpu":
         raise Unsupported(f"device {t.device.type}")
+    if t.ndim > 64:
+        raise Unsupported("more than 64 dims")
     dtype = dtype_of(t.dtype)
     plain = t.detach().resolve_conj().resolve_neg()
     order = sorted(range(t.ndim), key=lambda d: (-t.stride(d), d))
