@@ -21,6 +21,15 @@ class AxisError(ThraceError, IndexError):
     """An axis or index out of range."""
 
 
+class IndexRangeError(AxisError, RuntimeError):
+    """A value that an operation does not accept, mostly an element of an index tensor out of
+    range; PyTorch raises either base for it."""
+
+
+class LinAlgError(ThraceError, RuntimeError):
+    """A matrix that has not got what is asked of it: an inverse, a factor."""
+
+
 class DeviceError(ThraceError, RuntimeError):
     """Operands on different devices, or a device that is not there."""
 

@@ -20,14 +20,14 @@ Edge = tuple[Any, int]
 Cotangents = list[Value | None]
 
 
-def topological(targets: Sequence[Edge]) -> list[Node]:
-    """The history nodes that `targets` depend on, latest first."""
+def topological(targets: Sequence[Edge], since: int = -1) -> list[Node]:
+    """The history nodes from `since` on that `targets` depend on, latest first."""
     seen: set[int] = set()
     nodes: list[Node] = []
     stack = [target for target, _ in targets if isinstance(target, Node)]
     while stack:
         node = stack.pop()
-        if id(node) in seen:
+        if id(node) in seen or node.seq < since:
             continue
         seen.add(id(node))
         nodes.append(node)
@@ -62,18 +62,20 @@ def pull_back(
     *,
     wanted: set[Edge] | None = None,
     enter: Callable[[Node, Cotangents], Cotangents] | None = None,
-    leave: Callable[[Node], None] | None = None,
+    leave: Callable[[Node, Cotangents], Cotangents] | None = None,
     pending: dict[Edge, Value] | None = None,
     place: Callable[[Node], Builder] | None = None,
+    since: int = -1,
 ) -> dict[Edge, Value]:
     """Cotangents of leaves, or of the `wanted` edges, given those of `seeds`.
 
     `enter` is called with a node and the cotangents of its results before its rules run,
-    and may replace them (hooks); `leave` after them. `pending`, if given, holds the
+    and may replace them (hooks); `leave` likewise with those of its operands after them.
+    History from before `since` is not walked. `pending`, if given, holds the
     cotangents on their way at any moment. `place` gives the builder that a node's rules
     are to use, where that is not always `b`.
     """
-    nodes = topological([edge for edge, _ in seeds])
+    nodes = topological([edge for edge, _ in seeds], since)
     reach = None if wanted is None else _reaching(nodes, wanted)
     pending = {} if pending is None else pending
     for edge, cotangent in seeds:
@@ -95,11 +97,12 @@ def pull_back(
             if id(node) not in reach:
                 continue
         needs = [_needed(o, wanted, reach) for o in node.operands]
-        for o, c in zip(node.operands, vjp(b, node, cots, needs), strict=True):
+        made = vjp(b, node, cots, needs)
+        if leave is not None:
+            made = leave(node, made)
+        for o, c in zip(node.operands, made, strict=True):
             if c is not None:
                 _accumulate(b, pending, o.edge, c)  # type: ignore[union-attr, arg-type]
-        if leave is not None:
-            leave(node)
     if wanted is None:
         found.update(pending)
     else:
@@ -145,8 +148,8 @@ def vjp(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cota
             "need to backward through the graph a second time or if you need to access "
             "saved tensors after calling backward."
         )
-    if row.name == "call":
-        return _vjp_call(b, node, cots, needs)
+    if row.vjp is not None:
+        return row.vjp(b, node, cots, needs)
     if row.saved is not None:
         return row.saved.vjp(b, node, cots, needs)
     attrs = node.attr_dict()
@@ -233,7 +236,8 @@ def _probe(node: Node, needs: tuple[bool, ...]) -> tuple[frozenset[int], frozens
 _CALL_GRADS: dict[tuple, tuple[Graph, tuple, tuple[int, ...]]] = {}
 
 
-def _vjp_call(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cotangents:
+def vjp_call(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cotangents:
+    """`vjp` of a node that holds one graph and runs it once."""
     graph: Graph = node.attrs[0]
     given = tuple(c is not None for c in cots)
     backward, sources, targets = call_gradient(graph, given, tuple(needs))
@@ -274,7 +278,7 @@ def _make_call_gradient(graph: Graph, given: tuple[bool, ...], needs: tuple[bool
     from .rebuild import extract
 
     b = Builder()
-    env = _copy_nodes(graph, b, needs)
+    env = copy_nodes(graph, b, needs)
     seeds: list[tuple[Edge, Value]] = []
     cot_values: dict[int, Value] = {}
     for i, v in enumerate(graph.outputs):
@@ -300,7 +304,7 @@ def _make_call_gradient(graph: Graph, given: tuple[bool, ...], needs: tuple[bool
     return backward, tuple(available[v] for v in used), tuple(targets)
 
 
-def _copy_nodes(graph: Graph, b: Builder, needs: Sequence[bool]) -> dict[Value, Value]:
+def copy_nodes(graph: Graph, b: Builder, needs: Sequence[bool]) -> dict[Value, Value]:
     """Copies of a graph's values, with edges: input i is leaf i if `needs[i]`."""
     env: dict[Value, Value] = {}
     for i, v in enumerate(graph.inputs):
@@ -375,7 +379,7 @@ def backward_graph(graph: Graph, wrt: Sequence[int | str] | None = None) -> Grap
     """
     chosen = _chosen(graph, wrt)
     b = Builder()
-    env = _copy_nodes(graph, b, [i in chosen for i in range(len(graph.inputs))])
+    env = copy_nodes(graph, b, [i in chosen for i in range(len(graph.inputs))])
     inputs = [env[v] for v in graph.inputs]
     names = list(graph.input_names)
     outs = [(v, n) for v, n in zip(graph.outputs, graph.output_names, strict=True)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import AxisError
+from .errors import IndexRangeError, LinAlgError, ThraceError
 from .graph import Graph, Node, Scalar, Value
 from .source import Location, RawLocation, resolve
 from .types import DType, TensorType
@@ -75,10 +75,11 @@ def _fit(result: Any, type: TensorType) -> np.ndarray:
     return array if array.dtype == wanted else array.astype(wanted)
 
 
-def check_failed(message: str, loc: RawLocation | Location | None) -> AxisError:
+def check_failed(message: str, loc: RawLocation | Location | None) -> ThraceError:
     """The error of a `check` node whose condition is False."""
     where = resolve(loc)
-    return AxisError(message if where is None else f"{message}\n  {where}")
+    kind = LinAlgError if message.startswith("linalg.") else IndexRangeError
+    return kind(message if where is None else f"{message}\n  {where}")
 
 
 def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:

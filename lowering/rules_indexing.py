@@ -71,4 +71,18 @@ def set_at(x, at, u, numbers):
     return lax.scatter(x, at, u, numbers, mode=lax.GatherScatterMode.FILL_OR_DROP)
 
 
-RULES = {"index": index, "index_add": scatter(add_at), "index_set": scatter(set_at)}
+def combined_at(fn):
+    def at_places(x, at, u, numbers):
+        return fn(x, at, u, numbers, mode=lax.GatherScatterMode.FILL_OR_DROP)
+
+    return at_places
+
+
+RULES = {
+    "index": index,
+    "index_add": scatter(add_at),
+    "index_set": scatter(set_at),
+    "index_mul": scatter(combined_at(lax.scatter_mul)),
+    "index_max": scatter(combined_at(lax.scatter_max)),
+    "index_min": scatter(combined_at(lax.scatter_min)),
+}

@@ -10,23 +10,35 @@ from collections.abc import Callable
 from typing import Any
 
 from . import (
+    rules_complex,
     rules_control,
+    rules_decompositions,
     rules_elementwise,
+    rules_fft,
     rules_indexing,
     rules_linalg,
+    rules_loops,
     rules_random,
     rules_reduce,
     rules_shape,
+    rules_sort,
+    rules_special,
 )
 
 TABLES: tuple[dict[str, Callable[..., Any]], ...] = (
     rules_elementwise.RULES,
+    rules_complex.RULES,
     rules_reduce.RULES,
     rules_shape.RULES,
     rules_indexing.RULES,
     rules_linalg.RULES,
+    rules_decompositions.RULES,
+    rules_fft.RULES,
+    rules_sort.RULES,
+    rules_special.RULES,
     rules_random.RULES,
     rules_control.RULES,
+    rules_loops.RULES,
 )
 RULES: dict[str, Callable[..., Any]] = {n: rule for rows in TABLES for n, rule in rows.items()}
 if len(RULES) != sum(map(len, TABLES)):

@@ -18,7 +18,6 @@ from typing import Any
 
 from thrace import functions
 from thrace.tracer import methods
-from thrace.tracer.api import shape
 
 ROOT = Path(__file__).resolve().parent.parent
 HEADER = '"""{doc} Written by `make stubs` from the tables."""'
@@ -90,9 +89,21 @@ def methods_stub() -> str:
         "class TensorMethods:",
         *(method_line(name, fn) for name, fn in sorted(BOUND.items())),
     ]
-    for name in sorted(shape.PROPERTIES):
-        lines += ["    @property", f"    def {name}(self) -> Tensor: ..."]
+    for name, prop in sorted(properties().items()):
+        kind = inspect.signature(prop.fget).return_annotation
+        kind = f"builtins.{kind}" if kind == "bool" else kind
+        lines += ["    @property", f"    def {name}(self) -> {kind}: ..."]
+        if prop.fset is not None:
+            lines += [f"    @{name}.setter", f"    def {name}(self, value: Any) -> None: ..."]
     return "\n".join(lines) + "\n"
+
+
+def properties() -> dict[str, Any]:
+    """The properties that tables bind to `Tensor`."""
+    found: dict[str, Any] = {}
+    for module in methods.MODULES:
+        found |= getattr(module, "PROPERTIES", {})
+    return found
 
 
 def beside_the_tables() -> list[tuple[str, Callable[..., Any]]]:

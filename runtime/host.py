@@ -32,6 +32,9 @@ CONVOLUTION_FLOPS_PER_S = 2e9
 # NumPy has no routines of its own for half precision and integer products.
 SLOW_PRODUCT = 20
 
+# A guess at how many steps a `while_loop` makes.
+WHILE_STEPS = 20
+
 COMPILE_S = 0.05
 COMPILE_NODE_S = 0.0006
 
@@ -41,9 +44,16 @@ def estimate_cost_s(graph: Graph) -> float:
     cost: dict[int, float] = {}
     for g in nested_graphs(graph):  # a graph comes after those it holds
         cost[id(g)] = sum(
-            _node_cost_s(n) + sum(cost[id(h)] for h in held_graphs(n)) for n in g.nodes
+            _node_cost_s(n) + _runs(n) * sum(cost[id(h)] for h in held_graphs(n)) for n in g.nodes
         )
     return cost[id(graph)]
+
+
+def _runs(node: Node) -> int:
+    """How often a node runs the graphs that it holds, about."""
+    if node.op.name == "scan":
+        return node.attr("length")
+    return WHILE_STEPS if node.op.name == "while_loop" else 1
 
 
 def compile_cost_s(graph: Graph) -> float:

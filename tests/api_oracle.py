@@ -91,7 +91,7 @@ def as_numpy(t: Any) -> np.ndarray:
     if isinstance(t, Tensor):
         a = t.detach().numpy()
         return a.astype(np.float32) if t.dtype.name == "bfloat16" else a
-    t = t.detach()
+    t = t.detach().resolve_conj()
     return (t.float() if t.dtype is torch.bfloat16 else t).numpy()
 
 

@@ -16,6 +16,11 @@ import ml_dtypes
 import numpy as np
 import scipy.special
 import torch
+from samples_complex import COMPLEX_PARTS
+from samples_fft import FFT
+from samples_loops import LOOP_SAMPLES
+from samples_sort import SORT
+from samples_special import SPECIAL
 from sampling import (
     ANY,
     COMPLEX,
@@ -408,6 +413,18 @@ def put(add: bool) -> Callable[..., np.ndarray]:
     return oracle
 
 
+def combined(fn: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    def oracle(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+        out = x.copy()
+        grid = np.broadcast_arrays(*indices)
+        for place in np.ndindex(*grid[0].shape):
+            at = tuple(int(g[place]) for g in grid)
+            out[at] = fn(out[at], u[place])
+        return out
+
+    return oracle
+
+
 UNIQUE = np.array([3, 0, 4], np.int64)
 REPEATED = np.array([1, 1, 3, 1], np.int32)
 
@@ -427,6 +444,17 @@ INDEXING: tuple[Sample, ...] = (
             np.array([1, 1, 0]), oracle=lambda x, u, i: np.array([False, True])),
     special("index_add", np.zeros((1,), np.float16), np.ones((4000,), np.float16),
             np.zeros((4000,), np.int64), oracle=put(add=True)),
+    *(
+        made
+        for op, fn in (("index_mul", np.multiply), ("index_max", np.maximum),
+                       ("index_min", np.minimum))
+        for made in (
+            sample(op, (5, 2), (4, 2), REPEATED, oracle=combined(fn),
+                   dtypes=("float64", "float32", "int64")),
+            sample(op, (5, 3), (2, 2), *index_into((5, 3), 2, (2, 2)), oracle=combined(fn)),
+            sample(op, (5, 2), (0, 2), np.zeros((0,), np.int64), oracle=combined(fn)),
+        )
+    ),
     sample("index_set", (5, 2), (3, 2), UNIQUE, oracle=put(add=False), dtypes=ANY),
     sample("index_set", (5, 3), (3,), UNIQUE, np.array([0, 1, 1], np.int64), oracle=put(add=False)),
     sample("index_set", (5, 2), (2,), np.array(0, np.int64), oracle=put(add=False)),
@@ -567,7 +595,8 @@ CONTROL: tuple[Sample, ...] = (
 
 # Tables of a family of their own lie in `samples_*.py`.
 SAMPLES: tuple[Sample, ...] = (
-    *(*ELEMENTWISE, *REDUCE, *SHAPE, *INDEXING, *LINALG, *RANDOM, *CONTROL),
+    *(*ELEMENTWISE, *COMPLEX_PARTS, *REDUCE, *SHAPE, *INDEXING, *LINALG, *FFT, *SORT, *SPECIAL, *RANDOM, *CONTROL),
+    *LOOP_SAMPLES,
 )
 
 

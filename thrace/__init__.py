@@ -1,6 +1,24 @@
 """The front door: every public name, and nothing of its own. Importing it does not import jax."""
 
-from thrace import autograd, cuda, linalg, nn, optim
+import math as _math
+
+from thrace import _higher_order_ops as _higher_order_ops
+from thrace import (
+    array_api,
+    autograd,
+    cuda,
+    fft,
+    func,
+    higher_order_ops,
+    linalg,
+    masked,
+    nn,
+    optim,
+    random,
+    signal,
+    special,
+    utils,
+)
 from thrace import functions as _functions
 from thrace.functions import *
 from thrace.ir.errors import (
@@ -30,28 +48,53 @@ from thrace.ir.types import (
     int32,
     int64,
     uint8,
+    uint16,
+    uint32,
+    uint64,
 )
 from thrace.ir.types import bool_ as bool
 from thrace.tools import bind as _bind_tools
-from thrace.tracer.autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from thrace.tracer.compile import FallbackWarning, RecompileWarning, compile
 from thrace.tracer.devices import Device
 from thrace.tracer.explain import explain
+from thrace.tracer.formats import (
+    Layout,
+    MemoryFormat,
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    preserve_format,
+    strided,
+)
 from thrace.tracer.formatting import set_printoptions
+from thrace.tracer.func.vmap import vmap
+from thrace.tracer.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from thrace.tracer.promotion import can_cast
 from thrace.tracer.random import Generator, default_generator, manual_seed
+from thrace.tracer.serialization import load, save
 from thrace.tracer.state import default_dtype as get_default_dtype
 from thrace.tracer.state import is_grad_enabled, set_default_dtype
 from thrace.tracer.tensor import Size, Tensor
 from thrace.tracer.tracing import spec, trace
+from thrace.tracer.typeinfo import finfo, iinfo
 
 __version__ = "0.1.0"
 
 # PyTorch's other names.
 device, dtype = Device, DType
+layout, memory_format = Layout, MemoryFormat
 half, float, double = float16, float32, float64
 short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
+
+inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
+newaxis = None
 
 __all__ = [
     "AutogradError",
@@ -70,28 +113,39 @@ __all__ = [
     "StateLostError",
     "Tensor",
     "ThraceError",
+    "array_api",
     "autograd",
     "bfloat16",
     "bool",
     "can_cast",
     "cdouble",
     "cfloat",
+    "channels_last",
+    "channels_last_3d",
     "compile",
     "complex64",
     "complex128",
+    "contiguous_format",
     "cuda",
     "default_generator",
     "device",
     "double",
     "dtype",
+    "e",
     "enable_grad",
     "explain",
+    "fft",
+    "finfo",
     "float",
     "float16",
     "float32",
     "float64",
+    "func",
     "get_default_dtype",
     "half",
+    "higher_order_ops",
+    "iinfo",
+    "inf",
     "inference_mode",
     "int",
     "int8",
@@ -99,20 +153,39 @@ __all__ = [
     "int32",
     "int64",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "layout",
     "linalg",
+    "load",
     "long",
     "manual_seed",
+    "masked",
+    "memory_format",
+    "nan",
+    "newaxis",
     "nn",
     "no_grad",
     "optim",
+    "pi",
+    "preserve_format",
     "promote_types",
+    "random",
+    "save",
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
     "short",
+    "signal",
     "spec",
+    "special",
+    "strided",
     "trace",
     "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "utils",
+    "vmap",
 ]
 __all__ += _functions.__all__
 

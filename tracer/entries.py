@@ -121,7 +121,7 @@ def read(owner: Any, name: str) -> Any:
     for cls in type(owner).__mro__ if not isinstance(owner, type) else owner.__mro__:
         if name in cls.__dict__:
             found = cls.__dict__[name]
-            if isinstance(found, types.MemberDescriptorType):
+            if isinstance(found, types.MemberDescriptorType) and not isinstance(owner, type):
                 try:
                     return found.__get__(owner)
                 except AttributeError:

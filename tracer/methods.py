@@ -15,21 +15,40 @@ import numpy as np
 
 from .api import (
     arithmetic,
+    arrange,
     compare,
+    complexes,
+    control,
     convert,
+    copies,
     creation,
+    decompositions,
+    distributions,
     einsum,
     extremes,
+    filled,
     gather,
     indexing,
     join,
     linalg,
     moments,
+    parts,
+    queries,
     random,
+    ranges,
     reduce,
+    running,
+    scatter,
+    search,
     shape,
     softmax,
+    sort,
+    special,
+    standard,
+    statistics,
+    strided,
     unary,
+    windows,
 )
 from .api.common import normalize_dim
 from .promotion import as_operand, check_kinds
@@ -37,7 +56,9 @@ from .tensor import Tensor
 
 MODULES: tuple[ModuleType, ...] = (
     *(creation, unary, arithmetic, compare, reduce, moments, extremes, softmax, shape, join),
+    *(filled, distributions, queries, ranges, complexes, strided, parts, copies, arrange, windows),
     *(convert, indexing, gather, linalg, einsum, random),
+    *(control, standard, sort, special, running, search, scatter, statistics, decompositions),
 )
 _OTHERS = (Tensor, int, float, complex, np.generic)
 
@@ -70,6 +91,8 @@ REFLECTED: dict[str, Callable[..., Tensor]] = {
     "__rmod__": lambda x, y: arithmetic.remainder(y, x),
     "__rpow__": lambda x, y: arithmetic.pow(y, x),
     "__rand__": lambda x, y: compare.bitwise_and(x, y),
+    "__rmatmul__": lambda x, y: linalg.matmul(y, x),
+    "__rdiv__": lambda x, y: arithmetic.div(y, x),
     "__ror__": lambda x, y: compare.bitwise_or(x, y),
     "__rxor__": lambda x, y: compare.bitwise_xor(x, y),
     "__rlshift__": lambda x, y: compare.bitwise_left_shift(y, x),
@@ -237,8 +260,9 @@ def bind() -> None:
     for name, fn in methods().items():
         if name not in spelled_out:
             setattr(Tensor, name, fn)
-    for name, fn in shape.PROPERTIES.items():
-        setattr(Tensor, name, property(fn))
+    for module in MODULES:
+        for name, prop in getattr(module, "PROPERTIES", {}).items():
+            setattr(Tensor, name, prop)
 
 
 bind()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -92,6 +94,17 @@ def manual_seed(seed: int) -> Generator:
     for generator in _DEFAULT.values():
         generator.manual_seed(seed)
     return cpu
+
+
+@contextmanager
+def fork_rng(devices: Any = None, enabled: bool = True) -> Iterator[None]:
+    """Inside, draw as always; afterwards the default generators are as they were before."""
+    before = {g: g.get_state() for g in _DEFAULT.values()} if enabled else {}
+    try:
+        yield
+    finally:
+        for generator, state in before.items():
+            generator.set_state(state)
 
 
 def bits(shape: Shape, generator: Generator | None = None, device: Any = None) -> Tensor:

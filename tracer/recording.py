@@ -56,6 +56,10 @@ class Recorder(Builder):
     def note_write(self, storage: Storage, value: Value) -> None:
         """`value`, one of the pending ones, is about to be written to a storage."""
 
+    def is_batched(self, value: Value) -> bool:
+        """Whether a value stands for one example of many."""
+        return False
+
     def bring(self, value: Value) -> None:
         """Make an operand readable that another recorder has pending."""
         settle_foreign(value)
@@ -100,10 +104,15 @@ class Recorder(Builder):
                     Value(t, node, i, (node, i) if _inexact(t) else None)
                     for i, t in enumerate(result)
                 )
+                if state.saved_hooks:
+                    pack_saved(node)
                 return node.outputs
             value = Value(result, node)
             if result.dtype.kind in ("float", "complex") and _flows(op, operands):
                 value.edge = (node, 0)
+                if state.saved_hooks:
+                    node.outputs = (value,)
+                    pack_saved(node)
         elif op.multiple:
             node.outputs = tuple([Value(t, node, i) for i, t in enumerate(result)])
             return node.outputs
@@ -137,6 +146,13 @@ def _flows(op: Op, operands: tuple[Operand, ...]) -> bool:
         if o.__class__ is Value and o.edge is not None and op.grads[i] is not None:  # type: ignore
             return True
     return False
+
+
+def pack_saved(node: Node) -> None:
+    """Hand what a node saves for backward to the hooks of `autograd.graph`."""
+    from .saved_hooks import pack
+
+    pack(node)
 
 
 def settle_foreign(value: Value) -> None:

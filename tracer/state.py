@@ -33,6 +33,9 @@ class State(threading.local):
     scope: Scope | None = None
     folded: int = 0
     module_depth: int = 0
+    backward_pass: Any = None  # stands for the pass that is running
+    saved_hooks: tuple[Any, ...] = ()  # of `autograd.graph.saved_tensors_hooks`, innermost last
+    levels: int = 0  # function transforms (`func.grad`, `vmap`) that are running
     # Set while `backward` runs: the user's line of the call, and the forward node's.
     loc: Any = None
     cause: Any = None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Scope, Value
 from ..ir.ops import OPS
+from ..ir.types import DType
 from .recording import recorder_for
 from .state import STATE
 
@@ -66,9 +67,12 @@ def _forget(seen: Any) -> None:
 class Storage:
     """Slots: `value` of the base; `cache` of views read from it, by id of link; `device`;
     `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
-    the NumPy array that shares it, if there is one."""
+    the NumPy array that shares it, if there is one; `inference`, whether it was made in
+    inference mode."""
 
-    __slots__ = ("__weakref__", "cache", "device", "export", "owner", "strides", "value")
+    __slots__ = (
+        *("__weakref__", "cache", "device", "export", "inference", "owner", "strides", "value"),
+    )
 
     def __init__(self, value: Value, device: Device, strides: Strides = None):
         self.value = value
@@ -76,6 +80,7 @@ class Storage:
         self.strides = strides
         self.cache: dict[int, _Seen] | None = None
         self.owner = STATE.session
+        self.inference = STATE.inference
         self.export: Any = None
         source = value if value.source is None else value.source
         if source.node is not None:
@@ -112,7 +117,7 @@ class Storage:
                     name = next((c.name for c in chain[i::-1] if c.name or c.kind == "leaf"), "")
                     if name:
                         STATE.scope = Scope(name, "function", outside_calls(scope))
-                seen = step.read(b, value)
+                seen = step.read(b, value, self.value)
                 if seen is value and step.name and value.edge is not None:
                     seen = b.emit(_RESHAPE, (value,), (step.type.shape,))  # for its grad_fn
                 value = seen
@@ -141,13 +146,36 @@ class Storage:
             self.cache = {}
         self.cache[seen.key] = seen
 
+    def __reduce__(self) -> Any:
+        from .tensor import Tensor
+
+        base = object.__new__(Tensor)
+        base._point(self, None, self.value.type)
+        return (_rebuild, (base._host(), self.value.type.dtype, self.strides, str(self.device)))
+
     def set(self, value: Value) -> None:
         """Replace the base's value; views read from the old one are forgotten."""
+        source = root(value)
+        if self.inference and not STATE.inference:
+            raise RuntimeError(
+                "Inplace update to inference tensor outside InferenceMode is not allowed. You can "
+                "make a clone to get a normal tensor before doing inplace update."
+            )
+        if source.node is not None:
+            source.node.owner.note_write(self, value)
         session = STATE.session
         if session is not None and self.owner is not session:
             session.note_write(self)
         self.value = value
         self.cache = None
-        source = root(value)
         if source.node is not None:
             source.node.owner.note(self)
+
+
+def _rebuild(array: Any, dtype: DType, strides: Strides, device: str) -> Storage:
+    """The storage that a pickle describes."""
+    from .tensor import from_host
+
+    storage = from_host(array, dtype, device)._storage
+    storage.strides = strides
+    return storage

@@ -6,6 +6,7 @@ API functions are bound by `methods.py` from tables.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +16,15 @@ from ..ir.errors import DTypeError, ShapeError
 from ..ir.graph import Value
 from ..ir.ops import OPS
 from ..ir.types import DType, TensorType, dtype_from_numpy
-from . import views
+from . import formats, strided, views
 from .devices import Device, as_device
 from .recording import recorder_for, user_error
 from .state import LOCK, STATE
 from .storage import Storage, Strides, alias, root
 
 if TYPE_CHECKING:
-    from .autograd import GradFn, GradSlot
+    from .engine import GradSlot
+    from .grad_fn import GradFn
     from .methods import TensorMethods
 else:
     TensorMethods = object
@@ -116,9 +118,10 @@ class Tensor(TensorMethods):
         link = self._view
         return storage.value if link is None else storage.read(link)
 
-    def _write(self, result: Tensor) -> Tensor:
+    def _write(self, result: Tensor, alike: bool = False) -> Tensor:
         """Make this tensor's elements those of `result`, in place.
 
+        `alike` says that they are all equal, so that a place may be written twice.
         Raises: ShapeError if the shapes differ, DTypeError if the result's kind does not
         fit, RuntimeError where PyTorch refuses the write (leaves, expanded tensors).
         """
@@ -134,10 +137,10 @@ class Tensor(TensorMethods):
             check_cast(value.type.dtype, self._type.dtype)
             b = recorder_for(self._storage.device)
             value = b.emit(_CONVERT, (value,), (self._type.dtype,))
-        self._write_value(value)
+        self._write_value(value, alike)
         return self
 
-    def _write_value(self, value: Value) -> None:
+    def _write_value(self, value: Value, alike: bool = False) -> None:
         storage = self._storage
         link = self._view
         session = STATE.session
@@ -151,17 +154,20 @@ class Tensor(TensorMethods):
                 value = _overwritten(recorder_for(storage.device), old, value)
             storage.set(value)
             if old.edge is not None and STATE.grad_enabled and "_retains" in self.__dict__:
-                from .autograd import move_retained
+                from .grad_hooks import move_retained
 
                 move_retained(self)
             return
-        detached = not STATE.grad_enabled or self._check_writable(link)
+        detached = not STATE.grad_enabled or self._check_writable(link, value)
         old = storage.value
         b = recorder_for(storage.device)
         before = STATE.grad_enabled
         STATE.grad_enabled = not detached
         try:
             step: views.Link | None = link
+            if link.shared:
+                value = strided.write(self, b, old, value, alike)
+                step = None
             while step is not None:
                 parent = storage.read(step.parent)
                 value = step.write(b, parent, value)
@@ -174,9 +180,11 @@ class Tensor(TensorMethods):
             STATE.grad_enabled = before
         storage.set(alias(value, old.edge) if detached else value)
 
-    @staticmethod
-    def _check_writable(link: views.Link) -> bool:
-        """Whether a write in grad mode is detached. Raises: RuntimeError on a leaf."""
+    def _check_writable(self, link: views.Link, value: Value) -> bool:
+        """Whether a write in grad mode is detached.
+
+        Raises: RuntimeError on a leaf, and with history on one of several views of a call.
+        """
         step: views.Link | None = link
         while step is not None:
             if step.kind == "detach":
@@ -187,6 +195,15 @@ class Tensor(TensorMethods):
                     RuntimeError(
                         f"{what} Variable that requires grad is being used in an in-place "
                         "operation."
+                    )
+                )
+            if step.name in views.MANY and (value.edge is not None or self.requires_grad):
+                raise user_error(
+                    RuntimeError(
+                        f"a view made by {step.name}() is being modified inplace. This view is the "
+                        "output of a function that returns multiple views. Such functions do not "
+                        "allow the output views to be modified inplace. You should replace the "
+                        "inplace operation by an out-of-place one."
                     )
                 )
             step = step.parent
@@ -213,8 +230,10 @@ class Tensor(TensorMethods):
         """The data if it is on the host already, without evaluating anything."""
         if STATE.session is not None:
             return None
-        storage = self._storage
-        value = storage.value if self._view is None else storage.cached(self._view)
+        storage, link = self._storage, self._view
+        while link is not None and link.kind in ("leaf", "detach"):
+            link = link.parent
+        value = storage.value if link is None else storage.cached(link)
         buffer = None if value is None else root(value).buffer
         return buffer if isinstance(buffer, np.ndarray) else None
 
@@ -245,8 +264,8 @@ class Tensor(TensorMethods):
         return self._type.size_bytes
 
     @property
-    def layout(self) -> str:
-        return "thrace.strided"
+    def layout(self) -> formats.Layout:
+        return formats.strided
 
     @property
     def is_cuda(self) -> bool:
@@ -259,7 +278,12 @@ class Tensor(TensorMethods):
             strides = views.contiguous_strides(self._type.shape)
         return strides if dim is None else strides[dim]
 
-    def is_contiguous(self) -> bool:
+    def is_contiguous(self, memory_format: Any = formats.contiguous_format) -> bool:
+        """Whether the elements lie in row order, or in that of another memory format."""
+        if memory_format is not formats.contiguous_format:
+            if memory_format is formats.preserve_format:
+                raise RuntimeError("preserve memory format is unsupported by is_contiguous")
+            return formats.lies_in(self._type.shape, self.stride(), memory_format)
         if self._strides is None:
             return True
         step = 1
@@ -275,7 +299,7 @@ class Tensor(TensorMethods):
     def data_ptr(self) -> int:
         """A number that tensors share exactly if they start at the same element."""
         storage = self._storage
-        start = views.offset(self._view, storage.strides, storage.value.type.shape)
+        start = views.offset(self._view, storage.strides, storage.value.type)
         return id(storage) + start * self.itemsize
 
     # Autograd
@@ -304,6 +328,11 @@ class Tensor(TensorMethods):
         """Make this tensor a leaf that collects a gradient, or stop that."""
         if bool(requires_grad) == self.requires_grad:
             return self
+        if requires_grad and self._storage.inference and not STATE.inference:
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                "allowed."
+            )
         if not requires_grad:
             if self._slot is None:
                 raise RuntimeError(
@@ -329,7 +358,7 @@ class Tensor(TensorMethods):
 
     def _leaf_link(self) -> views.Link:
         """The link that makes this tensor a leaf: the one it had before, if it had one."""
-        from .autograd import GradSlot
+        from .engine import GradSlot
 
         known: views.Link | None = self.__dict__.pop("_frozen", None)
         if known is not None:
@@ -337,6 +366,8 @@ class Tensor(TensorMethods):
         if known is not None and known.parent is self._view and known.type is self._type:
             return known
         slot = GradSlot() if known is None else known.slot
+        if slot.owner is None:
+            slot.owner = weakref.ref(self)
         kept = self.__dict__.pop("_retained", None)
         if kept is not None:
             slot.set(kept, self)
@@ -394,7 +425,7 @@ class Tensor(TensorMethods):
         """The API call that made this tensor, as autograd sees it; None for leaves."""
         if self._slot is not None or not self.requires_grad:
             return None
-        from .autograd import grad_fn_of
+        from .grad_fn import grad_fn_of
 
         return grad_fn_of(self._value())
 
@@ -442,23 +473,39 @@ class Tensor(TensorMethods):
         """
         from .autograd import backward
 
-        backward(self, gradient, retain_graph, create_graph, inputs)
+        backward(self, gradient, retain_graph, create_graph, inputs=inputs)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this tensor, which is not a leaf."""
+        return self._slot is None and "_retains" in self.__dict__
+
+    @property
+    def output_nr(self) -> int:
+        """Which of the results of its `grad_fn` this tensor is."""
+        from .grad_fn import follow
+
+        return follow(self._value().edge)[1] if self.grad_fn is not None else 0
+
+    def is_inference(self) -> bool:
+        """Whether this tensor was made in `inference_mode`."""
+        return self._storage.inference
 
     def retain_grad(self) -> None:
         """Keep the gradient of this tensor that is not a leaf in `.grad`."""
-        from .autograd import retain_grad
+        from .grad_hooks import retain_grad
 
         retain_grad(self)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Any:
         """Call `hook` with this tensor's gradient when it is known; it may return another."""
-        from .autograd import register_hook
+        from .grad_hooks import register_hook
 
         return register_hook(self, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], None]) -> Any:
         """Call `hook` with this leaf after its `.grad` was added to."""
-        from .autograd import register_post_hook
+        from .grad_hooks import register_post_hook
 
         return register_post_hook(self, hook)
 
@@ -542,6 +589,11 @@ class Tensor(TensorMethods):
         return iter([views.select(self, 0, i, "unbind") for i in range(self._type.shape[0])])
 
     def __contains__(self, item: Any) -> bool:
+        if not isinstance(item, (Tensor, bool, int, float, complex, np.generic)):
+            raise RuntimeError(
+                "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+                f"{type(item)}."
+            )
         return bool((self == item).any().item())  # type: ignore[attr-defined]
 
     def __hash__(self) -> int:
@@ -555,13 +607,22 @@ class Tensor(TensorMethods):
     def __repr__(self) -> str:
         from .formatting import format_tensor
 
+        recorder = STATE.recorder
+        if recorder is not None and recorder.is_batched(self._value()):
+            from .func.batching import show
+
+            return show(recorder, self)  # type: ignore[arg-type, return-value]
         return format_tensor(self)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        return (_rebuild, (type(self), np.array(self._host()), self.dtype, self._leaf_flag()))
-
-    def _leaf_flag(self) -> bool:
-        return self._slot is not None
+        # The storage is one object, so what shares it does so again; `copy.copy` shares it too.
+        chain: list[tuple] = []
+        link = self._view
+        while link is not None:
+            if link.kind not in ("leaf", "detach"):
+                chain.append((link.kind, link.args, link.type, link.strides))
+            link = link.parent
+        return (_rebuild, (type(self), self._storage, chain[::-1], self.requires_grad))
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:
@@ -600,12 +661,17 @@ def _overwritten(b: Any, old: Value, value: Value) -> Value:
     return b.update_slice(old, value, starts=(0,) * axes, strides=(1,) * axes)
 
 
-def _rebuild(cls: type, array: np.ndarray, dtype: DType, requires_grad: bool) -> Tensor:
-    t = from_host(array, dtype)
-    if cls is not Tensor:
-        made = object.__new__(cls)
-        made._point(t._storage, None, t._type)
-        t = made
+def _rebuild(cls: type, storage: Storage, chain: list[tuple], requires_grad: bool) -> Tensor:
+    """The tensor that a pickle describes."""
+    link = None
+    for step in chain:
+        link = views.Link(link, *step)
+    type = storage.value.type if link is None else link.type
+    if storage.value.edge is not None:  # copied, not read from a pickle
+        strides = link.strides if link else storage.strides
+        link = views.Link(link, "detach", (), type, strides or views.contiguous_strides(type.shape))
+    t = object.__new__(cls)
+    t._point(storage, link, type)
     return t.requires_grad_() if requires_grad else t
 
 

@@ -53,10 +53,13 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     and then the new values of tensors it writes to (`<name>.new`) and gradients it
     leaves (`<name>.grad`).
 
+    Of a matrix it is the sum of the diagonal, as `torch.trace`.
     Raises: DataDependentError where the function needs a tensor's value.
     """
     from .compile import CompiledFunction
 
+    if isinstance(fn, Tensor):  # PyTorch's function of this name
+        return fn.trace(*args, **kwargs)  # type: ignore[return-value]
     if isinstance(fn, CompiledFunction):
         fn = fn.fn
     leaves, structure = trees.flatten((args, kwargs))

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .tensor import Tensor
 
 _LEAF = "leaf"
 _PLAIN = (Tensor, int, float, bool, str, type(None))
+
+
+def _optree() -> Any:
+    """optree, imported on use; a recording run does not watch that."""
+    if "optree" not in sys.modules:
+        before = sys.getprofile()
+        sys.setprofile(None)
+        try:
+            import optree
+        finally:
+            sys.setprofile(before)
+    import optree
+
+    return optree
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:
@@ -19,8 +34,7 @@ def flatten(tree: Any) -> tuple[list[Any], Any]:
         return [tree], _LEAF
     if type(tree) is tuple and all(isinstance(leaf, _PLAIN) for leaf in tree):
         return list(tree), len(tree)
-    import optree
-
+    optree = _optree()
     with optree.dict_insertion_ordered(True, namespace="thrace"):
         return optree.tree_flatten(tree, none_is_leaf=True, namespace="thrace")  # type: ignore
 
@@ -31,6 +45,4 @@ def unflatten(spec: Any, leaves: list[Any]) -> Any:
         return leaves[0]
     if type(spec) is int:
         return tuple(leaves)
-    import optree
-
-    return optree.tree_unflatten(spec, leaves)
+    return _optree().tree_unflatten(spec, leaves)

@@ -14,12 +14,12 @@ from ..ir.build import Builder
 from ..ir.errors import ShapeError
 from ..ir.graph import Value
 from ..ir.ops.shape import inverse
-from ..ir.types import Shape, TensorType, int64
+from ..ir.types import DType, Shape, TensorType, int64
 from .state import STATE
 from .storage import alias
 
 if TYPE_CHECKING:
-    from .autograd import GradSlot
+    from .engine import GradSlot
     from .tensor import Tensor
 
 Ints = tuple[int, ...]
@@ -79,8 +79,10 @@ class Link:
         self.args = args
         self.type = type
         self.strides = strides
-        self.shared = (parent is not None and parent.shared) or (
-            kind in _REPEATING and overlaps(type.shape, strides)
+        self.shared = (
+            (parent is not None and parent.shared)
+            or kind == "around"
+            or (kind in _REPEATING and overlaps(type.shape, strides))
         )
 
     @property
@@ -88,8 +90,10 @@ class Link:
         """The gradient slot that a leaf link names."""
         return self.args[0]
 
-    def read(self, b: Builder, value: Value) -> Value:
-        """What is seen through this link of its parent's value."""
+    def read(self, b: Builder, value: Value, base: Value) -> Value:
+        """What is seen through this link of its parent's value, and of the storage's base."""
+        if self.kind == "around":
+            return READ["around"](b, value, base, *self.args)
         return READ[self.kind](b, value, *self.args)
 
     def write(self, b: Builder, parent: Value, value: Value) -> Value:
@@ -202,9 +206,17 @@ WRITE: dict[str, Any] = {
 }
 
 
-def link(t: Tensor, kind: str, args: tuple, shape: Shape, strides: Ints, name: str) -> Tensor:
+def link(
+    t: Tensor,
+    kind: str,
+    args: tuple,
+    shape: Shape,
+    strides: Ints,
+    name: str,
+    dtype: DType | None = None,
+) -> Tensor:
     """A handle one link further, sharing `t`'s storage."""
-    type = t._type.with_shape(shape)
+    type = TensorType(shape, t._type.dtype if dtype is None else dtype)
     scope = STATE.scope
     if scope is not None and scope.kind == "function":
         name = ""
@@ -226,35 +238,25 @@ def view_strides(shape: Shape, strides: Ints, new: Shape) -> Ints | None:
     Axes that lie next to each other in memory form a group; each group must be filled by
     whole axes of the new shape.
     """
-    if any(n == 0 for n in shape):
+    if 0 in shape:
         return strides if shape == new else contiguous_strides(new)
-    groups: list[tuple[int, int]] = []  # (elements, innermost stride), outermost first
-    for n, s in zip(shape, strides, strict=True):
-        if n == 1:
-            continue
-        if groups and groups[-1][1] == n * s:
-            groups[-1] = (groups[-1][0] * n, s)
-        else:
-            groups.append((n, s))
+    if not shape:
+        return (1,) * len(new)
     out: list[int] = []
-    axis = len(new) - 1
-    for count, stride in reversed(groups):
+    left = list(new)
+    step, count = strides[-1], 1  # of the group that ends at `axis`: innermost stride, elements
+    for axis in range(len(shape) - 1, -1, -1):
+        count *= shape[axis]
+        if axis and (shape[axis - 1] == 1 or strides[axis - 1] == count * step):
+            continue
         filled = 1
-        while axis >= 0 and filled < count:
-            out.append(stride * filled)
-            filled *= new[axis]
-            axis -= 1
+        while left and (filled < count or left[-1] == 1):
+            out.append(filled * step)
+            filled *= left.pop()
         if filled != count:
             return None
-        while axis >= 0 and new[axis] == 1:
-            out.append(stride * filled)
-            axis -= 1
-    step = out[-1] if out else 1
-    while axis >= 0:
-        if new[axis] != 1:
-            return None
-        out.append(step)
-        axis -= 1
+        if axis:
+            step, count = strides[axis - 1], 1
     return tuple(reversed(out))
 
 
@@ -323,13 +325,14 @@ def diagonal(t: Tensor, offset: int, dim1: int, dim2: int) -> Tensor:
     return link(t, "diagonal", (offset, dim1, dim2), new, own, "diagonal")
 
 
-def offset(link: Link | None, base_strides: Ints | None, base_shape: Shape) -> int:
+def offset(link: Link | None, base_strides: Ints | None, base: TensorType) -> int:
     """How many elements after the base's first one a view starts, in PyTorch's layout."""
     chain: list[Link] = []
     while link is not None:
         chain.append(link)
         link = link.parent
-    strides = base_strides or contiguous_strides(base_shape)
+    strides = base_strides or contiguous_strides(base.shape)
+    size = base.dtype.itemsize
     out = 0
     for step in reversed(chain):
         if step.kind == "slice":
@@ -339,5 +342,9 @@ def offset(link: Link | None, base_strides: Ints | None, base_shape: Shape) -> i
             out += strides[dim2] * shift if shift >= 0 else -strides[dim1] * shift
         elif step.kind == "as_strided":
             out += step.args[3]
-        strides = step.strides
+        elif step.kind == "around":
+            out = step.args[-1]
+        elif step.type.dtype.itemsize != size:
+            out = out * size // step.type.dtype.itemsize + (step.kind == "imag")
+        strides, size = step.strides, step.type.dtype.itemsize
     return out

@@ -1,15 +1,35 @@
 """The closed set of primitive ops. `get(name)` is the only way to look one up."""
 
+from .complex import COMPLEX_PARTS
 from .control import CONTROL
+from .decompositions import DECOMPOSITIONS
 from .elementwise import ELEMENTWISE
+from .fft import FFT
 from .indexing import INDEXING
 from .linalg import LINALG
+from .loops import LOOPS
 from .random import RANDOM
 from .reduce import REDUCE
 from .shape import SHAPE
+from .sort import SORT
+from .special import SPECIAL
 from .table import ZERO, Op
 
-TABLES = (ELEMENTWISE, REDUCE, SHAPE, INDEXING, LINALG, RANDOM, CONTROL)
+TABLES = (
+    SPECIAL,
+    ELEMENTWISE,
+    COMPLEX_PARTS,
+    REDUCE,
+    SHAPE,
+    INDEXING,
+    LINALG,
+    DECOMPOSITIONS,
+    FFT,
+    SORT,
+    RANDOM,
+    CONTROL,
+    LOOPS,
+)
 OPS: dict[str, Op] = {name: row for rows in TABLES for name, row in rows.items()}
 if len(OPS) != sum(map(len, TABLES)):
     raise ValueError("an op has rows in two tables")

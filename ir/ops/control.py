@@ -20,8 +20,10 @@ def _call_type(name: str, *types: TensorType, graph: Any) -> tuple[TensorType, .
     return graph.output_types
 
 
-def _call_grad(b: Any, g: Any, out: Any, operands: Any, i: int, *, graph: Any) -> Any:
-    raise AssertionError("ir.grad differentiates a call for all operands at once")
+def _call_vjp(b: Any, node: Any, cots: Any, needs: Any) -> Any:
+    from ..grad import vjp_call
+
+    return vjp_call(b, node, cots, needs)
 
 
 def _call(*args: np.ndarray, graph: Any) -> tuple[np.ndarray, ...]:
@@ -73,7 +75,7 @@ CONTROL = table(
     op(
         "call",
         _call_type,
-        grad_each=_call_grad,
+        vjp=_call_vjp,
         attrs=("graph",),
         multiple=True,
         evaluate=_call,

@@ -92,8 +92,55 @@ def _index_set(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray
     return out
 
 
+def _combining(fn: Any):
+    """The NumPy rule of an op that combines updates with what is there by a ufunc."""
+
+    def rule(x: np.ndarray, u: np.ndarray, *indices: np.ndarray) -> np.ndarray:
+        out = x.astype(np.float32) if is_half(x.dtype) else np.array(x)
+        inside = _clipped(x, indices)
+        if inside is not None:
+            fn.at(out, inside, u)
+        return out.astype(x.dtype)
+
+    return rule
+
+
+def _index_extreme_grad(b: Any, g: Any, out: Any, operands: Any, i: int) -> Any:
+    """All that equal the extreme of a place share its gradient evenly."""
+    x, u, *indices = operands
+    if i > 1:
+        return None
+    mine = b.convert(b.eq(x, out), x.type.dtype)
+    theirs = b.convert(b.eq(u, b.index(out, *indices)), x.type.dtype)
+    count = b.index_add(mine, theirs, *indices)
+    share = b.div(g, b.maximum(count, 1))
+    return b.mul(share, mine) if i == 0 else b.mul(b.index(share, *indices), theirs)
+
+
+def _index_mul_grad(b: Any, g: Any, out: Any, operands: Any, i: int) -> Any:
+    """The product of all others, also where one factor of a place is zero."""
+    x, u, *indices = operands
+    if i > 1:
+        return None
+    if i == 0:
+        none = b.eq(x, 0)
+        safe = b.select(none, 1, x)
+        return b.mul(g, b.conj(b.div(b.index_mul(safe, u, *indices), safe)))
+    none = b.eq(u, 0)
+    safe = b.select(none, 1, u)
+    zeros = b.index_add(b.zeros(x.type), b.convert(none, x.type.dtype), *indices)
+    others = b.index(b.index_mul(x, safe, *indices), *indices)
+    count = b.index(zeros, *indices)
+    lone = b.select(none, b.eq(count, 1), b.eq(count, 0))
+    rest = b.select(lone, b.div(others, safe), 0)
+    return b.mul(b.index(g, *indices), b.conj(rest))
+
+
 INDEXING = table(
     op("index", _index_type, grad_each=_index_grad, evaluate=_index),
     op("index_add", _put_type, grad_each=_index_add_grad, evaluate=_index_add),
     op("index_set", _put_type, grad_each=_index_set_grad, evaluate=_index_set),
+    op("index_mul", _put_type, grad_each=_index_mul_grad, evaluate=_combining(np.multiply)),
+    op("index_max", _put_type, grad_each=_index_extreme_grad, evaluate=_combining(np.maximum)),
+    op("index_min", _put_type, grad_each=_index_extreme_grad, evaluate=_combining(np.minimum)),
 )

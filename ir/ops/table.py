@@ -33,6 +33,7 @@ class Op:
     for an operand that is not differentiated (integers). Under `multiple`, `g` and `out`
     are tuples, and `g` has None where no cotangent came.
     `grad_each(b, g, out, operands, i, **attrs)` does the same for any number of operands.
+    `vjp(b, node, cots, needs)` differentiates a node that holds graphs, by all operands at once.
     `evaluate(*arrays, **attrs)` is the NumPy rule.
     `no_grad` says why an op has no gradient.
     `saved` is the state of an op that a user's `autograd.Function` made for one call: it has
@@ -55,6 +56,7 @@ class Op:
         "no_grad",
         "saved",
         "typing",
+        "vjp",
     )
 
     def __init__(
@@ -65,6 +67,7 @@ class Op:
         attrs: tuple[str, ...] = (),
         evaluate: Callable[..., Any] | None = None,
         grad_each: Callable[..., Any] | None = None,
+        vjp: Callable[..., Any] | None = None,
         no_grad: str = "",
         multiple: bool = False,
         elementwise: bool = False,
@@ -78,7 +81,8 @@ class Op:
         self.grads = grads
         self.attrs = attrs
         self.evaluate = evaluate
-        self.grad_each = grad_each
+        self.grad_each = grad_each if vjp is None else _all_at_once
+        self.vjp = vjp
         self.no_grad = no_grad
         self.multiple = multiple
         self.elementwise = elementwise
@@ -100,9 +104,12 @@ class Op:
 
     def pack(self, attrs: dict[str, Any]) -> tuple:
         """Attributes in the row's order. Raises: TypeError for a missing or unknown one."""
-        if attrs.keys() != set(self.attrs):
-            raise TypeError(f"{self.name} takes attributes {self.attrs}, got {tuple(attrs)}")
-        return tuple(attrs[name] for name in self.attrs)
+        if len(attrs) == len(self.attrs):
+            try:
+                return tuple([attrs[name] for name in self.attrs])
+            except KeyError:
+                pass
+        raise TypeError(f"{self.name} takes attributes {self.attrs}, got {tuple(attrs)}")
 
     def grad_of(self, i: int) -> GradRule:
         """The rule for operand `i`, in the form `rule(b, g, out, *operands, **attrs)`."""
@@ -132,6 +139,10 @@ class Op:
         from . import get
 
         return (get, (self.name,))
+
+
+def _all_at_once(*args: Any, **attrs: Any) -> Any:
+    raise AssertionError("differentiated for all operands at once")
 
 
 def op(name: str, typing: Callable[..., Types], *grads: GradRule, **options: Any) -> Op:

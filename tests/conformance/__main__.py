@@ -16,42 +16,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from .checks import CHECKS, outcomes
-from .convert import function_for
-from .exclusions import EXCLUDED
+from .checks import CHECKS
+from .entries import database, examine, full_name
 from .report import REQUIRED, page, summary
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def database() -> list[Any]:
-    from torch.testing._internal.common_methods_invocations import op_db
-
-    return op_db
-
-
-def full_name(op: Any) -> str:
-    return f"{op.name}/{op.variant_test_name}" if op.variant_test_name else op.name
-
-
-def examine(index: int, checks: tuple[str, ...], known: bool = True) -> dict[str, Any]:
-    """What each check found for one entry."""
-    op = database()[index]
-    entry: dict[str, Any] = {"name": full_name(op), "checks": {}}
-    if op.name in EXCLUDED:
-        entry["excluded"] = EXCLUDED[op.name]
-        return entry
-    if function_for(op) is None:
-        entry["missing"] = True
-        return entry
-    for check in checks:
-        found = outcomes(op, check)
-        entry["checks"][check] = {
-            "passed": sum(not o.error and not o.skipped for o in found),
-            "failed": [f"{o.sample}: {o.error}" for o in found if o.error],
-            "skipped": sorted({o.skipped for o in found if o.skipped}),
-        }
-    return entry
 
 
 def main() -> int:

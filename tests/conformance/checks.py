@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import math
 import signal
@@ -16,9 +17,14 @@ import torch
 
 import thrace
 
-from .compare import Mismatch, same
+from .compare import Mismatch, same, same_choice
 from .convert import Converter, Unsupported, function_for, rebound, tensors_in
-from .exclusions import SOMETIMES_RANDOM, UNDEFINED_VALUES
+from .exclusions import (
+    CHOOSES_AMONG_EQUALS,
+    SOMETIMES_RANDOM,
+    UNDEFINED_VALUES,
+    WRONG_GRADIENTS,
+)
 
 FORWARD_DTYPES = (torch.float32, torch.int64, torch.bool)
 LIMIT_S = 120  # for one check of one entry
@@ -80,6 +86,23 @@ class Call:
         assert self.fn is not None
         return self.fn(*args, **kwargs)
 
+    def compare(self, expected: Any, got: Any, values: bool) -> None:
+        """Raises: Mismatch."""
+        same(self.process(expected, False), self.process(got, True), values and not self.ties)
+        if self.ties and values:
+            x, dim = self.theirs[0][0], self.dim()
+            same_choice(x, dim, tensors_in(expected), tensors_in(got))
+
+    @property
+    def ties(self) -> bool:
+        return self.op.name in CHOOSES_AMONG_EQUALS
+
+    def dim(self) -> int:
+        (_, *rest), kwargs = self.theirs
+        at = CHOOSES_AMONG_EQUALS[self.op.name]
+        found = kwargs.get("dim", rest[at] if len(rest) > at else None)
+        return (0 if self.op.name == "msort" else -1) if found is None else found
+
     def process(self, result: Any, mine: bool) -> Any:
         """The part of a result that does not depend on a choice of gauge (signs of vectors)."""
         fn = self.sample.output_process_fn_grad
@@ -115,8 +138,7 @@ def forward_in(op: Any, dtype: torch.dtype) -> Samples:
         def run(sample: Any = sample) -> None:
             call = Call(op, sample)
             got = call.got()
-            theirs, mine = call.process(call.expected(), False), call.process(got, True)
-            same(theirs, mine, has_values(op, sample))
+            call.compare(call.expected(), got, has_values(op, sample))
 
         yield outcome(f"{str(dtype).removeprefix('torch.')} {i}", run)
 
@@ -149,14 +171,18 @@ def compare_gradients(op: Any, sample: Any, second: bool) -> None:
     mine = gradients(call, thrace, call.mine, call.fn, True, second)
     if mine is None:
         raise Mismatch("no result requires grad")
-    values = has_values(op, sample)
+    values = has_values(op, sample) and op.name not in WRONG_GRADIENTS
+    # One operand in single precision, and so is the result.
+    single = any(t.dtype is torch.float32 for t in tensors_in(call.theirs))
     for e, g in zip(theirs, mine, strict=True):
         if e is None and g is None:
             continue
-        e = torch.zeros(tuple(g.shape)) if e is None else e
-        g = thrace.zeros(tuple(e.shape)) if g is None else g
-        if e.dtype is torch.float32 or g.dtype is thrace.float32:
-            e, g = e.double(), g.double()
+        if e is None:
+            e = torch.zeros(tuple(g.shape), dtype=getattr(torch, g.dtype.name))
+        if g is None:
+            g = thrace.zeros(tuple(e.shape), dtype=Converter()(e.dtype))
+        if single or e.dtype is torch.float32 or g.dtype is thrace.float32:
+            e, g = (t if t.is_complex() else t.float() for t in (e, g))
         same(e, g, values)
 
 
@@ -165,6 +191,8 @@ def gradients(call: Call, lib: Any, arguments: Any, fn: Any, mine: bool, second:
     args, kwargs = arguments
     inputs = [t for t in tensors_in((args, kwargs)) if t.requires_grad]
     wrapper = call.op.gradcheck_wrapper
+    if mine and wrapper.__name__ == "gradcheck_wrapper_masked_operation":
+        fn, wrapper = functools.partial(masked, call), _plain
     lib.manual_seed(0)
     result = (rebound(wrapper) if mine else wrapper)(fn, *args, **kwargs)
     outputs = [t for t in tensors_in(call.process(result, mine)) if t.requires_grad]
@@ -183,6 +211,21 @@ def gradients(call: Call, lib: Any, arguments: Any, fn: Any, mine: bool, second:
     if not firsts:
         return [None for _ in inputs]
     return lib.autograd.grad(firsts, inputs, [ramp(lib, g) for g in firsts], allow_unused=True)
+
+
+def _plain(fn: Any, *args: Any, **kwargs: Any) -> Any:
+    return fn(*args, **kwargs)
+
+
+def masked(call: Call, *args: Any, **kwargs: Any) -> Any:
+    """A masked operation's result with zeros where PyTorch says that nothing is defined."""
+    assert call.fn is not None
+    out = call.fn(*args, **kwargs)
+    theirs, named = call.theirs
+    if named.get("mask") is None:
+        return out
+    there = torch.masked._output_mask(call.op.op, *theirs, **named)  # type: ignore[attr-defined]
+    return thrace.where(Converter()(there), out, out.new_zeros([]))
 
 
 def ramp(lib: Any, like: Any) -> Any:
@@ -233,6 +276,12 @@ def out(op: Any) -> Samples:
             call = Call(op, sample)
             expected = call.expected()
             many = isinstance(expected, (tuple, list))
+            theirs = [torch.empty_like(t) for t in tensors_in(expected)]
+            try:
+                args, kwargs = call.theirs
+                op.op(*args, **kwargs, out=tuple(theirs) if many else theirs[0])
+            except TypeError:
+                return  # PyTorch has no out= here, whatever the entry says
             blank = [
                 thrace.empty(tuple(t.shape), dtype=Converter()(t.dtype))
                 for t in tensors_in(expected)
@@ -242,7 +291,7 @@ def out(op: Any) -> Samples:
             call.fn(*args, **kwargs, out=tuple(blank) if many else blank[0])
             got = tuple(blank) if many else blank[0]
             values = has_values(op, sample)
-            same(call.process(expected, False), call.process(got, True), values)
+            call.compare(expected, got, values)
 
         yield outcome(str(i), run)
 
@@ -280,13 +329,13 @@ def compiled(op: Any) -> Samples:
 
         def run(sample: Any = sample) -> None:
             call = Call(op, sample)
-            expected = call.process(call.expected(), False)
+            expected = call.expected()
             args, kwargs = call.mine
             assert call.fn is not None
             fn = thrace.compile(lambda *a, **k: call.fn(*a, **k))  # type: ignore[misc]
             for _ in range(2):
                 thrace.manual_seed(0)
-                same(expected, call.process(fn(*args, **kwargs), True), has_values(op, sample))
+                call.compare(expected, fn(*args, **kwargs), has_values(op, sample))
 
         yield outcome(str(i), run)
 

@@ -80,3 +80,16 @@ def same_array(expected: np.ndarray, got: np.ndarray, tolerance: float | None) -
             f"{int(bad.sum())} of {bad.size} elements differ, "
             f"at {at}: {got[at]!s} for {expected[at]!s}"
         )
+
+
+def same_choice(x: torch.Tensor, dim: int, expected: list[Any], got: list[Any]) -> None:
+    """Results of sorting and the like: values, and indices of elements that are equal."""
+    line = x.detach().reshape(1) if not x.ndim else x.detach()
+    for e, g in zip(expected, got, strict=True):
+        same(e, g, values=e is not expected[-1])
+    index = torch.tensor(to_numpy(got[-1])).reshape(expected[-1].shape)
+    chosen, wanted = (i.reshape(1) if not x.ndim else i for i in (index, expected[-1]))
+    if line.ndim > chosen.ndim:
+        chosen, wanted = chosen.unsqueeze(dim), wanted.unsqueeze(dim)
+    if chosen.numel():
+        same_array(to_numpy(line.gather(dim, wanted)), to_numpy(line.gather(dim, chosen)), None)

@@ -7,6 +7,7 @@ with thrace where they say `torch`.
 
 from __future__ import annotations
 
+import functools
 import types
 from collections.abc import Callable
 from typing import Any
@@ -151,8 +152,15 @@ def find(name: str) -> Callable[..., Any] | None:
         attribute = getattr(thrace.Tensor, name)
         if isinstance(attribute, property):
             return lambda x: getattr(x, name)
-        return lambda x, *args, **kwargs: getattr(x, name)(*args, **kwargs)
+        return functools.partial(method, name)
     return None
+
+
+def method(name: str, self: Any, *args: Any, **kwargs: Any) -> Any:
+    """A method of a tensor. Raises: TypeError where there is none to call it on."""
+    if not isinstance(self, thrace.Tensor):
+        raise TypeError(f"{name} is a method of tensors, got {type(self).__name__}")
+    return getattr(self, name)(*args, **kwargs)
 
 
 def function_for(op: Any) -> Callable[..., Any] | None:

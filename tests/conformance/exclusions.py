@@ -46,3 +46,9 @@ SOMETIMES_RANDOM = frozenset(
         "nn.functional.multi_head_attention_forward",
     )
 )
+# PyTorch's own gradients differ from finite differences: its one for `as_strided_scatter` is
+# what was overwritten, and zero for what was kept. Shapes and dtypes are compared.
+WRONG_GRADIENTS = frozenset(("as_strided_scatter",))
+# Entries that return indices, which of several equal elements is not said: the elements at
+# the indices are compared. With the place of `dim` among the arguments after the tensor.
+CHOOSES_AMONG_EQUALS = {"sort": 0, "argsort": 0, "topk": 1, "kthvalue": 1, "mode": 0}

@@ -45,7 +45,7 @@ def page(entries: list[dict[str, Any]], checks: tuple[str, ...]) -> str:
         "# Conformance with PyTorch's OpInfo database",
         "",
         "Written by `make conformance`: every entry of PyTorch's own operator database for dense",
-        "CPU tensors, run against thrace. A cell is the number of samples, or how many of them pass;",
+        "CPU tensors, run against thrace. A cell has the number of samples, or of those that pass;",
         "a dash means that PyTorch has none. Percentages are over the whole database: what is",
         "missing or left out counts as failing.",
         "",

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from conformance.__main__ import database, full_name
 from conformance.checks import outcomes
 from conformance.convert import function_for
+from conformance.entries import database, full_name
 from conformance.exclusions import EXCLUDED
 from conformance.known import FAILING, MISSING
 

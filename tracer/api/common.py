@@ -8,11 +8,15 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from ...ir.errors import AxisError, ShapeError, ThraceError
+import numpy as np
+
+from ...ir.errors import AxisError as AxisError
+from ...ir.errors import IndexRangeError as IndexRangeError
+from ...ir.errors import ShapeError, ThraceError
 from ...ir.ops import OPS
 from ...ir.ops.typing import normalize_axis
 from ...ir.types import DType, Shape
-from .. import prims
+from .. import prims, strided
 from ..recording import user_error
 from ..state import STATE
 from ..tensor import Tensor, check_cast
@@ -20,10 +24,8 @@ from ..tensor import Tensor, check_cast
 F = TypeVar("F", bound=Callable[..., Any])
 Dims = int | Sequence[int] | None
 _CONVERT = OPS["convert"]
-
-
-class IndexRangeError(AxisError, RuntimeError):
-    """An element of an index tensor out of range; PyTorch raises either base for it."""
+# Functions that read an element after others are written: `out` may be no operand at all.
+_APART = frozenset(("cat", "gather", "take", "take_along_dim", "masked_select", "kthvalue"))
 
 
 def located(fn: F) -> F:
@@ -45,9 +47,54 @@ def with_out(fn: F) -> F:
     @functools.wraps(fn)
     def wrapper(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Any:
         result = fn(*args, **kwargs)
-        return result if out is None else give(fn.__name__, result, out)
+        if out is None:
+            return result
+        check_apart(fn.__name__, out, args)
+        if isinstance(result, tuple):
+            return give_each(fn.__name__, result, out)
+        return give(fn.__name__, result, out)
 
     return wrapper  # type: ignore[return-value]
+
+
+def check_apart(name: str, out: Any, args: Any) -> None:
+    """Raises: RuntimeError if an argument shows part of `out`, or `out` one place twice."""
+    if not isinstance(out, Tensor):
+        return
+    shape, strides = out._type.shape, out.stride()
+    if any(n > 1 and not s for n, s in zip(shape, strides, strict=True)):
+        raise user_error(
+            RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to "
+                "a single memory location. Please clone() the tensor before performing the "
+                "operation."
+            )
+        )
+    for x in args:
+        if isinstance(x, (tuple, list)):
+            check_apart(name, out, x)
+        elif (
+            isinstance(x, Tensor)
+            and x._storage is out._storage
+            and ((x is out and name in _APART) or strided.partly_overlap(x, out, name in _APART))
+        ):
+            raise user_error(
+                RuntimeError(
+                    "unsupported operation: some elements of the input tensor and the written-to "
+                    "tensor refer to a single memory location. Please clone() the tensor before "
+                    "performing the operation."
+                )
+            )
+
+
+def give_each(name: str, results: tuple[Tensor, ...], out: Any) -> Any:
+    """Write results into as many tensors. Raises: RuntimeError if their number differs."""
+    if not isinstance(out, (tuple, list)):
+        raise TypeError(f"{name}(): argument 'out' must be tuple of Tensors")
+    if len(out) != len(results):
+        raise RuntimeError(f"{name}: expected {len(results)} tensors for 'out', got {len(out)}")
+    given = [give(name, result, o) for result, o in zip(results, out, strict=True)]
+    return type(results)(given) if type(results) is tuple else type(results)(*given)
 
 
 def give(name: str, result: Tensor, out: Tensor) -> Tensor:
@@ -160,6 +207,26 @@ def same_value(x: Tensor) -> Tensor:
     if value.edge is None and value.source is None:
         return Tensor._wrap(value, x._storage.device, dense_strides(x))
     return prims.apply(_CONVERT, (x,), (x._type.dtype,))
+
+
+def in_place_of(old: Tensor, new: Tensor) -> Tensor:
+    """`new`, which does not depend on `old` smoothly but has its history: its gradient is zero."""
+    if not STATE.grad_enabled or not old.requires_grad:
+        return new
+    ndim = old._type.ndim
+    return prims.update_slice(old, new, starts=(0,) * ndim, strides=(1,) * ndim)
+
+
+def require(x: Tensor, test: Callable[[Any], Any], message: str) -> None:
+    """Raises: RuntimeError unless `test`, of an array or a tensor, holds for all elements: now
+    if the values are known, else when results are observed."""
+    known = x._host_if_ready()
+    if known is not None:
+        if not np.all(test(known)):
+            raise user_error(RuntimeError(message))
+        return
+    ok = test(x.detach())
+    prims.check(prims.all(ok, axes=tuple(range(ok._type.ndim))), message=message)
 
 
 def relayout(x: Tensor, strides: tuple[int, ...] | None) -> Tensor:

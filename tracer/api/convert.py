@@ -25,12 +25,13 @@ from ...ir.types import (
 )
 from .. import prims
 from ..devices import CPU, Device, as_device
+from ..formats import contiguous_format, format_strides, preserve_format
 from ..function import Function
 from ..promotion import Operand, as_operand, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
 from ..state import STATE, scope
 from ..tensor import Tensor
-from .common import located, relayout, same_value
+from .common import in_place_of, located, relayout, same_value
 
 GRAD_FN |= {"copy_": "CopyBackwards", "to": "ToCopyBackward0"}
 
@@ -94,6 +95,9 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     if dtype is not None and dtype is not out._type.dtype:
         with scope("to"):
             out = prims.convert(out, dtype)
+    wanted = kwargs.get("memory_format")
+    if wanted not in (None, preserve_format) and not out.is_contiguous(wanted):
+        return relayout(clone(out) if out is self else out, _format(out, wanted))
     return clone(self) if copy and out is self else out
 
 
@@ -166,14 +170,26 @@ def _shorthand(name: str, dtype: DType) -> Any:
 
 @scoped
 def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
-    """A copy with its own storage, through which gradients flow."""
+    """A copy with its own storage, through which gradients flow.
+
+    Raises: RuntimeError for a memory format of another number of dims.
+    """
     check_tensor("clone", input)
-    return same_value(input)
+    copy = same_value(input)
+    if memory_format is None or memory_format is preserve_format:
+        return copy
+    return relayout(copy, _format(input, memory_format))
 
 
-def contiguous(self: Tensor, memory_format: Any = None) -> Tensor:
-    """`self` if its elements lie in row order, else a copy in which they do."""
-    return self if self.is_contiguous() else relayout(clone(self), None)
+def _format(x: Tensor, memory_format: Any) -> tuple[int, ...] | None:
+    return format_strides("clone", x._type.shape, memory_format)
+
+
+def contiguous(self: Tensor, memory_format: Any = contiguous_format) -> Tensor:
+    """`self` if its elements lie in row order (or another format), else a copy where they do."""
+    if self.is_contiguous(memory_format):
+        return self
+    return clone(self, memory_format=memory_format)
 
 
 def copy_(self: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
@@ -234,18 +250,23 @@ def full_like_value(like: Tensor, value: Operand) -> Tensor:
 
 def fill_(self: Tensor, value: Operand) -> Tensor:
     """Set every element to a number or 0-d tensor."""
-    return self._write(full_like_value(self, value))
+    return self._write(full_like_value(self, value), alike=True)
 
 
 def fill(input: Tensor, value: Operand) -> Tensor:
     """A tensor like `input`, filled with a number or 0-d tensor."""
     check_tensor("fill", input)
-    return full_like_value(input, value)
+    return _filled(input, value)
+
+
+@scoped(name="fill")
+def _filled(x: Tensor, value: Operand) -> Tensor:
+    return in_place_of(x, full_like_value(x, value))
 
 
 def zero_(self: Tensor) -> Tensor:
     """Set every element to zero."""
-    return self._write(full_like_value(self, 0))
+    return self._write(full_like_value(self, 0), alike=True)
 
 
 def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
@@ -283,12 +304,6 @@ def is_signed(self: Tensor) -> bool:
     return self._type.dtype.is_signed
 
 
-def conj(input: Tensor) -> Tensor:
-    """The complex conjugate; real tensors as they are."""
-    check_tensor("conj", input)
-    return prims.conj(input) if input._type.dtype.is_complex else input
-
-
 SHORTHANDS = {
     "float": float32,
     "double": float64,
@@ -307,7 +322,7 @@ METHODS = {
     f.__name__: f
     for f in (
         *(to, type, type_as, cpu, cuda, clone, contiguous, copy_, fill_, zero_, fill_diagonal_),
-        *(is_floating_point, is_complex, is_signed, conj),
+        *(is_floating_point, is_complex, is_signed),
     )
 }
 METHODS |= {name: _shorthand(name, dtype) for name, dtype in SHORTHANDS.items()}
@@ -318,7 +333,6 @@ FUNCTIONS = {
     "zero_": zero_,
     "is_floating_point": is_floating_point,
     "is_complex": is_complex,
-    "conj": conj,
 }
 INPLACE: tuple[str, ...] = ()
 INPLACE_FUNCTIONS: tuple[str, ...] = ()

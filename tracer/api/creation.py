@@ -1,27 +1,25 @@
-"""Making tensors from data, sizes and ranges. Re-exported by `thrace`; `new_*` are methods."""
+"""Making tensors from data. Re-exported by `thrace`; `new_tensor` is a method."""
 
 from __future__ import annotations
 
 import functools
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ...ir.errors import ShapeError
+from ...ir import types
 from ...ir.graph import Value
 from ...ir.promotion import promote_types, scalar_dtype
-from ...ir.types import DType, TensorType, dtype_from_numpy, float64, int64
-from .. import prims
+from ...ir.types import DType, TensorType, dtype_from_numpy
 from ..devices import as_device
-from ..promotion import INT_RANGE, Number, as_operand, check_tensor, common_dtype, literal
-from ..scoping import scoped
+from ..promotion import INT_RANGE, Number
 from ..state import default_dtype, note_outside
-from ..tensor import Tensor, from_host
-from .common import as_dtype, as_int, as_sizes, check_sizes, dense_strides, give, located, relayout
-from .convert import number_for, to
+from ..tensor import Size, Tensor, from_host
+from .common import as_dtype
+from .convert import clone, to
+from .filled import empty, full
 
 # Data
 
@@ -61,22 +59,32 @@ def _as_array(data: Any, dtype: DType | None) -> np.ndarray:
         note_outside()
         array = np.asarray(data)
     elif isinstance(data, (bool, int, float, complex)):
-        array = _from_python(data, data)
+        array = _from_python(data, data, dtype)
     elif isinstance(data, str):
         raise TypeError("new(): invalid data type 'str'")
     elif isinstance(data, Sequence):
-        array = _from_python(data, _first(data))
+        array = _from_python(data, _first(data), dtype)
     else:
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
-    if dtype is not None:
-        if array.dtype.kind in "iu" and dtype.kind == "uint" and array.size:
-            high = INT_RANGE[dtype][1]
-            if array.max() > high or array.min() < -high - 1:
-                raise RuntimeError(
-                    f"value cannot be converted to type {dtype.name} without overflow"
-                )
-        return array.astype(dtype.np, copy=False)
-    return array
+    if dtype is None:
+        return array
+    if not hasattr(data, "__array__"):
+        _check_fits(array, dtype)
+    return array.astype(dtype.np, copy=False)
+
+
+def _check_fits(array: np.ndarray, dtype: DType) -> None:
+    """Raises: RuntimeError if Python's numbers are beyond an integer dtype, TypeError if they
+    are complex and `dtype` is not."""
+    if array.dtype.kind == "c" and not dtype.is_complex:
+        raise TypeError("must be real number, not complex")
+    if dtype not in INT_RANGE or not array.size or array.dtype.kind == "b":
+        return
+    low, high = INT_RANGE[dtype]
+    if dtype.kind == "uint":
+        low = -high  # negative ones wrap around
+    if not (array.max() <= high and array.min() >= low):  # nan is neither
+        raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow")
 
 
 def _first(data: Any) -> Any:
@@ -88,8 +96,9 @@ def _first(data: Any) -> Any:
     return data
 
 
-def _from_python(data: Any, leaf: Any) -> np.ndarray:
-    """Numbers in nested sequences. NumPy infers as PyTorch does, but for the widths."""
+def _from_python(data: Any, leaf: Any, dtype: DType | None) -> np.ndarray:
+    """Numbers in nested sequences. NumPy infers as PyTorch does, but for the widths, which
+    stay NumPy's where a `dtype` is known."""
     original = data
     if isinstance(leaf, Tensor):
         data = _plain(data)
@@ -107,7 +116,7 @@ def _from_python(data: Any, leaf: Any) -> np.ndarray:
         raise TypeError(f"can't convert NumPy data of type {array.dtype} to a tensor")
     if isinstance(leaf, Tensor):
         return array.astype(_promoted(original).np)
-    if isinstance(leaf, (np.generic, np.ndarray)):
+    if isinstance(leaf, (np.generic, np.ndarray)) or (dtype is not None and array.size):
         return array
     if not array.size:
         return array.astype(default_dtype().np)
@@ -184,7 +193,28 @@ def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tens
     return tensor(data, dtype=dtype, device=device)
 
 
-asarray = as_tensor
+def asarray(
+    obj: Any,
+    *,
+    dtype: DType | None = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`obj` as a tensor: itself if it is one that fits, unless `copy`; else a copy.
+
+    Raises: ValueError where `copy=False` and a copy would be needed.
+    """
+    if copy is False and not isinstance(obj, Tensor):
+        raise ValueError("can't alias arbitrary objects: data is always copied")
+    made = as_tensor(obj, dtype, device)
+    if copy is False and made is not obj:
+        raise ValueError("can't alias tensor of another dtype or device")
+    if made is obj and copy:
+        made = clone(made)
+    if isinstance(obj, Tensor) and made.requires_grad and not requires_grad:
+        made = made.detach()
+    return made.requires_grad_() if requires_grad else made
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
@@ -216,301 +246,78 @@ def from_dlpack(ext_tensor: Any) -> Tensor:
     return Tensor._wrap(Value(type_, buffer=buffer), place)
 
 
-def scalar_tensor(s: Number, *, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """A 0-d tensor of the default dtype with the number `s`."""
-    return full((), s, dtype=dtype or default_dtype(), device=device)
-
-
-def legacy_constructor(*args: Any, device: Any = None) -> Tensor:
-    """What `Tensor(...)` makes: of a sequence its data, of sizes an uninitialised tensor."""
-    if len(args) == 1 and isinstance(args[0], Tensor):
-        return args[0].detach()
-    if len(args) == 1 and isinstance(args[0], (list, tuple, np.ndarray, range)):
-        return tensor(args[0], dtype=default_dtype(), device=device)
-    return empty(*args, device=device) if args else tensor([], device=device)
-
-
-# Constants
-
-
-def _filled(
-    name: str, shape: Any, value: Any, dtype: DType | None, device: Any, requires_grad: bool
-) -> Tensor:
-    sizes = located(check_sizes)(name, as_sizes(name, shape))
-    dtype = default_dtype() if dtype is None else as_dtype(name, dtype)
-    made = prims.full(value, shape=sizes, dtype=dtype, device=device)
-    return made.requires_grad_() if requires_grad else made
-
-
-def zeros(
-    *size: Any,
-    out: Tensor | None = None,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    **ignored: Any,
-) -> Tensor:
-    """Zeros in a shape given as `zeros(2, 3)` or `zeros((2, 3))`."""
-    size = _size("zeros", size, ignored)
-    if out is not None:
-        return _into("zeros", out, size, 0)
-    return _filled("zeros", size, 0, dtype, device, requires_grad)
-
-
-def ones(
-    *size: Any,
-    out: Tensor | None = None,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    **ignored: Any,
-) -> Tensor:
-    """Ones in a shape given as `ones(2, 3)` or `ones((2, 3))`."""
-    size = _size("ones", size, ignored)
-    if out is not None:
-        return _into("ones", out, size, 1)
-    return _filled("ones", size, 1, dtype, device, requires_grad)
-
-
-def empty(
-    *size: Any,
-    out: Tensor | None = None,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    **ignored: Any,
-) -> Tensor:
-    """A tensor whose elements are to be written; until then they are zero."""
-    size = _size("empty", size, ignored)
-    if out is not None:
-        return _into("empty", out, size, 0)
-    return _filled("empty", size, 0, dtype, device, requires_grad)
-
-
-_IGNORED = ("layout", "pin_memory", "memory_format")  # of no meaning here
-
-
-def _size(name: str, size: tuple, keywords: dict[str, Any]) -> tuple:
-    """The sizes, which may come by keyword. Raises: TypeError for an unknown keyword."""
-    if "size" in keywords:
-        size = (keywords.pop("size"),)
-    for key in keywords:
-        if key not in _IGNORED:
-            raise TypeError(f"{name}() got an unexpected keyword argument {key!r}")
-    return size
-
-
-def _into(name: str, out: Tensor, size: tuple, value: Any) -> Tensor:
-    return give(name, _filled(name, size, value, out._type.dtype, out.device, False), out)
-
-
-def full(
-    size: Any,
-    fill_value: Number | Tensor,
+def frombuffer(
+    buffer: Any,
     *,
-    out: Tensor | None = None,
-    dtype: DType | None = None,
-    device: Any = None,
+    dtype: DType,
+    count: int = -1,
+    offset: int = 0,
     requires_grad: bool = False,
 ) -> Tensor:
-    """A tensor filled with one value, whose dtype it has unless told otherwise."""
-    value = as_operand("full", fill_value, "fill_value")
-    if dtype is None:
-        dtype = common_dtype(value) if out is None else out._type.dtype
-    if isinstance(value, Tensor):
-        sizes = located(check_sizes)("full", as_sizes("full", (size,)))
-        made = prims.broadcast(prims.convert(value, dtype), shape=sizes)
-        return made.requires_grad_() if requires_grad else made
-    value = number_for("full", value, as_dtype("full", dtype))
-    made = _filled("full", (size,), value, dtype, device, requires_grad)
-    if out is not None:
-        return give("full", made, out)
-    return made
+    """A tensor of `count` elements (all, if negative) with a copy of a buffer's bytes.
 
-
-def _like(
-    name: str, x: Tensor, value: Any, dtype: DType | None, device: Any, requires_grad: bool
-) -> Tensor:
-    """A tensor filled with `value`, like `x` in shape, strides, and dtype and device if None."""
-    check_tensor(name, x)
-    place = x.device if device is None else as_device(device)
-    dtype = x._type.dtype if dtype is None else as_dtype(name, dtype)
-    value = number_for(name, value, dtype)
-    made = prims.full(value, shape=x._type.shape, dtype=dtype, device=place)
-    relayout(made, dense_strides(x))
-    return made.requires_grad_() if requires_grad else made
-
-
-def zeros_like(
-    input: Tensor,
-    *,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """Zeros in the shape of `input`, with its dtype and device."""
-    return _like("zeros_like", input, 0, dtype, device, requires_grad)
-
-
-def ones_like(
-    input: Tensor,
-    *,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """Ones in the shape of `input`, with its dtype and device."""
-    return _like("ones_like", input, 1, dtype, device, requires_grad)
-
-
-def empty_like(
-    input: Tensor,
-    *,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """A tensor to be written, in the shape of `input`, with its dtype and device."""
-    return _like("empty_like", input, 0, dtype, device, requires_grad)
-
-
-def full_like(
-    input: Tensor,
-    fill_value: Number,
-    *,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-    memory_format: Any = None,
-) -> Tensor:
-    """A tensor filled with one value, in the shape of `input`, with its dtype and device."""
-    if isinstance(fill_value, Tensor):
-        fill_value = fill_value.item()
-    return _like("full_like", input, fill_value, dtype, device, requires_grad)
-
-
-# Ranges and the identity
-
-
-@located
-def arange(
-    start: Number | Tensor = 0,
-    end: Number | Tensor | None = None,
-    step: Number | Tensor = 1,
-    *,
-    out: Tensor | None = None,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """Numbers from `start` (0 if one bound is given) to below `end`, `step` apart.
-
-    Dtypes: int64 if all are ints, else the default dtype.
+    Unlike PyTorch's, the two do not share memory. Raises: ValueError for an empty buffer, an
+    offset beyond it, or a length that does not fit.
     """
-    if end is None:
-        start, end = 0, start
-    low, high, gap = (_number("arange", v) for v in (start, end, step))
-    if gap == 0:
-        raise ShapeError("arange: step must be nonzero")
-    if (high - low) * gap < 0:
-        raise ShapeError("arange: upper bound and lower bound inconsistent with step sign")
-    if dtype is None:
-        whole = all(isinstance(v, int) for v in (low, high, gap))
-        dtype = out._type.dtype if out is not None else int64 if whole else default_dtype()
-    if as_dtype("arange", dtype).kind in ("int", "uint", "bool"):
-        low, high, gap = int(low), int(high), int(gap)
-        count = -(-(high - low) // gap)
-    else:
-        count = math.ceil((high - low) / gap)
-    made = _range(count, low, gap, dtype, device)
-    if out is not None:
-        return give("arange", made, out)
-    return made.requires_grad_() if requires_grad else made
+    note_outside()
+    array = np.frombuffer(buffer, as_dtype("frombuffer", dtype).np, count, offset)
+    return from_host(array, dtype, requires_grad=requires_grad)
 
 
-def _number(name: str, value: Any) -> Any:
-    value = as_operand(name, value, "start", 1)
-    return value.item() if isinstance(value, Tensor) else value
-
-
-@scoped(name="arange")
-def _range(count: int, low: Any, gap: Any, dtype: DType, device: Any) -> Tensor:
-    """`low + i * gap`, computed wide enough that half precision and float32 come out exact."""
-    wide = dtype if dtype.kind in ("int", "uint") else float64
-    x = prims.iota(shape=(count,), axis=0, dtype=wide, device=device)
-    if gap != 1:
-        x = prims.mul(x, literal(gap, wide))
-    if low != 0:
-        x = prims.add(x, literal(low, wide))
-    return prims.convert(x, dtype)
-
-
-@located
-def linspace(
-    start: Number | Tensor,
-    end: Number | Tensor,
-    steps: int,
+def scalar_tensor(
+    s: Number,
     *,
-    out: Tensor | None = None,
     dtype: DType | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
-    """`steps` numbers from `start` to `end`, both included, at equal distances."""
-    low, high = _number("linspace", start), _number("linspace", end)
-    steps = as_int("linspace", steps, "steps")
-    if steps < 0:
-        raise ShapeError("linspace: number of steps must be non-negative")
-    dtype = default_dtype() if dtype is None else as_dtype("linspace", dtype)
-    made = _line(float(low), float(high), steps, dtype, device)
-    if out is not None:
-        return give("linspace", made, out)
-    return made.requires_grad_() if requires_grad else made
+    """A 0-d tensor of the default dtype with the number `s`."""
+    dtype = default_dtype() if dtype is None else dtype
+    return full((), s, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-@scoped(name="linspace")
-def _line(low: float, high: float, steps: int, dtype: DType, device: Any) -> Tensor:
-    """From both ends towards the middle, so that both ends are exact."""
-    i = prims.iota(shape=(steps,), axis=0, dtype=float64, device=device)
-    gap = (high - low) / (steps - 1) if steps > 1 else 0.0
-    rising = prims.add(prims.mul(i, gap), low)
-    falling = prims.sub(high, prims.mul(prims.sub(float(steps - 1), i), gap))
-    first_half = prims.lt(i, float(steps // 2))
-    line = rising if steps == 1 else prims.select(first_half, rising, falling)
-    return prims.convert(line, dtype)
+def legacy_constructor(*args: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
+    """What `Tensor(...)` makes: of a sequence its data, of sizes an uninitialised tensor.
+
+    Raises: TypeError for anything else.
+    """
+    dtype = default_dtype() if dtype is None else dtype
+    if len(args) == 1:
+        data = args[0]
+        if isinstance(data, Size):
+            return empty(data, dtype=dtype, device=device)
+        if isinstance(data, Tensor):
+            if data._type.dtype is not dtype:
+                raise TypeError(f"expected {dtype} (got {data._type.dtype})")
+            return data.detach()
+        if isinstance(data, (list, tuple, np.ndarray, range)):
+            return tensor(data, dtype=dtype, device=device)
+        if isinstance(data, float):
+            raise TypeError("new(): data must be a sequence (got float)")
+    return empty(*args, dtype=dtype, device=device) if args else empty(0, dtype=dtype)
 
 
-@located
-def eye(
-    n: int,
-    m: int | None = None,
-    *,
-    out: Tensor | None = None,
-    dtype: DType | None = None,
-    device: Any = None,
-    requires_grad: bool = False,
-) -> Tensor:
-    """The identity matrix of `n` rows and `m` (as many, if None) columns."""
-    rows = as_int("eye", n, "n")
-    columns = rows if m is None else as_int("eye", m, "m")
-    for name, size in (("n", rows), ("m", columns)):
-        if size < 0:
-            raise ShapeError(f"eye: {name} must be greater or equal to 0, got {size}")
-    made = _identity(rows, columns, dtype or default_dtype(), device)
-    if out is not None:
-        return give("eye", made, out)
-    return made.requires_grad_() if requires_grad else made
+def _typed(name: str, dtype: DType) -> Any:
+    def make(*args: Any, device: Any = None) -> Tensor:
+        return legacy_constructor(*args, dtype=dtype, device=device)
+
+    make.__name__ = make.__qualname__ = name
+    make.__doc__ = f"`Tensor(...)` of dtype {dtype.name}: from sizes, or from a sequence."
+    return make
 
 
-@scoped(name="eye")
-def _identity(rows: int, columns: int, dtype: DType, device: Any) -> Tensor:
-    shape = (rows, columns)
-    down = prims.iota(shape=shape, axis=0, dtype=int64, device=device)
-    across = prims.iota(shape=shape, axis=1, dtype=int64, device=device)
-    return prims.convert(prims.eq(down, across), dtype)
+FloatTensor = _typed("FloatTensor", types.float32)
+DoubleTensor = _typed("DoubleTensor", types.float64)
+HalfTensor = _typed("HalfTensor", types.float16)
+BFloat16Tensor = _typed("BFloat16Tensor", types.bfloat16)
+LongTensor = _typed("LongTensor", types.int64)
+IntTensor = _typed("IntTensor", types.int32)
+ShortTensor = _typed("ShortTensor", types.int16)
+CharTensor = _typed("CharTensor", types.int8)
+ByteTensor = _typed("ByteTensor", types.uint8)
+BoolTensor = _typed("BoolTensor", types.bool_)
 
 
 # Methods that make tensors like `self`
@@ -525,38 +332,19 @@ def new_tensor(
     return tensor(data, dtype=dtype, device=device or self.device, **options)
 
 
-def _new(make: Any) -> Any:
-    def method(
-        self: Tensor, *args: Any, dtype: DType | None = None, device: Any = None, **options: Any
-    ) -> Tensor:
-        if dtype is None:
-            dtype = self._type.dtype
-        return make(*args, dtype=dtype, device=device or self.device, **options)
-
-    method.__name__ = method.__qualname__ = f"new_{make.__name__}"
-    method.__doc__ = f"`{make.__name__}` with the dtype and device of `self` unless told otherwise."
-    return method
+def new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
+    """`Tensor(...)` with the dtype of `self`: from sizes, or from a sequence."""
+    return legacy_constructor(*args, dtype=self._type.dtype, device=device or self.device)
 
 
-METHODS = {f.__name__: f for f in (new_tensor, *map(_new, (zeros, ones, empty, full)))}
+METHODS = {f.__name__: f for f in (new, new_tensor)}
 FUNCTIONS = {
     f.__name__: f
     for f in (
-        *(
-            tensor,
-            as_tensor,
-            from_numpy,
-            from_dlpack,
-            scalar_tensor,
-            zeros,
-            ones,
-            empty,
-            full,
-            zeros_like,
-        ),
-        *(ones_like, empty_like, full_like, arange, linspace, eye),
+        *(tensor, as_tensor, asarray, from_numpy, from_dlpack, frombuffer, scalar_tensor),
+        *(FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor, LongTensor, IntTensor),
+        *(ShortTensor, CharTensor, ByteTensor, BoolTensor),
     )
 }
-FUNCTIONS["asarray"] = asarray
 INPLACE: tuple[str, ...] = ()
 INPLACE_FUNCTIONS: tuple[str, ...] = ()

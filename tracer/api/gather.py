@@ -18,7 +18,8 @@ from .picking import Picks, along, checked, pick, put, wrapped
 
 def _index(name: str, index: Any, position: int = 3) -> Tensor:
     check_tensor(name, index, "index", position)
-    if index._type.dtype not in (int64, int32):
+    # PyTorch does not look at the dtype of an index without elements.
+    if index._type.dtype not in (int64, int32) and index._type.numel:
         raise DTypeError(f"{name}: Expected dtype int32/int64 for index, got {index._type.dtype}")
     return prims.convert(index, int64)
 
@@ -60,6 +61,9 @@ def gather(
     check_tensor("gather", input)
     index = _index("gather", index)
     axis = normalize_dim("gather", dim, input._type.ndim)
+    if not index._type.numel:  # PyTorch compares no sizes where nothing is gathered
+        none = prims.reshape(input, shape=(input._type.numel,))
+        return prims.index(none, index) if input._type.numel else input.new_empty(index.shape)
     _fit("gather", input, axis, index)
     shape = index._type.shape
     x, index = _as_vector(input), _as_vector(index)
@@ -77,7 +81,8 @@ def take_along_dim(
     check_tensor("take_along_dim", input)
     index = _index("take_along_dim", indices, 2)
     if dim is None:
-        return gather(input.reshape(-1), 0, index.reshape(-1))
+        flat = input.reshape(-1)
+        return gather(flat, 0, wrapped("take_along_dim", index.reshape(-1), 0, flat._type.numel))
     axis = normalize_dim("take_along_dim", dim, input._type.ndim)
     own, other = list(input._type.shape), list(index._type.shape)
     if len(own) != len(other):
@@ -91,6 +96,7 @@ def take_along_dim(
     common[axis] = size
     x = input.expand(common)
     common[axis] = count
+    index = wrapped("take_along_dim", index, axis, size)
     return gather(x, axis, index.expand(common))
 
 
@@ -154,6 +160,10 @@ def _scatter_args(
     return axis, index, src
 
 
+_SCATTERS = {None: prims.index_set, "add": prims.index_add, "multiply": prims.index_mul}
+
+
+@with_out
 @scoped
 def scatter(
     input: Tensor,
@@ -163,46 +173,52 @@ def scatter(
     *,
     value: Number | None = None,
     reduce: str | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """`input` with the elements of `src` (or a number) put where `index` says along `dim`.
 
-    `reduce="add"` adds them instead. Where places repeat, one of the elements is kept.
+    `reduce="add"` adds them instead, `"multiply"` multiplies. Where places repeat, one of
+    the elements is kept.
     """
     check_tensor("scatter", input)
-    if reduce not in (None, "add"):
-        raise RuntimeError(f"scatter: reduce argument must be 'add' here, got {reduce!r}")
+    if reduce not in _SCATTERS:
+        raise RuntimeError(f"scatter: reduce argument must be either add or multiply, got {reduce}")
     source = value if src is None else src
     source = as_operand("scatter", source, "src", 4)
     if not isinstance(source, Tensor):
         shape = _index("scatter", index)._type.shape
         number = number_for("scatter", source, input._type.dtype)
         source = prims.full(number, shape=shape, dtype=input._type.dtype, device=input.device)
-    return _scattered("scatter", input, dim, index, source, reduce == "add")
+    return _scattered("scatter", input, dim, index, source, _SCATTERS[reduce])
 
 
-def _scattered(name: str, x: Tensor, dim: Any, index: Any, src: Tensor, adds: bool) -> Tensor:
+def _scattered(name: str, x: Tensor, dim: Any, index: Any, src: Tensor, prim: Any) -> Tensor:
     scalar = not x._type.ndim
     if scalar:
         x, index, src = _as_vector(x), _as_vector(_index(name, index)), _as_vector(src)
     axis, index, src = _scatter_args(name, x, dim, index, src)
     if not index._type.numel:
         return same_value(x)
-    prim = prims.index_add if adds else prims.index_set
     result = prim(x, src, *along(x, axis, index))
     return prims.reshape(result, shape=()) if scalar else result
 
 
+@with_out
 @scoped
-def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+def scatter_add(
+    input: Tensor, dim: int, index: Tensor, src: Tensor, *, out: Tensor | None = None
+) -> Tensor:
     """`input` with the elements of `src` added where `index` says along `dim`."""
     check_tensor("scatter_add", input)
     check_tensor("scatter_add", src, "src", 4)
-    return _scattered("scatter_add", input, dim, index, src, True)
+    return _scattered("scatter_add", input, dim, index, src, prims.index_add)
 
 
 def _slice_update(name: str, x: Tensor, dim: Any, index: Any, source: Any) -> tuple[Picks, Tensor]:
-    axis, picks = _slices(name, x, dim, index)
     check_tensor(name, source, "source", 4)
+    axis, picks = _slices(name, x, dim, index)
+    if not x._type.ndim:
+        source = _as_vector(source)
     if source._type.dtype is not x._type.dtype:
         raise DTypeError(
             f"{name}: self and source expected to have the same dtype, but got (self) "
@@ -217,24 +233,40 @@ def _slice_update(name: str, x: Tensor, dim: Any, index: Any, source: Any) -> tu
     return picks, source
 
 
+@with_out
 @scoped
 def index_add(
-    input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Number = 1
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    *,
+    alpha: Number = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """`input` with `alpha * source` added to the slices of `dim` that `index` names."""
     check_tensor("index_add", input)
     picks, source = _slice_update("index_add", input, dim, index, source)
     if alpha != 1:
         source = prims.mul(source, literal(alpha, source._type.dtype))
-    return put(prims.index_add, input, picks, source)
+    return _put_slices(prims.index_add, input, picks, source)
 
 
+@with_out
 @scoped
-def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+def index_copy(
+    input: Tensor, dim: int, index: Tensor, source: Tensor, *, out: Tensor | None = None
+) -> Tensor:
     """`input` with the slices of `dim` that `index` names replaced by those of `source`."""
     check_tensor("index_copy", input)
     picks, source = _slice_update("index_copy", input, dim, index, source)
-    return put(prims.index_set, input, picks, source)
+    return _put_slices(prims.index_set, input, picks, source)
+
+
+def _put_slices(prim: Any, x: Tensor, picks: Picks, source: Tensor) -> Tensor:
+    """`put`, for a tensor without dims as for a vector of one."""
+    made = put(prim, _as_vector(x), picks, source)
+    return made if x._type.ndim else prims.reshape(made, shape=())
 
 
 @scoped
@@ -242,8 +274,13 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor
     """`input` with the slices of `dim` that `index` names filled with one value."""
     check_tensor("index_fill", input)
     _, picks = _slices("index_fill", input, dim, index)
-    update = _spread("index_fill", input, value, picks.result_shape(input))
-    return put(prims.index_set, input, picks, update)
+    # By a mask: a slice named twice is filled once, and so is the value's gradient.
+    mask = prims.full(False, shape=input._type.shape, dtype=bool_, device=input.device)
+    hits = prims.full(
+        True, shape=picks.result_shape(_as_vector(input)), dtype=bool_, device=input.device
+    )
+    mask = _put_slices(prims.index_set, mask, picks, hits)
+    return prims.select(mask, _scalar("index_fill", input, value), input)
 
 
 def _spread(name: str, x: Tensor, value: Any, shape: tuple[int, ...]) -> Tensor:

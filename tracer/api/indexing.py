@@ -113,8 +113,8 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
     if not any(e is Ellipsis for e in entries):
         entries = [*entries, Ellipsis]
     starts, sizes, steps = [0] * len(shape), list(shape), [1] * len(shape)
-    # Axes of the view: the axis of x that each shows, or None for a new one.
-    shown: list[int | None] = []
+    # Axes of the view: the axis `a` of x that each shows, or `~a` for a new one before it.
+    shown: list[int] = []
     picks: list[Entry] = []
     axis, seen_ellipsis = 0, False
     for entry in entries:
@@ -124,10 +124,10 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
             shown += range(axis, axis + rest)
             axis += rest
         elif entry is None:
-            shown.append(None)
+            shown.append(~axis)
         elif isinstance(entry, bool):
             picks.append(Entry(len(shown), from_host(np.array([entry]))))
-            shown.append(None)
+            shown.append(~axis)
         elif isinstance(entry, slice):
             starts[axis], sizes[axis], steps[axis] = bounds(entry, shape[axis])
             shown.append(axis)
@@ -135,7 +135,7 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
         elif isinstance(entry, Tensor):
             if entry._type.ndim == 0 and entry._type.dtype in (bool_, uint8):
                 picks.append(Entry(len(shown), entry.reshape(1)))
-                shown.append(None)
+                shown.append(~axis)
                 continue
             at = scalar_index(entry)
             if at is None:
@@ -151,12 +151,17 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
             axis += 1
     view = x
     if tuple(sizes) != shape or any(n != 1 for n in steps):
-        cut = len(shown) == len(shape) and None not in shown
+        cut = len(shown) == len(shape) and all(a >= 0 for a in shown)
         name = "slice" if cut else ""
         view = views.slice(x, tuple(starts), tuple(sizes), tuple(steps), name)
     if shown != list(range(len(shape))) or (view is x and not picks):
-        strides = tuple(n * s for n, s in zip(old_strides, steps, strict=True))
-        view = _arranged(view, shown, tuple(sizes), strides, call_name(entries))
+        strides = [n * s for n, s in zip(old_strides, steps, strict=True)]
+        # PyTorch adds an axis while those behind it are still whole.
+        new = [n * s for n, s in zip(shape, old_strides, strict=True)] + [1]
+        arranged = [(1, new[~a]) if a < 0 else (sizes[a], strides[a]) for a in shown]
+        view = views.restride(
+            view, tuple(n for n, _ in arranged), tuple(s for _, s in arranged), call_name(entries)
+        )
     return view, picks
 
 
@@ -172,23 +177,6 @@ def call_name(entries: list[Any]) -> str:
     return "slice" if any(isinstance(e, slice) for e in entries) else "alias"
 
 
-def _arranged(
-    view: Tensor, shown: list[int | None], sizes: Shape, strides: Ints, name: str
-) -> Tensor:
-    """The view without the axes that integers took, and with the new ones."""
-    new_shape: list[int] = []
-    new_strides: list[int] = []
-    for axis in reversed(shown):
-        if axis is None:
-            step = new_shape[-1] * new_strides[-1] if new_shape else 1
-            new_shape.append(1)
-            new_strides.append(step)
-        else:
-            new_shape.append(sizes[axis])
-            new_strides.append(strides[axis])
-    return views.restride(view, tuple(reversed(new_shape)), tuple(reversed(new_strides)), name)
-
-
 def in_range(index: int, axis: int, size: int) -> int:
     """`index` counted from 0. Raises: AxisError if there is no such element."""
     if not -size <= index < size:
@@ -201,12 +189,16 @@ def in_range(index: int, axis: int, size: int) -> int:
 def scalar_index(entry: Tensor) -> int | None:
     """The value of a 0-d integer tensor, which indexes as the number does.
 
-    None in a recording run, where reading it would keep the run from being replayed; it
-    then picks as an index tensor, which gives the same elements.
+    None in a recording run, where reading it would keep the run from being replayed, and
+    where `vmap` has one per example; it then picks as an index tensor, which gives the same
+    elements.
     """
     if entry._type.ndim or entry._type.dtype.kind not in ("int", "uint"):
         return None
-    return None if STATE.session is not None else int(entry.item())  # type: ignore[arg-type]
+    recorder = STATE.recorder
+    if STATE.session is not None or (recorder and recorder.is_batched(entry._value())):
+        return None
+    return int(entry.item())  # type: ignore[arg-type]
 
 
 def bounds(s: slice, size: int) -> tuple[int, int, int]:
@@ -316,7 +308,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         if isinstance(value, Tensor):
             assign(view, _without_leading_ones(value, view._type.ndim))
         else:
-            view._write(full_like_value(view, value))
+            view._write(full_like_value(view, value), alike=True)
         return
     _put(view, entries, value)
 

@@ -7,19 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.errors import ShapeError
+from ...ir.errors import AxisError, ShapeError
 from ...ir.types import Shape, int64
 from .. import prims
 from ..promotion import check_tensor, common_dtype
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
-from .common import as_int, as_sizes, normalize_dim, normalize_dims, same_value, with_out
+from .common import as_int, as_sizes, located, normalize_dim, normalize_dims, same_value, with_out
 from .shape import window
 
 Tensors = Sequence[Tensor]
 
 
-def _list(name: str, tensors: Any) -> list[Tensor]:
+def tensor_list(name: str, tensors: Any, empty: str = "") -> list[Tensor]:
+    """A list of a sequence of tensors. Raises: TypeError for anything else, RuntimeError with
+    the text `empty`, if there is one, for no tensors."""
     if isinstance(tensors, Tensor) or not isinstance(tensors, (tuple, list)):
         kind = type(tensors).__name__
         raise TypeError(
@@ -31,6 +33,8 @@ def _list(name: str, tensors: Any) -> list[Tensor]:
             raise TypeError(
                 f"expected Tensor as element {i} in argument 0 of {name}, but got {kind}"
             )
+    if empty and not tensors:
+        raise ShapeError(empty)
     return list(tensors)
 
 
@@ -42,9 +46,7 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     Raises: ShapeError if they differ in another dim. Empty one-dimensional tensors are left
     out, as in PyTorch.
     """
-    parts = _list("cat", tensors)
-    if not parts:
-        raise ShapeError("cat: expected a non-empty list of Tensors")
+    parts = tensor_list("cat", tensors, "cat: expected a non-empty list of Tensors")
     dtype = common_dtype(*parts)
     real = [(i, x) for i, x in enumerate(parts) if x._type.shape != (0,)] or [(0, parts[0])]
     first = real[0][1]._type.shape
@@ -71,9 +73,7 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
 @scoped
 def stack(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors, which have one shape, along a new dim."""
-    parts = _list("stack", tensors)
-    if not parts:
-        raise ShapeError("stack: expects a non-empty TensorList")
+    parts = tensor_list("stack", tensors, "stack: expects a non-empty TensorList")
     first = parts[0]._type.shape
     for i, x in enumerate(parts):
         if x._type.shape != first:
@@ -90,19 +90,20 @@ def stack(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tenso
 
 
 @with_out
+@located
 def hstack(tensors: Tensors, *, out: Tensor | None = None) -> Tensor:
     """The tensors side by side: along dim 1, vectors along dim 0."""
-    parts = [x.reshape(1) if not x._type.ndim else x for x in _list("hstack", tensors)]
-    return cat(parts, 0 if parts and parts[0]._type.ndim == 1 else 1)
+    given = tensor_list("hstack", tensors, "hstack: expects a non-empty TensorList")
+    parts = [x if x._type.ndim else x.reshape(1) for x in given]
+    return cat(parts, 0 if parts[0]._type.ndim == 1 else 1)
 
 
 @with_out
+@located
 def vstack(tensors: Tensors, *, out: Tensor | None = None) -> Tensor:
     """The tensors below each other: along dim 0, vectors as rows."""
-    parts = [
-        x.reshape(1, x._type.numel) if x._type.ndim < 2 else x for x in _list("vstack", tensors)
-    ]
-    return cat(parts, 0)
+    given = tensor_list("vstack", tensors, "vstack: expects a non-empty TensorList")
+    return cat([x if x._type.ndim > 1 else x.reshape(1, x._type.numel) for x in given], 0)
 
 
 @scoped(grad_fn="RepeatBackward0")
@@ -210,6 +211,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         raise ShapeError(
             f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
         )
+    if not input._type.ndim:
+        raise AxisError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
     x = input
     for shift, dim in zip(shifts, dims, strict=True):
         x = _rolled(x, normalize_dim("roll", dim, x._type.ndim), shift)
@@ -260,16 +263,22 @@ def diag(input: Tensor, diagonal: int = 0, *, out: Tensor | None = None) -> Tens
         return same_value(input.diagonal(diagonal))
     if input._type.ndim != 1:
         raise ShapeError(f"diag: Supports 1D or 2D tensors. Got {input._type.ndim}D")
-    size, low = input._type.shape[0], abs(diagonal)
-    shape = (size + low, size + low)
-    at = (max(-diagonal, 0), max(diagonal, 0))
-    rows = prims.iota(shape=(size, size), axis=0, dtype=int64, device=input.device)
-    columns = prims.iota(shape=(size, size), axis=1, dtype=int64, device=input.device)
-    square = prims.select(prims.eq(rows, columns), input, 0)
-    if not low:
-        return square
-    high = tuple(n - size - a for n, a in zip(shape, at, strict=True))
-    return prims.pad(square, 0, low=at, high=high, interior=(0, 0))
+    return embedded(input, diagonal)
+
+
+def embedded(x: Tensor, offset: int) -> Tensor:
+    """Square matrices with the last dim of `x` on a diagonal: it lies in memory with as many
+    zeros between its elements as a row has."""
+    *lead, count = x._type.shape
+    side = count + abs(offset)
+    if not count:
+        shape = (*lead, side, side)
+        return prims.full(0, shape=shape, dtype=x._type.dtype, device=x.device)
+    first = offset if offset >= 0 else -offset * side
+    rest = side * side - first - (count - 1) * (side + 1) - 1
+    none = (0,) * len(lead)
+    flat = prims.pad(x, 0, low=(*none, first), high=(*none, rest), interior=(*none, side))
+    return prims.reshape(flat, shape=(*lead, side, side))
 
 
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
@@ -279,7 +288,7 @@ def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
-    lines = _list("meshgrid", tensors)
+    lines = tensor_list("meshgrid", tensors)
     if indexing not in ("ij", "xy"):
         raise RuntimeError(
             f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}'
@@ -321,6 +330,6 @@ FUNCTIONS = {
         *(diag, meshgrid),
     )
 }
-FUNCTIONS |= {"concatenate": concat}
+FUNCTIONS |= {"concatenate": concat, "row_stack": vstack}
 INPLACE = ("tril", "triu")
 INPLACE_FUNCTIONS: tuple[str, ...] = ()

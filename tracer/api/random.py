@@ -6,11 +6,12 @@ The numbers are those of `tracer.random`: the same in compiled and uncompiled ru
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
 
-from ...ir.errors import DTypeError, ShapeError
+from ...ir.errors import ShapeError, UnsupportedDTypeError
 from ...ir.types import DType, Shape, float32, int64
 from .. import prims
 from .. import random as source
@@ -18,8 +19,8 @@ from ..devices import as_device
 from ..promotion import INT_RANGE, check_tensor
 from ..scoping import scoped
 from ..state import default_dtype
-from ..tensor import Tensor, from_host
-from .common import as_dtype, as_int, as_sizes, check_sizes, located
+from ..tensor import Tensor
+from .common import as_dtype, as_int, as_sizes, check_sizes, in_place_of, located, require, with_out
 
 Generator = source.Generator
 
@@ -34,9 +35,9 @@ def _drawn(
     requires_grad: bool,
     ignored: dict[str, Any],
 ) -> Tensor:
-    from .creation import _size
+    from .filled import sizes_of
 
-    sizes = located(check_sizes)(name, as_sizes(name, _size(name, size, ignored)))
+    sizes = located(check_sizes)(name, as_sizes(name, sizes_of(name, size, ignored)))
     made = _floats(name, sizes, draw, generator, dtype or default_dtype(), device)
     return made.requires_grad_() if requires_grad else made
 
@@ -45,9 +46,19 @@ def _drawn(
 def _floats(
     name: str, sizes: Shape, draw: Any, generator: Generator | None, dtype: DType, device: Any
 ) -> Tensor:
-    if as_dtype(name, dtype).kind != "float":
-        raise DTypeError(f"{name}: not implemented for {dtype}")
-    return _scoped_draw[name](draw, sizes, dtype, generator, as_device(device))
+    if as_dtype(name, dtype).kind not in ("float", "complex"):
+        raise UnsupportedDTypeError(f"{name}: not implemented for {dtype}")
+    return _scoped_draw[name](_numbers, draw, sizes, dtype, generator, as_device(device))
+
+
+def _numbers(draw: Any, shape: Shape, dtype: DType, generator: Any, device: Any) -> Tensor:
+    """Numbers of a floating dtype, or complex ones of two: normal ones have variance 1 then."""
+    if not dtype.is_complex:
+        return draw(shape, dtype, generator, device)
+    parts = [draw(shape, dtype.to_real(), generator, device) for _ in range(2)]
+    if draw is source.normal:
+        parts = [prims.mul(x, math.sqrt(0.5)) for x in parts]
+    return prims.complex(*parts)
 
 
 def _under(name: str) -> Any:
@@ -70,7 +81,7 @@ def rand(
 ) -> Tensor:
     """Numbers from the uniform distribution on [0, 1)."""
     made = _drawn("rand", size, source.uniform, generator, dtype, device, requires_grad, ignored)
-    return made if out is None else _given("rand", made, out)
+    return made if out is None else given("rand", made, out)
 
 
 def randn(
@@ -84,10 +95,10 @@ def randn(
 ) -> Tensor:
     """Numbers from the standard normal distribution."""
     made = _drawn("randn", size, source.normal, generator, dtype, device, requires_grad, ignored)
-    return made if out is None else _given("randn", made, out)
+    return made if out is None else given("randn", made, out)
 
 
-def _given(name: str, made: Tensor, out: Tensor) -> Tensor:
+def given(name: str, made: Tensor, out: Tensor) -> Tensor:
     from .common import give
 
     return give(name, made, out)
@@ -98,9 +109,11 @@ def rand_like(
     *,
     generator: Generator | None = None,
     dtype: DType | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """`rand` in the shape of `input`, with its dtype and device."""
     return _random_like("rand_like", input, source.uniform, generator, dtype, device, requires_grad)
@@ -111,9 +124,11 @@ def randn_like(
     *,
     generator: Generator | None = None,
     dtype: DType | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
     memory_format: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """`randn` in the shape of `input`, with its dtype and device."""
     return _random_like("randn_like", input, source.normal, generator, dtype, device, requires_grad)
@@ -135,8 +150,10 @@ def randint(
     *,
     generator: Generator | None = None,
     dtype: DType | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Whole numbers from `low` (0 if one bound is given) to below `high`, equally likely."""
     if size is None:
@@ -145,6 +162,13 @@ def randint(
     sizes = located(check_sizes)("randint", as_sizes("randint", (size,)))
     made = integers(sizes, low, high, int64 if dtype is None else dtype, generator, device)
     return made.requires_grad_() if requires_grad else made
+
+
+def _wide_bits(shape: Shape, generator: Generator | None, device: Any) -> Tensor:
+    """62 random bits as int64."""
+    word = prims.convert(source.bits(shape, generator, device), int64)
+    upper = prims.convert(source.bits(shape, generator, device), int64)
+    return prims.bit_or(word, prims.shift_left(prims.bit_and(upper, (1 << 30) - 1), 32))
 
 
 @scoped(name="randint")
@@ -159,11 +183,8 @@ def integers(
     span = high - low
     if span > 1 << 63:
         raise ShapeError(f"randint: the range from {low} to {high} is too large")
-    # 62 random bits, so that numbers below the span are equally likely but for a bias of
-    # span / 2**62.
-    word = prims.convert(source.bits(shape, generator, as_device(device)), int64)
-    upper = prims.convert(source.bits(shape, generator, as_device(device)), int64)
-    word = prims.bit_or(word, prims.shift_left(prims.bit_and(upper, (1 << 30) - 1), 32))
+    # Numbers below the span are equally likely but for a bias of span / 2**62.
+    word = _wide_bits(shape, generator, as_device(device))
     return prims.convert(prims.add(prims.rem(word, span), low), dtype)
 
 
@@ -174,8 +195,11 @@ def randint_like(
     *,
     generator: Generator | None = None,
     dtype: DType | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    memory_format: Any = None,
+    pin_memory: bool = False,
 ) -> Tensor:
     """`randint` in the shape of `input`, with its dtype and device."""
     check_tensor("randint_like", input)
@@ -194,8 +218,10 @@ def normal(
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: DType | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """Normal numbers with a mean and a standard deviation, numbers or tensors of them."""
     if size is None:
@@ -209,7 +235,7 @@ def normal(
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     made = _normals(shape, mean, std, dtype or default_dtype(), generator, device)
     if out is not None:
-        return _given("normal", made, out)
+        return given("normal", made, out)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -233,49 +259,69 @@ def _normals(
     )
 
 
+@with_out
 @scoped
 def bernoulli(
-    input: Tensor, p: float | None = None, *, generator: Generator | None = None
+    input: Tensor,
+    p: float | None = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """1 with the probability that each element (or `p`) says, else 0. The gradient is zero."""
     check_tensor("bernoulli", input)
     if p is None and input._type.dtype.kind != "float":
-        raise DTypeError(f"bernoulli: not implemented for {input._type.dtype}")
-    known = input._host_if_ready() if p is None else np.asarray(p)
-    if known is not None and not ((known >= 0) & (known <= 1)).all():
-        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+        raise UnsupportedDTypeError(f"bernoulli: not implemented for {input._type.dtype}")
+    if p is not None and not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli expects p to be in [0, 1], but got p={p}")
+    if p is None:
+        message = "bernoulli: Expected p_in >= 0 && p_in <= 1 to be true, but got false."
+        require(input, lambda p: (p >= 0) & (p <= 1), message)
     wide = float32 if input._type.dtype.kind != "float" else input._type.dtype
     draw = source.uniform(input._type.shape, wide, generator, input.device)
     hit = prims.lt(draw, input.detach() if p is None else float(p))
-    return prims.convert(hit, input._type.dtype)
+    return in_place_of(input, prims.convert(hit, input._type.dtype))
 
 
 def randperm(
     n: int,
     *,
     generator: Generator | None = None,
+    out: Tensor | None = None,
     dtype: DType | None = None,
+    layout: Any = None,
     device: Any = None,
     requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Tensor:
     """The numbers from 0 to below `n` in random order."""
     n = as_int("randperm", n, "n")
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
-    place = as_device(device)
-    high = source.bits((n,), generator, place).numpy().astype(np.uint64)
-    low = source.bits((n,), generator, place).numpy().astype(np.uint64)
-    order = np.argsort((high << np.uint64(32)) | low, kind="stable")
-    made = from_host(order, int64 if dtype is None else dtype, place)
+    made = _shuffled(n, generator, as_device(device))
+    made = prims.convert(made, int64 if dtype is None else as_dtype("randperm", dtype))
+    if out is not None:
+        return given("randperm", made, out)
     return made.requires_grad_() if requires_grad else made
+
+
+@scoped(name="randperm")
+def _shuffled(n: int, generator: Generator | None, device: Any) -> Tensor:
+    """The order of `n` random keys, wide enough that hardly any two are equal."""
+    return ascending(_wide_bits((n,), generator, device))
+
+
+def ascending(x: Tensor) -> Tensor:
+    """The positions of the elements of each row from the least to the largest."""
+    return x.argsort(dim=-1, stable=True)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 # Fills in place
 
 
-def _like_self(name: str, self: Tensor) -> DType:
-    if self._type.dtype.kind != "float":
-        raise DTypeError(f"{name}: not implemented for {self._type.dtype}")
+def fill_dtype(name: str, self: Tensor, *kinds: str) -> DType:
+    if self._type.dtype.kind not in (kinds or ("float",)):
+        raise UnsupportedDTypeError(f"{name}: not implemented for {self._type.dtype}")
     return self._type.dtype
 
 
@@ -284,13 +330,14 @@ def uniform_(
     self: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
     """Fill with numbers from the uniform distribution on [from_, to)."""
-    dtype = _like_self("uniform_", self)
+    dtype = fill_dtype("uniform_", self, "float", "complex")
     if from_ > to:
         raise RuntimeError(
             f"uniform_ expects to return a [from, to) range, but found from={from_} > to={to}"
         )
-    x = source.uniform(self._type.shape, dtype, generator, self.device)
-    return self._write(prims.add(prims.mul(x, float(to - from_)), float(from_)))
+    x = _numbers(source.uniform, self._type.shape, dtype, generator, self.device)
+    low = complex(from_, from_) if dtype.is_complex else float(from_)
+    return self._write(prims.add(prims.mul(x, float(to - from_)), low))
 
 
 @scoped
@@ -298,10 +345,10 @@ def normal_(
     self: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
     """Fill with normal numbers."""
-    dtype = _like_self("normal_", self)
+    dtype = fill_dtype("normal_", self, "float", "complex")
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    x = source.normal(self._type.shape, dtype, generator, self.device)
+    x = _numbers(source.normal, self._type.shape, dtype, generator, self.device)
     return self._write(prims.add(prims.mul(x, float(std)), float(mean)))
 
 
@@ -324,10 +371,16 @@ def random_(
     *,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Fill with whole numbers from `from_` to below `to`, or all that the dtype holds exactly."""
-    dtype = self._type.dtype
+    """Fill with whole numbers from `from_` to below `to`, or all that the dtype holds exactly.
+
+    Raises: RuntimeError for a complex dtype, an empty range, or one beyond the dtype's.
+    """
+    dtype = fill_dtype("random_", self, "bool", "uint", "int", "float")
     if to is None:
         from_, to = 0, from_
+    else:
+        for what, bound in (("from", from_), ("to - 1", to - 1)):
+            _check_bound(what, bound, dtype)
     if to is None:
         if dtype.kind == "float":
             to = 1 << {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}[dtype.name]
@@ -336,14 +389,38 @@ def random_(
     return self._write(integers(self._type.shape, from_ or 0, to, dtype, generator, self.device))
 
 
-@scoped
-def exponential_(self: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers from the exponential distribution of rate `lambd`."""
-    dtype = _like_self("exponential_", self)
-    if not lambd > 0 or math.isnan(lambd):
-        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-    x = source.uniform(self._type.shape, dtype, generator, self.device)
-    return self._write(prims.div(prims.neg(prims.log(prims.sub(1.0, x))), float(lambd)))
+def _check_bound(what: str, bound: Any, dtype: DType) -> None:
+    low, high = INT_RANGE.get(dtype, (0, 1))
+    if dtype.kind == "float":
+        high = float(np.finfo(dtype.np).max) if dtype.name != "bfloat16" else 3.38e38
+        low = -high
+    if bound is not None and not low <= bound <= high:
+        raise ShapeError(f"random_: {what} is out of bounds for {dtype}")
+
+
+# State of the default generators
+
+
+def initial_seed() -> int:
+    """The seed that the CPU's default generator started from."""
+    return source.generator_of().initial_seed()
+
+
+def seed() -> int:
+    """Seed every default generator from the operating system; returns the seed."""
+    drawn = int.from_bytes(os.urandom(7), "little")
+    source.manual_seed(drawn)
+    return drawn
+
+
+def get_rng_state() -> Tensor:
+    """A copy of the state of the CPU's default generator."""
+    return source.generator_of().get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Give the CPU's default generator a state that `get_rng_state` gave."""
+    source.generator_of().set_state(new_state)
 
 
 METHODS = {
@@ -352,13 +429,12 @@ METHODS = {
     "normal_": normal_,
     "bernoulli_": bernoulli_,
     "random_": random_,
-    "exponential_": exponential_,
 }
 FUNCTIONS = {
     f.__name__: f
     for f in (
         *(rand, randn, rand_like, randn_like, randint, randint_like, normal, bernoulli),
-        randperm,
+        *(randperm, initial_seed, seed, get_rng_state, set_rng_state),
     )
 }
 INPLACE: tuple[str, ...] = ()

@@ -11,12 +11,12 @@ from typing import Any
 
 from ...ir.errors import AxisError, ShapeError
 from ...ir.promotion import broadcast_shapes as common_shape
-from ...ir.types import Shape
-from .. import prims, views
+from ...ir.types import DType, Shape, int64
+from .. import bits, prims, strided, views
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Size, Tensor
-from .common import Dims, as_int, as_sizes, located, normalize_dim, normalize_dims
+from .common import Dims, as_int, as_sizes, located, normalize_dim, normalize_dims, same_value
 
 # Named as PyTorch's overload, whose backward function carries another number.
 GRAD_FN["squeeze.dim"] = "SqueezeBackward1"
@@ -55,14 +55,50 @@ def infer_shape(name: str, x: Tensor, shape: Shape) -> Shape:
 
 
 @located
-def view(self: Tensor, *size: Any) -> Tensor:
+def view(self: Tensor, *size: Any, dtype: DType | None = None) -> Tensor:
     """The same elements in another shape, one size of which may be -1; never a copy.
 
-    Raises: ShapeError if the elements do not fit, or lie so in memory that no view can
-    show them in that shape.
+    `view(dtype)` reads the same bits as another dtype, the last dim growing or shrinking with
+    its size. Raises: ShapeError if the elements do not fit, or lie so in memory that no view
+    can show them so.
     """
+    if dtype is not None or (len(size) == 1 and isinstance(size[0], DType)):
+        return _view_dtype(self, dtype or size[0])
     shape = as_sizes("view", size)
     return views.reshape(self, infer_shape("view", self, shape))
+
+
+def _view_dtype(x: Tensor, dtype: DType) -> Tensor:
+    shape, strides = x._type.shape, x.stride()
+    old, new = x._type.dtype.itemsize, dtype.itemsize
+    what = f"to view {x._type.dtype} as {dtype} (different element sizes)"
+    if bits.is_conj(x._view):
+        raise ShapeError(
+            "view: is not supported for conjugate view tensors when converting to a different dtype"
+        )
+    if dtype is x._type.dtype:
+        return views.restride(x, shape, strides, "view")
+    if old == new:
+        return bits.as_dtype(x, dtype, shape, strides)
+    if not shape:
+        raise ShapeError(f"view: self.dim() cannot be 0 {what}")
+    if strides[-1] != 1:
+        raise ShapeError(f"view: self.stride(-1) must be 1 {what}, but got {strides[-1]}")
+    if old > new:
+        grow = old // new
+        sizes = (*shape[:-1], shape[-1] * grow)
+        return bits.as_dtype(x, dtype, sizes, (*(s * grow for s in strides[:-1]), 1))
+    shrink = new // old
+    if shape[-1] % shrink:
+        raise ShapeError(
+            f"view: self.size(-1) must be divisible by {shrink} {what}, but got {shape[-1]}"
+        )
+    if strided.start_of(x) % shrink:
+        raise ShapeError(f"view: self.storage_offset() must be divisible by {shrink} {what}")
+    if any(s % shrink for s in strides[:-1]):
+        raise ShapeError(f"view: self.stride() must be divisible by {shrink} {what}: {strides}")
+    sizes = (*shape[:-1], shape[-1] // shrink)
+    return bits.as_dtype(x, dtype, sizes, (*(s // shrink for s in strides[:-1]), 1))
 
 
 def view_as(self: Tensor, other: Tensor) -> Tensor:
@@ -115,8 +151,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def ravel(input: Tensor) -> Tensor:
-    """The elements in one dim: a view where strides allow it."""
-    return reshape(input, (-1,)) if input._type.ndim != 1 else input
+    """The elements in one dim, in row order: a view if they lie so, else a copy."""
+    check_tensor("ravel", input)
+    if not input.is_contiguous():
+        return _copied(input, (input._type.numel,))
+    return input if input._type.ndim == 1 else reshape(input, (-1,))
 
 
 @located
@@ -210,6 +249,8 @@ def reversed_dims(self: Tensor) -> Tensor:
 @located
 def matrix_transpose(self: Tensor) -> Tensor:
     """The tensor with its last two dims exchanged."""
+    if not self._type.ndim:
+        return views.transpose(self, ())
     if self._type.ndim < 2:
         raise ShapeError(
             "mT: only supported on matrices or batches of matrices. Got "
@@ -266,7 +307,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 @located
-def expand(self: Tensor, *size: Any) -> Tensor:
+def expand(self: Tensor, *size: Any, implicit: bool = False) -> Tensor:
     """Repeat dims of size 1 and add leading ones, without copying; -1 keeps a size."""
     wanted = as_sizes("expand", size)
     shape = self._type.shape
@@ -297,6 +338,24 @@ def expand(self: Tensor, *size: Any) -> Tensor:
 def expand_as(self: Tensor, other: Tensor) -> Tensor:
     """`self` expanded to the shape of `other`."""
     return expand(self, other._type.shape)
+
+
+@scoped
+def sum_to_size(self: Tensor, *size: Any) -> Tensor:
+    """The sum over the dims that broadcasting `size` to this shape would repeat.
+
+    Raises: RuntimeError if `size` does not broadcast to this shape.
+    """
+    wanted, shape = as_sizes("sum_to_size", size), self._type.shape
+    lead = len(shape) - len(wanted)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(wanted, shape[lead:], strict=True)):
+        raise ShapeError(
+            f"sum_to_size: size {list(wanted)} is not expandable to size {list(shape)}."
+        )
+    if wanted == shape and shape:
+        return same_value(self)
+    whole = self._type.dtype.kind in ("float", "complex")
+    return prims.sum_to(self if whole else prims.convert(self, int64), shape=wanted)
 
 
 def broadcast_to(input: Tensor, size: Any) -> Tensor:
@@ -346,6 +405,8 @@ def narrow(input: Tensor, dim: int, start: int | Tensor, length: int) -> Tensor:
         raise ShapeError("narrow: cannot be applied to a 0-dim tensor.")
     axis = normalize_dim("narrow", dim, input._type.ndim)
     size = input._type.shape[axis]
+    if isinstance(start, Tensor) and (start._type.ndim or start._type.dtype.kind != "int"):
+        raise ShapeError("narrow: start must be an 0-dim integral Tensor.")
     start, length = as_int("narrow", start, "start"), as_int("narrow", length, "length")
     if length < 0:
         raise ShapeError("narrow: length must be non-negative.")
@@ -384,32 +445,37 @@ def split(
     tensor: Tensor, split_size_or_sections: int | list[int] | tuple[int, ...], dim: int = 0
 ) -> tuple[Tensor, ...]:
     """Views of parts of `dim`: of one size, the last maybe smaller, or of the sizes given."""
-    check_tensor("split", tensor, "tensor")
-    if not tensor._type.ndim:
-        raise ShapeError("split: expects at least a 1-dimensional tensor")
-    axis = normalize_dim("split", dim, tensor._type.ndim)
-    size = tensor._type.shape[axis]
-    if isinstance(split_size_or_sections, (tuple, list)):
-        sizes = [as_int("split", n, "split_sizes") for n in split_size_or_sections]
+    axis, sizes = part_sizes("split", tensor, split_size_or_sections, dim)
+    several = isinstance(split_size_or_sections, (tuple, list))
+    name = "split_with_sizes" if several else "split"
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return tuple(window(tensor, axis, a, n, name) for a, n in zip(starts, sizes, strict=True))
+
+
+def part_sizes(name: str, x: Tensor, sections: Any, dim: int) -> tuple[int, list[int]]:
+    """The axis and the sizes of its parts, given as one size or as all of them."""
+    check_tensor(name, x, "tensor")
+    if not x._type.ndim:
+        raise ShapeError(f"{name}: expects at least a 1-dimensional tensor")
+    axis = normalize_dim(name, dim, x._type.ndim)
+    size = x._type.shape[axis]
+    if isinstance(sections, (tuple, list)):
+        sizes = [as_int(name, n, "split_sizes") for n in sections]
         if any(n < 0 for n in sizes) or sum(sizes) != size:
             raise ShapeError(
-                f"split: split_with_sizes expects split_sizes to sum exactly to {size} (input "
+                f"{name}: split_with_sizes expects split_sizes to sum exactly to {size} (input "
                 f"tensor's size at dimension {axis}), but got split_sizes={sizes}"
             )
-    else:
-        part = as_int("split", split_size_or_sections, "split_size")
-        if part < 0:
-            raise ShapeError(
-                f"split: expects split_size be non-negative, but got split_size={part}"
-            )
-        if part == 0 and size:
-            raise ShapeError(
-                "split: split_size can only be 0 if dimension size is 0, but got dimension size "
-                f"of {size}"
-            )
-        sizes = [min(part, size - i) for i in range(0, size, part)] if size else [0]
-    starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    return tuple(window(tensor, axis, a, n, "split") for a, n in zip(starts, sizes, strict=True))
+        return axis, sizes
+    part = as_int(name, sections, "split_size")
+    if part < 0:
+        raise ShapeError(f"{name}: expects split_size be non-negative, but got split_size={part}")
+    if part == 0 and size:
+        raise ShapeError(
+            f"{name}: split_size can only be 0 if dimension size is 0, but got dimension size of "
+            f"{size}"
+        )
+    return axis, [min(part, size - i) for i in range(0, size, part)] if size else [0]
 
 
 @located
@@ -452,7 +518,19 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 METHODS = {
     f.__name__: f
     for f in (
-        *(view, view_as, reshape_as, flatten, ravel, unflatten, squeeze, unsqueeze, transpose, t),
+        *(
+            view,
+            view_as,
+            sum_to_size,
+            reshape_as,
+            flatten,
+            ravel,
+            unflatten,
+            squeeze,
+            unsqueeze,
+            transpose,
+            t,
+        ),
         *(movedim, expand, expand_as, broadcast_to, narrow, select, split, chunk, unbind),
         diagonal,
     )
@@ -463,9 +541,8 @@ METHODS |= {
     "moveaxis": movedim,
     "swapaxes": transpose,
     "swapdims": transpose,
-    "adjoint": matrix_transpose,
 }
-PROPERTIES = {"T": reversed_dims, "mT": matrix_transpose}
+PROPERTIES = {"T": property(reversed_dims), "mT": property(matrix_transpose)}
 FUNCTIONS = {
     f.__name__: f
     for f in (

@@ -1,0 +1,166 @@
+"""Elementwise functions beyond the elementary: inverse and hyperbolic ones, gamma, Bessel.
+
+NumPy rules come from SciPy. Imported by `ir.ops` alone; everyone else looks ops up through
+`ir.ops.get`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .table import ZERO, Op, op, table
+from .typing import FLOATING, INEXACT, Kinds, same_dtype
+
+_ROOT_PI = math.sqrt(math.pi)
+_ROOT_TWO_PI = math.sqrt(2 * math.pi)
+
+
+def _scipy(name: str) -> Any:
+    """SciPy's function, on at least single precision."""
+
+    def rule(*args: Any, **attrs: Any) -> np.ndarray:
+        from scipy import special
+
+        dtype = next(a.dtype for a in args if isinstance(a, np.ndarray))
+        wide = [np.asarray(a, np.float64) for a in args]
+        return np.asarray(getattr(special, name)(*attrs.values(), *wide)).astype(dtype)
+
+    return rule
+
+
+def _unary(name: str, grad: Any, evaluate: Any, kinds: Kinds = FLOATING) -> Op:
+    return op(name, same_dtype(kinds), grad, evaluate=evaluate, elementwise=True)
+
+
+def _binary(name: str, *grads: Any, evaluate: Any, no_grad: str = "") -> Op:
+    return op(
+        name, same_dtype(FLOATING), *grads, evaluate=evaluate, elementwise=True, no_grad=no_grad
+    )
+
+
+def _over(b: Any, g: Any, divisor: Any) -> Any:
+    return b.div(g, b.conj(divisor))
+
+
+def _square(b: Any, x: Any) -> Any:
+    return b.mul(x, x)
+
+
+def _acosh_grad(b: Any, g: Any, out: Any, x: Any) -> Any:
+    if x.type.dtype.is_complex:
+        return _over(b, g, b.mul(b.sqrt(b.sub(x, 1)), b.sqrt(b.add(x, 1))))
+    return b.div(g, b.sqrt(b.sub(_square(b, x), 1)))
+
+
+def _atan2_grad(b: Any, g: Any, y: Any, x: Any, of: Any) -> Any:
+    return b.mul(g, b.div(of, b.add(b.mul(y, y), b.mul(x, x))))
+
+
+def _igamma_slope(b: Any, g: Any, a: Any, x: Any) -> Any:
+    """The integrand x ** (a - 1) exp(-x) / gamma(a)."""
+    power = b.mul(b.sub(a, 1), b.log(x))
+    return b.mul(g, b.exp(b.sub(b.sub(power, x), b.lgamma(a))))
+
+
+def _i1e_grad(b: Any, g: Any, out: Any, x: Any) -> Any:
+    near = b.eq(x, 0)
+    safe = b.select(near, 1, x)
+    slope = b.sub(b.i0e(safe), b.mul(b.i1e(safe), b.add(b.sign(safe), b.div(1.0, safe))))
+    return b.mul(g, b.select(near, 0.5, slope))
+
+
+SPECIAL = table(
+    _unary(
+        "asin",
+        lambda b, g, out, x: _over(b, g, b.sqrt(b.sub(1, _square(b, x)))),
+        np.arcsin,
+        INEXACT,
+    ),
+    _unary(
+        "acos",
+        lambda b, g, out, x: b.neg(_over(b, g, b.sqrt(b.sub(1, _square(b, x))))),
+        np.arccos,
+        INEXACT,
+    ),
+    _unary("atan", lambda b, g, out, x: _over(b, g, b.add(_square(b, x), 1)), np.arctan, INEXACT),
+    _unary("sinh", lambda b, g, out, x: b.mul(g, b.conj(b.cosh(x))), np.sinh, INEXACT),
+    _unary("cosh", lambda b, g, out, x: b.mul(g, b.conj(b.sinh(x))), np.cosh, INEXACT),
+    _unary(
+        "asinh",
+        lambda b, g, out, x: _over(b, g, b.sqrt(b.add(_square(b, x), 1))),
+        np.arcsinh,
+        INEXACT,
+    ),
+    _unary("acosh", _acosh_grad, np.arccosh, INEXACT),
+    _unary("atanh", lambda b, g, out, x: _over(b, g, b.sub(1, _square(b, x))), np.arctanh, INEXACT),
+    _binary(
+        "atan2",
+        lambda b, g, out, y, x: _atan2_grad(b, g, y, x, x),
+        lambda b, g, out, y, x: b.neg(_atan2_grad(b, g, y, x, y)),
+        evaluate=np.arctan2,
+    ),
+    _unary("lgamma", lambda b, g, out, x: b.mul(g, b.digamma(x)), _scipy("gammaln")),
+    _unary("digamma", lambda b, g, out, x: b.mul(g, b.polygamma(x, n=1)), _scipy("digamma")),
+    op(
+        "polygamma",
+        lambda name, x, *, n: same_dtype(FLOATING)(name, x),
+        lambda b, g, out, x, *, n: b.mul(g, b.polygamma(x, n=n + 1)),
+        attrs=("n",),
+        evaluate=_scipy("polygamma"),
+    ),
+    _binary(
+        "zeta",
+        None,  # no formula by the exponent is in use anywhere
+        lambda b, g, out, x, q: b.mul(g, b.mul(b.neg(x), b.zeta(b.add(x, 1), q))),
+        evaluate=_scipy("zeta"),
+    ),
+    _binary(
+        "igamma",
+        None,
+        lambda b, g, out, a, x: _igamma_slope(b, g, a, x),
+        evaluate=_scipy("gammainc"),
+    ),
+    _binary(
+        "igammac",
+        None,
+        lambda b, g, out, a, x: b.neg(_igamma_slope(b, g, a, x)),
+        evaluate=_scipy("gammaincc"),
+    ),
+    _unary(
+        "erfc",
+        lambda b, g, out, x: b.mul(g, b.mul(b.exp(b.neg(_square(b, x))), -2 / _ROOT_PI)),
+        _scipy("erfc"),
+    ),
+    _unary(
+        "erfinv",
+        lambda b, g, out, x: b.mul(g, b.mul(b.exp(_square(b, out)), _ROOT_PI / 2)),
+        _scipy("erfinv"),
+    ),
+    _unary(
+        "erfcx",
+        lambda b, g, out, x: b.mul(g, b.sub(b.mul(b.mul(x, out), 2), 2 / _ROOT_PI)),
+        _scipy("erfcx"),
+    ),
+    _unary(
+        "ndtri",
+        lambda b, g, out, x: b.mul(g, b.mul(b.exp(b.mul(_square(b, out), 0.5)), _ROOT_TWO_PI)),
+        _scipy("ndtri"),
+    ),
+    _unary(
+        "log_ndtr",
+        lambda b, g, out, x: b.mul(
+            g, b.div(b.exp(b.sub(b.mul(_square(b, x), -0.5), out)), _ROOT_TWO_PI)
+        ),
+        _scipy("log_ndtr"),
+    ),
+    _unary(
+        "i0e",
+        lambda b, g, out, x: b.mul(g, b.sub(b.i1e(x), b.mul(b.sign(x), out))),
+        _scipy("i0e"),
+    ),
+    _unary("i1e", _i1e_grad, _scipy("i1e")),
+    _binary("nextafter", ZERO, ZERO, evaluate=np.nextafter, no_grad="it steps between numbers"),
+)

@@ -1,0 +1,77 @@
+"""Special elementwise functions as `jax.lax` calls; read by `lowering.table` alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jax import lax
+from jax.scipy import special
+
+from .rules_elementwise import binary, broadcast_right, unary
+
+
+def _widened(fn):
+    """`fn` in single precision for half precision, which some functions lack."""
+
+    def wide(*args):
+        dtype = args[0].dtype
+        if dtype.itemsize > 2:
+            return fn(*args)
+        return lax.convert_element_type(
+            fn(*(lax.convert_element_type(a, np.float32) for a in args)), dtype
+        )
+
+    return wide
+
+
+def _polygamma(node, x):
+    n = np.asarray(node.attr("n"), x.dtype if x.dtype.itemsize > 2 else np.float32)
+    return _widened(lambda y: lax.polygamma(lax.broadcast(n, y.shape), y))(x)
+
+
+def _equal_shapes(fn):
+    """Functions of `lax` that take operands of one shape alone."""
+
+    def rule(node, x, y):
+        shape = node.outputs[0].type.shape
+        return _widened(fn)(broadcast_right(x, shape), broadcast_right(y, shape))
+
+    return rule
+
+
+def _erfcx(x):
+    """exp(x²) erfc(x); for large x the start of its asymptotic series."""
+    limit = 9.0 if x.dtype == np.float32 else 25.0
+    small = lax.min(x, np.asarray(limit, x.dtype))
+    near = lax.exp(small * small) * lax.erfc(small)
+    square = 1 / (x * x)
+    far = (1 - square / 2 + 3 * square * square / 4) / (x * math.sqrt(math.pi))
+    return lax.select(x < limit, near, far)
+
+
+RULES = {
+    "asin": unary(lax.asin),
+    "acos": unary(lax.acos),
+    "atan": unary(lax.atan),
+    "sinh": unary(lax.sinh),
+    "cosh": unary(lax.cosh),
+    "asinh": unary(lax.asinh),
+    "acosh": unary(lax.acosh),
+    "atanh": unary(lax.atanh),
+    "atan2": binary(lax.atan2),
+    "lgamma": unary(_widened(lax.lgamma)),
+    "digamma": unary(_widened(lax.digamma)),
+    "polygamma": _polygamma,
+    "zeta": _equal_shapes(lax.zeta),
+    "igamma": _equal_shapes(lax.igamma),
+    "igammac": _equal_shapes(lax.igammac),
+    "erfc": unary(_widened(lax.erfc)),
+    "erfinv": unary(_widened(lax.erf_inv)),
+    "erfcx": unary(_widened(_erfcx)),
+    "ndtri": unary(_widened(special.ndtri)),
+    "log_ndtr": unary(_widened(special.log_ndtr)),
+    "i0e": unary(_widened(lax.bessel_i0e)),
+    "i1e": unary(_widened(lax.bessel_i1e)),
+    "nextafter": binary(lax.nextafter),
+}

@@ -1,0 +1,250 @@
+"""Running programs, and what is compared of them: snapshots.
+
+PyTorch runs with every saved tensor cloned. Where it would refuse a backward pass because
+"a variable needed for gradient computation has been modified by an inplace operation", it
+then gives the gradient of the values that were read, which is the answer wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+import thrace
+
+from .program import Program, Statement, code
+
+
+class Failed(Exception):
+    """A statement went otherwise than wanted: it raised, or did not."""
+
+    def __init__(self, number: int, statement: Statement, error: BaseException | None):
+        what = "was not refused" if error is None else f"raised {type(error).__name__}: {error}"
+        super().__init__(f"{statement.source!r} {what}"[:400])
+        self.number, self.statement, self.error = number, statement, error
+
+
+class Overwritten:
+    """Counts saved tensors that were overwritten before they were read."""
+
+    count = 0
+
+
+def _pack(t: torch.Tensor) -> Any:
+    seen = t.detach()
+    return seen.clone(), seen, seen._version
+
+
+def _unpack(packed: Any) -> torch.Tensor:
+    clone, seen, version = packed
+    Overwritten.count += seen._version != version
+    return clone
+
+
+def oracle() -> Any:
+    """The context that PyTorch runs in."""
+    return torch.autograd.graph.saved_tensors_hooks(_pack, _unpack)
+
+
+def execute(statement: Statement, space: dict[str, Any]) -> BaseException | None:
+    """Run a statement. Returns its exception."""
+    try:
+        exec(code(statement.source), space)
+    except Exception as error:
+        return error
+    return None
+
+
+def run_statements(
+    statements: Sequence[Statement], space: dict[str, Any], first: int = 0
+) -> None:
+    """Raises: Failed at the first statement that does not go as it says."""
+    for number, s in enumerate(statements, first):
+        error = execute(s, space)
+        if not s.refused:
+            if error is not None:
+                raise Failed(number, s, error)
+        elif error is None or not compatible(error, s.refused):
+            raise Failed(number, s, error)
+
+
+def compatible(error: BaseException, wanted: str) -> bool:
+    """Whether an error may stand for PyTorch's of the class `wanted`."""
+    return any(c.__name__ == wanted for c in type(error).__mro__)
+
+
+class Shown(NamedTuple):
+    """What a snapshot has of one tensor."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    values: np.ndarray
+    requires_grad: bool
+    is_leaf: bool
+    stride: tuple[int, ...]
+    storage: int
+    offset: int
+    identity: int
+
+
+class Snapshot(NamedTuple):
+    """Tensors and scalars by name (`x.grad` among them), and what was printed."""
+
+    tensors: dict[str, Shown]
+    scalars: dict[str, Any]
+    held: list[Any]  # keeps identities apart
+
+
+def snapshot(space: dict[str, Any], names: Sequence[str]) -> Snapshot:
+    """The state of the variables `names`."""
+    tensors: dict[str, Shown] = {}
+    scalars: dict[str, Any] = {}
+    held: list[Any] = []
+    for name in names:
+        value = space.get(name)
+        if isinstance(value, (torch.Tensor, thrace.Tensor)):
+            tensors[name] = show(value)
+            held.append(value)
+            grad = value.grad
+            scalars[f"{name}.grad"] = None if grad is None else "a tensor"
+            if grad is not None:
+                tensors[f"{name}.grad"] = show(grad)
+                held.append(grad)
+        else:
+            scalars[name] = value
+    return Snapshot(tensors, scalars, held)
+
+
+def show(t: Any) -> Shown:
+    if isinstance(t, torch.Tensor):
+        plain = t.detach()
+        values = (plain.double() if plain.is_floating_point() else plain.resolve_conj()).numpy()
+        storage, offset = t.untyped_storage()._cdata, t.storage_offset()
+        return Shown(
+            *(str(t.dtype)[6:], tuple(t.shape), values.copy(), t.requires_grad, t.is_leaf),
+            *(t.stride(), storage, offset, id(t)),
+        )
+    values = np.array(t._host())
+    if values.dtype.kind not in "biuc":
+        values = values.astype(np.float64)
+    offset = (t.data_ptr() - id(t._storage)) // t.itemsize
+    return Shown(
+        *(t.dtype.name, tuple(t.shape), values, t.requires_grad, t.is_leaf),
+        *(tuple(t.stride()), id(t._storage), offset, id(t)),
+    )
+
+
+def fresh(program: Program, lib: Any, which: int = 0) -> dict[str, Any]:
+    """A namespace with the inputs."""
+    space: dict[str, Any] = {"T": lib}
+    for i in program.inputs:
+        space[i.name] = i.make(lib, which)
+    return space
+
+
+def names_of(program: Program) -> list[str]:
+    """Everything that is compared at the end."""
+    names = dict.fromkeys(i.name for i in program.inputs)
+    names.update(dict.fromkeys(program.live()))
+    for s in program.statements[program.inside :]:
+        if not s.refused:
+            names.update(dict.fromkeys(s.binds))
+    return list(names)
+
+
+class Outcome(NamedTuple):
+    """A run: what there was at its end, or how it failed; and what it printed."""
+
+    snapshot: Snapshot | None
+    failed: Failed | None
+    printed: str
+
+
+@contextlib.contextmanager
+def seeded(lib: Any) -> Iterator[io.StringIO]:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        yield printed
+
+
+def run_torch(program: Program, which: int = 0, calls: int = 1) -> list[Outcome]:
+    """What PyTorch makes of it. With `calls` above 1 the function is called again on what
+    the first call left of the inputs; what comes after the function is then left out."""
+    out: list[Outcome] = []
+    space = fresh(program, torch, which)
+    names = names_of(program)
+    with oracle():
+        for call in range(calls):
+            out.append(_call(program, space, names, None))
+            if out[-1].failed:
+                break
+            for name in [n for n in space if n[0] in "vs" and n[1:].isdigit()]:
+                del space[name]
+    return out
+
+
+def run_plain(program: Program, which: int = 0) -> Outcome:
+    """What thrace makes of it uncompiled."""
+    return _call(program, fresh(program, thrace, which), names_of(program), None)
+
+
+class Compiled:
+    """The program's function under `thrace.compile`."""
+
+    def __init__(self, program: Program):
+        self.program = program
+        self.space: dict[str, Any] = {"T": thrace}
+        exec(compile(program.function_source(), "<program>", "exec"), self.space)
+        self.function = thrace.compile(self.space["program"])
+        self.names = names_of(program)
+
+    def __call__(self, which: int = 0) -> Outcome:
+        """Call it with fresh inputs of one set of values."""
+        self.space.update(fresh(self.program, thrace, which))
+        return self.again()
+
+    def again(self) -> Outcome:
+        """Call it with what the last call left of the inputs."""
+        return _call(self.program, self.space, self.names, self.function)
+
+    @property
+    def replays(self) -> bool:
+        """Whether later calls run the trace of the first."""
+        return bool(self.function.traces) and not self.function.recompiles
+
+    @property
+    def reasons(self) -> list[str]:
+        return [r.reason for r in self.function.fallbacks]
+
+
+def _call(program: Program, space: dict[str, Any], names: Sequence[str], fn: Any) -> Outcome:
+    inside, after = program.statements[: program.inside], program.statements[program.inside :]
+    with seeded(space["T"]) as printed:
+        try:
+            if fn is None:
+                run_statements(inside, space)
+                live = set(program.live())
+                for name in [n for n in space if n[0] in "v" and n[1:].isdigit()]:
+                    if name not in live:
+                        del space[name]
+            else:
+                arguments = [] if program.captured else [space[i.name] for i in program.inputs]
+                try:
+                    results = fn(*arguments)
+                except Exception as error:
+                    raise Failed(-1, Statement("the compiled call"), error) from None
+                space.update(zip(program.live(), results, strict=True))
+                del results, arguments
+            run_statements(after, space, program.inside)
+            try:
+                return Outcome(snapshot(space, names), None, printed.getvalue())
+            except RuntimeError as error:
+                raise Failed(len(program.statements), Statement("looking at it all"), error) from None
+        except Failed as failed:
+            failed.__traceback__ = None
+            return Outcome(None, failed, printed.getvalue())

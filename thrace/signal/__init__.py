@@ -1,0 +1,5 @@
+"""`thrace.signal`: windows for signals."""
+
+from thrace.signal import windows
+
+__all__ = ["windows"]

@@ -1,0 +1,5 @@
+"""`thrace.utils`: loading data."""
+
+from thrace.utils import data
+
+__all__ = ["data"]
