@@ -46,7 +46,8 @@ def make_functions(model: Any) -> tuple[Any, Any]:
         grads = torch.autograd.grad(loss_fn(model(x), y), weights, create_graph=True)
         for _ in range(ITERATIONS):
             h = hvp(grads, v)
-            size = sum((u * u).sum() for u in h).sqrt()
+            squares: Any = sum((u * u).sum() for u in h)
+            size = squares.sqrt()
             v = [u / size for u in h]
         h = hvp(grads, v)
         return sum((a * b).sum() for a, b in zip(h, v, strict=True)), v

@@ -340,6 +340,7 @@ RULES: dict[str, Rule] = {
     **{name: shifted(name, "axes") for name in ("sum", "amax", "amin", "any", "all", "reverse")},
     **{name: shifted(name, "axis") for name in ("argmax", "argmin", "concatenate")},
     "sort": shifted("sort", "axis"),
+    "polygamma": natural("polygamma"),
     "sum_to": _sum_to,
     "reshape": extended("reshape", shape=None),
     "transpose": _transpose,

@@ -158,8 +158,11 @@ def vjp(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cota
     answer: Cotangents = []
     for i, (o, need) in enumerate(zip(node.operands, needs, strict=True)):
         rule = row.grad_of(i) if need else None
-        if rule is None or rule is ZERO:
+        if rule is None:
             answer.append(None)
+            continue
+        if rule is ZERO:  # zeros, as in PyTorch: what is behind has a gradient
+            answer.append(b.zeros(o.type))  # type: ignore[union-attr]
             continue
         assert callable(rule) and isinstance(o, Value)
         c = rule(b, g, out, *node.operands, **attrs)

@@ -40,7 +40,6 @@ def _triangular(node, a, x):
 
 
 def _lu(node, a):
-    *_, m, n = a.shape
     if 0 in a.shape:
         outs = [v.type for v in node.outputs]
         perm = lax.broadcasted_iota(np.int64, outs[2].shape, len(outs[2].shape) - 1)

@@ -26,7 +26,7 @@ def _widened(fn):
 
 
 def _polygamma(node, x):
-    n = np.asarray(node.attr("n"), x.dtype if x.dtype.itemsize > 2 else np.float32)
+    n = np.asarray(node.attr("order"), x.dtype if x.dtype.itemsize > 2 else np.float32)
     return _widened(lambda y: lax.polygamma(lax.broadcast(n, y.shape), y))(x)
 
 

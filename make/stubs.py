@@ -73,6 +73,7 @@ def methods_stub() -> str:
         "from typing import Any",
         "",
         "from ..ir.types import DType",
+        "from .promotion import Operand",
         "from .api import (",
         *(f"    {m}," for m in sorted(m.__name__.rpartition(".")[2] for m in methods.MODULES)),
         ")",

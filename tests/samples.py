@@ -18,6 +18,7 @@ import scipy.special
 import torch
 from samples_complex import COMPLEX_PARTS
 from samples_fft import FFT
+from samples_linalg import LINALG as DECOMPOSITIONS
 from samples_loops import LOOP_SAMPLES
 from samples_sort import SORT
 from samples_special import SPECIAL
@@ -62,7 +63,7 @@ from thrace.ir.types import (
 
 ELEMENTWISE: tuple[Sample, ...] = (
     *unary("neg", np.negative, NUMERIC),
-    *unary("abs", np.abs, REAL),
+    *unary("abs", np.abs, NUMERIC),
     *unary("sign", np.sign, REAL),
     *unary("floor", np.floor, FLOATS),
     *unary("ceil", np.ceil, FLOATS),
@@ -595,7 +596,20 @@ CONTROL: tuple[Sample, ...] = (
 
 # Tables of a family of their own lie in `samples_*.py`.
 SAMPLES: tuple[Sample, ...] = (
-    *(*ELEMENTWISE, *COMPLEX_PARTS, *REDUCE, *SHAPE, *INDEXING, *LINALG, *FFT, *SORT, *SPECIAL, *RANDOM, *CONTROL),
+    *(
+        *ELEMENTWISE,
+        *COMPLEX_PARTS,
+        *REDUCE,
+        *SHAPE,
+        *INDEXING,
+        *LINALG,
+        *FFT,
+        *DECOMPOSITIONS,
+        *SORT,
+        *SPECIAL,
+        *RANDOM,
+        *CONTROL,
+    ),
     *LOOP_SAMPLES,
 )
 

@@ -11,7 +11,7 @@ from sampling import INF, NAN, ORDERED, Arg, Sample, f32, sample, special
 
 def sorted_by_torch(axis: int, descending: bool) -> Any:
     def oracle(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        values, order = torch.sort(torch.tensor(x), axis, descending, stable=True)
+        values, order = torch.sort(torch.tensor(x), dim=axis, descending=descending, stable=True)
         return values.numpy(), order.numpy()
 
     return oracle

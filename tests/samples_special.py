@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import scipy.special as s
 from sampling import FLOATS, INEXACT, Arg, Sample, binary, sample, unary
 
 WIDE = ("float32", "float64")
+
+
+def by_second(op: str, oracle: Any, first: np.ndarray) -> Iterator[Sample]:
+    """A function of two operands, as a function of the second at numbers."""
+    for value in first.tolist():
+        yield sample(op, value, Arg((3,), "positive"), oracle=oracle, dtypes=("float64", "float32"))
+    for made in binary(op, oracle, WIDE, ("positive", "positive")):
+        yield made._replace(differentiate=False)
+
 
 SPECIAL: tuple[Sample, ...] = (
     *unary("asin", np.arcsin, INEXACT, "unit"),
@@ -16,20 +28,20 @@ SPECIAL: tuple[Sample, ...] = (
     *unary("cosh", np.cosh, INEXACT),
     *unary("asinh", np.arcsinh, INEXACT),
     sample("acosh", Arg((3,), "positive"), oracle=lambda x: np.arccosh(x), dtypes=("complex64",)),
-    sample("acosh", np.array([1.5, 2.0, 7.0], np.float32), oracle=np.arccosh),
+    sample("acosh", np.array([1.5, 2.0, 7.0]), oracle=np.arccosh, dtypes=("float64",)),
     *unary("atanh", np.arctanh, INEXACT, "unit"),
     *binary("atan2", np.arctan2, FLOATS, literal=1.5),
     *unary("lgamma", s.gammaln, FLOATS, "positive"),
     *unary("digamma", s.digamma, FLOATS, "positive"),
     *(
-        sample("polygamma", Arg((2, 3), "positive"), n=n, dtypes=WIDE,
+        sample("polygamma", Arg((2, 3), "positive"), order=n, dtypes=WIDE,
                oracle=lambda x, n=n: s.polygamma(n, x))
         for n in (1, 2, 4)
     ),
-    sample("zeta", np.array([1.5, 2.0, 4.0]), Arg((3,), "positive", "float64"), oracle=s.zeta,
-           dtypes=("float64",)),
-    *binary("igamma", s.gammainc, WIDE, ("positive", "positive")),
-    *binary("igammac", s.gammaincc, WIDE, ("positive", "positive")),
+    # By the first operand there is no formula.
+    *by_second("zeta", s.zeta, np.array([1.5, 2.0, 4.0])),
+    *by_second("igamma", s.gammainc, np.array([0.5, 2.0, 4.0])),
+    *by_second("igammac", s.gammaincc, np.array([0.5, 2.0, 4.0])),
     *unary("erfc", s.erfc, FLOATS),
     *unary("erfinv", s.erfinv, WIDE, "unit"),
     *unary("erfcx", s.erfcx, WIDE),

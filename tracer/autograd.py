@@ -13,7 +13,7 @@ from ..ir.errors import AutogradError
 from ..ir.grad import Edge, topological
 from ..ir.graph import Node, Scope, Value
 from .engine import GradientEdge, GradSlot, free, get_gradient_edge, root_of, run_backward
-from .grad_hooks import add_retained, call_slot_hooks
+from .grad_hooks import call_slot_hooks, retain_grad
 from .grad_mode import enable_grad, no_grad
 from .recording import recorder_for, user_error
 from .state import STATE
@@ -63,6 +63,9 @@ def backward(
         chosen = _as_list(inputs)
         if not chosen:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        for t in chosen:
+            if isinstance(t, Tensor) and t.requires_grad and not t.is_leaf:
+                retain_grad(t)  # from now on, as in PyTorch
         targets = {_edge_of(t): t for t in chosen}
         wanted = set(targets)
     found, places = run_backward(roots, seeds, retain, create_graph, wanted)
@@ -73,8 +76,6 @@ def backward(
             for edge, c in found.items():
                 if isinstance(edge[0], GradSlot):
                     _collect(edge[0], c, places.of(edge), create_graph)
-                elif isinstance(targets.get(edge), Tensor):
-                    add_retained(targets[edge], Tensor._wrap(c, targets[edge].device))
     finally:
         STATE.grad_enabled = before
     recorder_for(places.device).maybe_evaluate()
@@ -148,7 +149,7 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Any, ...]:
     """The gradients of the sum of `outputs` (weighted by `grad_outputs`) by each input.
 
     With `is_grads_batched`, dim 0 of each of `grad_outputs` and of the results counts
@@ -183,7 +184,8 @@ def grad(
         if c is not None:
             result.append(Tensor._wrap(c, end.device))
         elif materialize_grads:
-            result.append(Tensor._wrap(recorder_for(end.device).zeros(end.type), end.device))
+            zeros = Tensor._wrap(recorder_for(end.device).zeros(end.type), end.device)
+            result.append(zeros.requires_grad_() if create_graph else zeros)
         elif allow_unused:
             result.append(None)
         else:
@@ -205,7 +207,7 @@ def _batched(
     create_graph: bool,
     allow_unused: bool | None,
     materialize: bool,
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Any, ...]:
     """`grad` for a batch of `grad_outputs`."""
     from .func.vmap import vmap
 

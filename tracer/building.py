@@ -220,6 +220,8 @@ class _Building:
         slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
             raise NotReplayable("a leaf made in the call has a gradient or several views")
+        if any(isinstance(t, Tensor) and "_retained" in t.__dict__ for t in leaves):
+            raise NotReplayable("it keeps the gradient of a tensor that is no leaf")
         if session.reasons:
             raise NotReplayable("")
         for t, storage, link, _ in session.handles.values():
@@ -290,7 +292,7 @@ class _Building:
             if value.edge is None:
                 return Source(numbers[data], None)
             target, index = value.edge
-            if not isinstance(target, Node) or not target.outputs:
+            if not isinstance(target, Node) or target.owner is not self.session.recorder:
                 return Source(numbers[data], -1)
             history = target.outputs[index]
             if history not in numbers:

@@ -99,6 +99,9 @@ def register_hook(t: Tensor, hook: Callable) -> Any:
     if not t.requires_grad:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     slot = t._slot
+    session = STATE.session
+    if session is not None and t._storage.owner is not session:
+        session.unfaithful("it registers a hook on a tensor made outside")
     if slot is not None:
         return RemovableHandle(slot.hooks, hook)
     edge = t._value().edge
@@ -118,6 +121,8 @@ def register_post_hook(t: Tensor, hook: Callable) -> Any:
     slot = t._slot
     if slot is None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    if STATE.session is not None and t._storage.owner is not STATE.session:
+        STATE.session.unfaithful("it registers a hook on a tensor made outside")
     return RemovableHandle(slot.post_hooks, (hook, weakref.ref(t)))
 
 

@@ -452,7 +452,17 @@ class Tensor(TensorMethods):
         return views.detach(self)
 
     def detach_(self) -> Tensor:
-        """Drop this handle's history."""
+        """Drop this handle's history. Raises: RuntimeError for a view."""
+        step = self._view
+        while step is not None:
+            if step.kind not in ("leaf", "detach"):
+                raise user_error(
+                    RuntimeError(
+                        "Can't detach views in-place. Use detach() instead. If you are using "
+                        "a DataParallel or DDP module, use detach() on what it returns."
+                    )
+                )
+            step = step.parent
         if STATE.session is not None:
             STATE.session.note_handle(self)
         link = views.Link(self._view, "detach", (), self._type, self.stride())

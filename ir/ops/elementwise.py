@@ -40,6 +40,21 @@ def _select_type(name: str, *types: TensorType | None) -> TensorType:
     return TensorType(shape, dtype)
 
 
+def _abs_type(name: str, x: TensorType | None) -> TensorType:
+    """Complex numbers have real absolute values."""
+    out = same_dtype(NUMERIC)(name, x)
+    return out.with_dtype(out.dtype.to_real()) if out.dtype.is_complex else out
+
+
+def _abs_grad(b: Any, g: Any, out: Any, x: Any) -> Any:
+    """The cotangent along the direction of `x`, which zero does not have."""
+    if not x.type.dtype.is_complex:
+        return b.mul(g, b.sign(x))
+    zero = b.eq(out, 0)
+    size = b.convert(b.select(zero, 1, out), x.type.dtype)
+    return b.mul(b.convert(g, x.type.dtype), b.select(zero, 0, b.div(x, size)))
+
+
 def _pow_x(b: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
     if not hasattr(y, "type"):
         if y == 0:
@@ -176,7 +191,7 @@ TWO_OVER_SQRT_PI = 2 / math.sqrt(math.pi)
 # broadcasting: ir/grad.py sums a cotangent back to its operand's shape.
 ELEMENTWISE = table(
     _unary("neg", NUMERIC, lambda b, g, out, x: b.neg(g), np.negative),
-    _unary("abs", REAL, lambda b, g, out, x: b.mul(g, b.sign(x)), np.abs),
+    op("abs", _abs_type, _abs_grad, evaluate=np.abs, elementwise=True),
     _unary("sign", REAL, ZERO, np.sign),  # piecewise constant
     _unary("floor", FLOATING, ZERO, np.floor),
     _unary("ceil", FLOATING, ZERO, np.ceil),

@@ -11,24 +11,34 @@ from typing import Any
 
 import numpy as np
 
-from .table import ZERO, Op, op, table
+from .table import Op, op, table
 from .typing import FLOATING, INEXACT, Kinds, same_dtype
 
 _ROOT_PI = math.sqrt(math.pi)
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
 
 
+def _called(name: str, *args: Any) -> np.ndarray:
+    """SciPy's function in double precision, back in the dtype of the arrays."""
+    from scipy import special
+
+    dtype = next(a.dtype for a in args if isinstance(a, np.ndarray))
+    wide = [np.asarray(a, np.float64) for a in args]
+    return np.asarray(getattr(special, name)(*wide)).astype(dtype)
+
+
 def _scipy(name: str) -> Any:
-    """SciPy's function, on at least single precision."""
+    return lambda x: _called(name, x)
 
-    def rule(*args: Any, **attrs: Any) -> np.ndarray:
-        from scipy import special
 
-        dtype = next(a.dtype for a in args if isinstance(a, np.ndarray))
-        wide = [np.asarray(a, np.float64) for a in args]
-        return np.asarray(getattr(special, name)(*attrs.values(), *wide)).astype(dtype)
+def _scipy_pair(name: str) -> Any:
+    return lambda x, y: _called(name, x, y)
 
-    return rule
+
+def _polygamma(x: np.ndarray, *, order: int) -> np.ndarray:
+    from scipy import special
+
+    return np.asarray(special.polygamma(order, np.asarray(x, np.float64))).astype(x.dtype)
 
 
 def _unary(name: str, grad: Any, evaluate: Any, kinds: Kinds = FLOATING) -> Op:
@@ -103,31 +113,31 @@ SPECIAL = table(
         evaluate=np.arctan2,
     ),
     _unary("lgamma", lambda b, g, out, x: b.mul(g, b.digamma(x)), _scipy("gammaln")),
-    _unary("digamma", lambda b, g, out, x: b.mul(g, b.polygamma(x, n=1)), _scipy("digamma")),
+    _unary("digamma", lambda b, g, out, x: b.mul(g, b.polygamma(x, order=1)), _scipy("digamma")),
     op(
         "polygamma",
-        lambda name, x, *, n: same_dtype(FLOATING)(name, x),
-        lambda b, g, out, x, *, n: b.mul(g, b.polygamma(x, n=n + 1)),
-        attrs=("n",),
-        evaluate=_scipy("polygamma"),
+        lambda name, x, *, order: same_dtype(FLOATING)(name, x),
+        lambda b, g, out, x, *, order: b.mul(g, b.polygamma(x, order=order + 1)),
+        attrs=("order",),
+        evaluate=_polygamma,
     ),
     _binary(
         "zeta",
         None,  # no formula by the exponent is in use anywhere
         lambda b, g, out, x, q: b.mul(g, b.mul(b.neg(x), b.zeta(b.add(x, 1), q))),
-        evaluate=_scipy("zeta"),
+        evaluate=_scipy_pair("zeta"),
     ),
     _binary(
         "igamma",
         None,
         lambda b, g, out, a, x: _igamma_slope(b, g, a, x),
-        evaluate=_scipy("gammainc"),
+        evaluate=_scipy_pair("gammainc"),
     ),
     _binary(
         "igammac",
         None,
         lambda b, g, out, a, x: b.neg(_igamma_slope(b, g, a, x)),
-        evaluate=_scipy("gammaincc"),
+        evaluate=_scipy_pair("gammaincc"),
     ),
     _unary(
         "erfc",
@@ -162,5 +172,5 @@ SPECIAL = table(
         _scipy("i0e"),
     ),
     _unary("i1e", _i1e_grad, _scipy("i1e")),
-    _binary("nextafter", ZERO, ZERO, evaluate=np.nextafter, no_grad="it steps between numbers"),
+    _binary("nextafter", evaluate=np.nextafter, no_grad="it steps between numbers"),
 )

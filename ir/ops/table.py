@@ -29,7 +29,7 @@ class Op:
     `typing(name, *types, **attrs)` gives the result's type (a tuple of them under
     `multiple`); the type of a literal operand is None there.
     `grads` has a rule per operand, `rule(b, g, out, *operands, **attrs)`: the cotangent of
-    that operand, built with `b`, whatever its broadcasting. `ZERO` stands for zero, None
+    that operand, built with `b`, whatever its broadcasting. `ZERO` stands for zeros, None
     for an operand that is not differentiated (integers). Under `multiple`, `g` and `out`
     are tuples, and `g` has None where no cotangent came.
     `grad_each(b, g, out, operands, i, **attrs)` does the same for any number of operands.

@@ -35,7 +35,7 @@ _EXACT = {
     *("pad", "concatenate", "reverse", "amax", "amin", "any", "all", "argmax", "argmin"),
 }
 # The parts of a complex result are rounded in more than one way.
-_INEXACT_ON_COMPLEX = {"mul", "div", "sqrt"}
+_INEXACT_ON_COMPLEX = {"abs", "mul", "div", "sqrt"}
 # Exact on whole numbers, where no order and no rounding matters.
 _EXACT_ON_INTEGERS = {"sum", "sum_to", "dot_general", "pow", "int_div", "rem", "index_add"}
 # These move elements; of one number everywhere they make the same.
@@ -66,11 +66,16 @@ def fold_constants(graph: Graph) -> Graph:
     return new.finish() if folded else graph
 
 
+def _complex(node: Node) -> bool:
+    values = (*node.outputs, *(o for o in node.operands if isinstance(o, Value)))
+    return any(v.type.dtype.is_complex for v in values)
+
+
 def _foldable(node: Node) -> bool:
     name = node.op.name
     kind = node.outputs[0].type.dtype.kind if len(node.outputs) == 1 else ""
     if name in _EXACT:
-        return kind != "complex" or name not in _INEXACT_ON_COMPLEX
+        return name not in _INEXACT_ON_COMPLEX or not _complex(node)
     return name in _EXACT_ON_INTEGERS and kind in ("bool", "uint", "int")
 
 

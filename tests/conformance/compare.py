@@ -27,6 +27,8 @@ class Mismatch(AssertionError):
 def to_numpy(t: Any) -> np.ndarray:
     if isinstance(t, torch.Tensor):
         t = t.detach().resolve_conj().resolve_neg()
+        if t._is_zerotensor():
+            t = torch.zeros(t.shape, dtype=t.dtype)
         return (t.float() if t.dtype is torch.bfloat16 else t).numpy()
     t = t.detach()
     return (t.float() if t.dtype is thrace.bfloat16 else t).numpy()

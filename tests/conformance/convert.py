@@ -57,6 +57,9 @@ class Converter:
             if value.type != "cpu":
                 raise Unsupported(f"device {value.type}")
             return thrace.device("cpu")
+        if isinstance(value, torch.nn.PairwiseDistance):
+            options = {"p": value.norm, "eps": value.eps, "keepdim": value.keepdim}
+            return functools.partial(thrace.nn.functional.pairwise_distance, **options)
         if isinstance(value, torch.Generator):
             return thrace.Generator().manual_seed(value.initial_seed())
         if isinstance(value, (torch.memory_format, torch.layout)):

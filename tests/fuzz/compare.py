@@ -11,8 +11,12 @@ from .run import Outcome, Shown, Snapshot
 
 # Of the largest number of its dtype in the run: an error is as large as the terms it comes from.
 TOLERANCE = {
-    **{"float64": 1e-9, "complex128": 1e-9, "float32": 3e-5, "complex64": 3e-5},
-    **{"float16": 1e-2, "bfloat16": 8e-2},
+    "float64": 1e-9,
+    "complex128": 1e-9,
+    "float32": 3e-5,
+    "complex64": 3e-5,
+    "float16": 1e-2,
+    "bfloat16": 8e-2,
 }
 # What an array of one precision was computed from may have been of a lower one.
 ORDER = ("bfloat16", "float16", "complex64", "float32", "complex128", "float64")

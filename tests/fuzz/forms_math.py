@@ -104,7 +104,9 @@ def binary(g: Generator) -> Draft | None:
         smooth = True
     if symbol in COMPARISONS:
         features.append("comparison")
-    half = any(n[0] in "xv" and str(g.tensor(n).dtype)[6:] in ("float16", "bfloat16") for n in (a, b))
+    half = any(
+        n[0] in "xv" and str(g.tensor(n).dtype)[6:] in ("float16", "bfloat16") for n in (a, b)
+    )
     rounds = symbol in ("/", "**") or half
     if g.rng.random() < 0.12 and symbol in "+-*":
         word = {"+": "add", "-": "sub", "*": "mul"}[symbol]
@@ -150,7 +152,7 @@ def reduction(g: Generator) -> Draft | None:
         options["rounds"] = False
     if word in ("amax", "amin") and not t.numel() and not g.wild:
         return None
-    if t.ndim and g.rng.random() < 0.6 or word == "logsumexp":
+    if (t.ndim and g.rng.random() < 0.6) or word == "logsumexp":
         d: object = g.dim(t)
         if t.ndim > 1 and word in ("sum", "mean", "amax", "var") and g.rng.random() < 0.3:
             d = tuple(g.rng.sample(range(t.ndim), 2))
@@ -170,7 +172,9 @@ def cumulative(g: Generator) -> Draft | None:
         return None
     if "softmax" in word and not g.tensor(name).is_floating_point() and not g.wild:
         return None
-    call = f"flip([{d}])" if word == "flip" else f"roll(1, {d})" if word == "roll" else f"{word}({d})"
+    call = (
+        f"flip([{d}])" if word == "flip" else f"roll(1, {d})" if word == "roll" else f"{word}({d})"
+    )
     exact = word in ("flip", "roll")
     return made(f"{name}.{call}", "flip or roll" if exact else "cumulative", rounds=not exact)
 
@@ -252,7 +256,9 @@ def where(g: Generator) -> Draft | None:
             return None
     way = g.rng.random()
     if way < 0.25:
-        return made(f"{a}.masked_fill({condition}, {g.scalar(g.tensor(a).dtype)})", "where", smooth=smooth)
+        return made(
+            f"{a}.masked_fill({condition}, {g.scalar(g.tensor(a).dtype)})", "where", smooth=smooth
+        )
     return made(f"T.where({condition}, {a}, {b})", "where", smooth=smooth)
 
 
@@ -269,7 +275,7 @@ def gathering(g: Generator) -> Draft | None:
         *(f"{name}.gather({d}, {g.integers(shape, n)})",) * 2,
         f"{name}.index_select({d}, {g.integers((g.rng.randrange(1, 4),), n)})",
         f"{name}.take({g.integers((3,), t.numel())})",
-        f"T.take_along_dim({name}, {g.integers([*t.shape[:d], 2, *t.shape[d + 1:]], n)}, {d})",
+        f"T.take_along_dim({name}, {g.integers([*t.shape[:d], 2, *t.shape[d + 1 :]], n)}, {d})",
     ]
     return made(g.rng.choice(ways), "gather")
 
@@ -292,10 +298,12 @@ def scatter_call(g: Generator, inplace: str = "") -> tuple[str, str, bool] | Non
     d = g.rng.randrange(t.ndim)
     n = t.shape[d]
     source = g.pick(
-        lambda s: s.dtype is t.dtype
-        and s.ndim == t.ndim
-        and s.numel() > 0
-        and all(a <= b or i == d for i, (a, b) in enumerate(zip(s.shape, t.shape, strict=True)))
+        lambda s: (
+            s.dtype is t.dtype
+            and s.ndim == t.ndim
+            and s.numel() > 0
+            and all(a <= b or i == d for i, (a, b) in enumerate(zip(s.shape, t.shape, strict=True)))
+        )
     )
     if source is None:
         source_shape = tuple(t.shape)
@@ -316,7 +324,11 @@ def scatter_call(g: Generator, inplace: str = "") -> tuple[str, str, bool] | Non
         line = g.rng.sample(range(n), shape[d])
         index = torch.tensor(line).reshape([-1 if i == d else 1 for i in range(t.ndim)])
         index = f"T.tensor({index.expand(shape).tolist()})"
-    ways = [f"scatter_add{inplace}({d}, {index}, {source})" if adding else f"scatter{inplace}({d}, {index}, {source})"]
+    ways = [
+        f"scatter_add{inplace}({d}, {index}, {source})"
+        if adding
+        else f"scatter{inplace}({d}, {index}, {source})"
+    ]
     rows = [g.rng.randrange(n) for _ in range(source_shape[d])]
     if source_shape[:d] == t.shape[:d] and source_shape[d + 1 :] == t.shape[d + 1 :]:
         ways += [f"index_add{inplace}({d}, T.tensor({rows}), {source})"]

@@ -8,6 +8,7 @@ import torch
 
 from .generate import FLOATS, INTEGERS, Draft, Generator
 
+
 def has_dim(t: torch.Tensor) -> bool:
     return t.ndim > 0
 

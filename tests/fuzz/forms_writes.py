@@ -13,7 +13,6 @@ def writable(t: torch.Tensor) -> bool:
     return not (t.is_leaf and t.requires_grad)
 
 
-
 def target(g: Generator, want: object = None) -> str | None:
     """A variable to write to. A leaf that requires grad is now and then among them."""
     if g.rng.random() < 0.08:
@@ -245,7 +244,7 @@ def backward(g: Generator) -> Draft | None:
         return None
     options: list[str] = []
     features = ["backward"]
-    if g.rng.random() < 0.35:
+    if g.rng.random() < 0.6:
         options.append("retain_graph=True")
         features.append("retain_graph")
     if g.rng.random() < 0.12:
@@ -279,7 +278,7 @@ def gradient(g: Generator) -> Draft | None:
     if g.rng.random() < 0.45:
         options.append("create_graph=True")
         features.append("create_graph")
-    elif g.rng.random() < 0.4:
+    elif g.rng.random() < 0.6:
         options.append("retain_graph=True")
         features.append("retain_graph")
     if any(g.tensor(w).grad_fn is not None for w in wanted if w):
@@ -287,7 +286,10 @@ def gradient(g: Generator) -> Draft | None:
     text = ", ".join([scalar_of(g, name), f"[{', '.join(wanted)}]", *options])  # type: ignore
     return Draft(
         # PyTorch's gradients may share memory with each other or be expanded: plain copies.
-        *("{new}" + "," * (count == 1) + f" = {PLAIN} for g in T.autograd.grad({text}))", tuple(features)),
+        *(
+            "{new}" + "," * (count == 1) + f" = {PLAIN} for g in T.autograd.grad({text}))",
+            tuple(features),
+        ),
         rounds=True,
         writes=True,
         binds=count,
@@ -366,7 +368,11 @@ def observe(g: Generator) -> Draft | None:
         return None
     t = g.tensor(name)
     if r < 0.6:
-        return Draft("{new} = " + f"{name}.tolist()", ("observation",), python=True) if t.ndim else None
+        return (
+            Draft("{new} = " + f"{name}.tolist()", ("observation",), python=True)
+            if t.ndim
+            else None
+        )
     if r < 0.8:
         return Draft(f"print({name}.tolist())", ("observation", "print"), writes=True)
     if r < 0.9 and real(t):

@@ -137,9 +137,9 @@ class Generator:
         space = self.spaces[0]
         out = []
         for name, value in space.items():
-            if isinstance(value, torch.Tensor) and NAME.fullmatch(name):
-                if want is None or self.wild or want(value):
-                    out.append(name)
+            known = isinstance(value, torch.Tensor) and NAME.fullmatch(name)
+            if known and (want is None or self.wild or want(value)):
+                out.append(name)
         return out
 
     def pick(self, want: Callable[[torch.Tensor], bool] | None = None) -> str | None:
@@ -289,12 +289,23 @@ class Generator:
                 self.statements.append(Statement(f"del {name}"))
 
     def _overlaps(self, draft: Draft, source: str, operands: Sequence[str]) -> bool:
-        """Whether a write reads the memory it writes to element by element in an order of its
-        own: PyTorch refuses some of these, and leaves the others' results open."""
-        if not {"scatter", "assignment"}.intersection(draft.features) and "copy_" not in source:
+        """Whether a write reads what it writes to, element by element in an order of its own:
+        PyTorch refuses some of these, and leaves the others' results open."""
+        if "write" not in draft.features or len(operands) < 2:
             return False
-        storages = [self._storage(n) for n in operands]
-        return any(self._storage(operands[0]) == s for s in storages[1:])
+        name = operands[0]
+        target = self.tensor(name)
+        plain = re.match(rf"(with T.no_grad\(\): )?{name} \S+= |.*{name}\.\w+_\(", source)
+        gather = {"scatter", "assignment"}.intersection(draft.features)
+        for other in operands[1:]:
+            t = self.spaces[0].get(other)
+            if not isinstance(t, torch.Tensor) or self._storage(other) != self._storage(name):
+                continue
+            if same_place(t, target) and plain and not gather:
+                continue
+            if elements(t) & elements(target):
+                return True
+        return False
 
     def _versions(self) -> list[int]:
         """Each variable's state, as far as a refused statement might change it."""
@@ -324,9 +335,7 @@ class Generator:
 
     def _restart(self) -> None:
         """A refused statement left traces: go back to before it."""
-        self.spaces = [
-            fresh(self._program(), torch, which) for which in range(len(self.spaces))
-        ]
+        self.spaces = [fresh(self._program(), torch, which) for which in range(len(self.spaces))]
         for s in self.statements:
             for space in self.spaces:
                 execute(s, space)
@@ -412,16 +421,27 @@ class Generator:
                 del space[name]
 
     def draw(self, backward: Form, gradient: Form) -> Program:
-        with oracle():
-            with contextlib.redirect_stdout(io.StringIO()):
-                self.grow(self.rng.randrange(8, 30))
-                if self.rng.random() < 0.4:
-                    self.grow_with(backward, gradient)
-                self.drop_locals()
-                if self.rng.random() < 0.6:
-                    self.grow(self.rng.randrange(1, 6))
-                    self.grow_with(backward)
+        with oracle(), contextlib.redirect_stdout(io.StringIO()):
+            self.grow(self.rng.randrange(8, 30))
+            if self.rng.random() < 0.4:
+                self.grow_with(backward, gradient)
+            self.drop_locals()
+            if self.rng.random() < 0.6:
+                self.grow(self.rng.randrange(1, 6))
+                self.grow_with(backward)
         return self._program()
+
+
+def same_place(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return (a.shape, a.stride(), a.storage_offset()) == (b.shape, b.stride(), b.storage_offset())
+
+
+def elements(t: torch.Tensor) -> set[int]:
+    """The places in its storage that a tensor shows."""
+    places = {t.storage_offset()} if t.numel() else set()
+    for n, step in zip(t.shape, t.stride(), strict=True):
+        places = {p + i * step for p in places for i in range(n)}
+    return places
 
 
 @functools.cache
@@ -443,6 +463,9 @@ def lacking(source: str) -> bool:
 # What PyTorch refuses for reasons of its own: it has no kernel for it, or not yet.
 UNIMPLEMENTED = (
     "some elements of the input tensor and the written-to tensor",  # here values are read first
+    "is not implemented",
+    "returned an invalid gradient",  # a defect of PyTorch's own
+    "second time",  # see exclusions: which operations save something
     *("not implemented for", "Could not run", "not currently supported", "not support"),
 )
 
@@ -450,5 +473,3 @@ UNIMPLEMENTED = (
 def refusal_counts(text: str) -> bool:
     """Whether an error is the fault of the program."""
     return not any(part in text for part in UNIMPLEMENTED)
-
-

@@ -33,7 +33,10 @@ class Report:
 
     def add(self, part: Part) -> None:
         for number, m in part.mismatches:
-            print(f"program {number}: {m.mode}: {m.difference.category}: {m.difference.text}", flush=True)
+            print(
+                f"program {number}: {m.mode}: {m.difference.category}: {m.difference.text}",
+                flush=True,
+            )
         for number, text in part.crashed:
             print(f"program {number}: the check itself failed\n{text}", flush=True)
         if self.total is None:
@@ -104,7 +107,11 @@ class Report:
         lines: list[str] = []
         for number, m, count in sorted(self.groups.values(), key=lambda g: -g[2]):
             again = f", {count} like it" if count > 1 else ""
-            lines += ["", f"# program {number}{again}: {m.mode}", f"# {m.difference.category}: {m.difference.text}"]
+            lines += [
+                "",
+                f"# program {number}{again}: {m.mode}",
+                f"# {m.difference.category}: {m.difference.text}",
+            ]
             lines.append(m.program.reproduction(m.compiled, 1 if "other values" in m.mode else 0))
         return lines
 
@@ -130,7 +137,10 @@ def matrix(features: Counter[str], pairs: Counter[tuple[str, str]]) -> str:
         row = "".join(f"{short(pairs[min(a, b), max(a, b)]):>5}" for b in names[:i])
         lines.append(f"{i + 1:3} {a:{width}} {features[a]:6} {row}")
     never = [
-        f"{a} + {b}" for i, a in enumerate(names) for b in names[:i] if not pairs[min(a, b), max(a, b)]
+        f"{a} + {b}"
+        for i, a in enumerate(names)
+        for b in names[:i]
+        if not pairs[min(a, b), max(a, b)]
     ]
     count = len(names) * (len(names) - 1) // 2
     lines.append(f"{count - len(never)} of {count} pairs of features occurred")

@@ -60,9 +60,7 @@ def execute(statement: Statement, space: dict[str, Any]) -> BaseException | None
     return None
 
 
-def run_statements(
-    statements: Sequence[Statement], space: dict[str, Any], first: int = 0
-) -> None:
+def run_statements(statements: Sequence[Statement], space: dict[str, Any], first: int = 0) -> None:
     """Raises: Failed at the first statement that does not go as it says."""
     for number, s in enumerate(statements, first):
         error = execute(s, space)
@@ -179,7 +177,7 @@ def run_torch(program: Program, which: int = 0, calls: int = 1) -> list[Outcome]
     space = fresh(program, torch, which)
     names = names_of(program)
     with oracle():
-        for call in range(calls):
+        for _ in range(calls):
             out.append(_call(program, space, names, None))
             if out[-1].failed:
                 break
@@ -244,7 +242,9 @@ def _call(program: Program, space: dict[str, Any], names: Sequence[str], fn: Any
             try:
                 return Outcome(snapshot(space, names), None, printed.getvalue())
             except RuntimeError as error:
-                raise Failed(len(program.statements), Statement("looking at it all"), error) from None
+                raise Failed(
+                    len(program.statements), Statement("looking at it all"), error
+                ) from None
         except Failed as failed:
             failed.__traceback__ = None
             return Outcome(None, failed, printed.getvalue())

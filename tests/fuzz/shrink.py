@@ -70,7 +70,9 @@ def simplified(program: Program) -> list[Program]:
         if s.source.startswith("with T.no_grad(): "):
             plain = s._replace(source=s.source.removeprefix("with T.no_grad(): "))
             out.append(
-                program.with_(statements=(*program.statements[:i], plain, *program.statements[i + 1 :]))
+                program.with_(
+                    statements=(*program.statements[:i], plain, *program.statements[i + 1 :])
+                )
             )
     for i, x in enumerate(program.inputs):
         others = []

@@ -3,69 +3,19 @@
 from __future__ import annotations
 
 import collections
-import os
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from data_sets import Dying, Numbers, Slow, Stream, X
 from torch.utils import data as theirs
 
 import thrace
 from thrace.utils import data
 
 Point = collections.namedtuple("Point", ("x", "y"))
-X = np.arange(20, dtype=np.float32).reshape(10, 2)
 Y = np.arange(10)
-
-
-class Numbers(data.Dataset):
-    """Module level, so that a spawned process can have it."""
-
-    def __init__(self, count: int = 10, fails_at: int = -1):
-        self.count = count
-        self.fails_at = fails_at
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, i: int) -> Any:
-        if i == self.fails_at:
-            raise KeyError(f"no sample {i}")
-        if not 0 <= i < self.count:
-            raise IndexError(i)
-        return {"x": X[i % 10], "n": i, "name": str(i), "pair": (float(i), [i, -i])}
-
-
-class Stream(data.IterableDataset):
-    def __init__(self, count: int = 10):
-        self.count = count
-
-    def __iter__(self) -> Any:
-        info = data.get_worker_info()
-        first, step = (0, 1) if info is None else (info.id, info.num_workers)
-        return iter(range(first, self.count, step))
-
-    def __len__(self) -> int:
-        return self.count
-
-
-class Slow(data.Dataset):
-    def __len__(self) -> int:
-        return 4
-
-    def __getitem__(self, i: int) -> int:
-        time.sleep(5)
-        return i
-
-
-class Dying(data.Dataset):
-    def __len__(self) -> int:
-        return 4
-
-    def __getitem__(self, i: int) -> int:
-        os._exit(3)
 
 
 class Worker(data.Dataset):

@@ -5,6 +5,7 @@ A matrix that has no factorisation raises `LinAlgError` where results are observ
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
 from .common import as_int, give_each, with_out
-from .linalg import matmul
+from .linalg import bmm, combined, matmul
 from .picking import along
 from .reduce import span
 
@@ -109,6 +110,12 @@ def _diagonals(d: Tensor) -> Tensor:
         prims.reshape(d, shape=(*d._type.shape[:-1], 1, n)), shape=(*d._type.shape, n)
     )
     return prims.select(_order(wide, prims.eq), wide, 0)
+
+
+def _of(x: Tensor, value: Tensor) -> Tensor:
+    """`value` of the shape of `x`, which it depends on with gradient zero."""
+    never = prims.full(False, shape=(), dtype=bool_, device=x.device)
+    return prims.select(never, x, value)
 
 
 def _identity(x: Tensor) -> Tensor:
@@ -710,8 +717,7 @@ def _cutoff(a: Tensor, s: Tensor, atol: Any, rtol: Any) -> Tensor:
         given = atol is not None
         default = _epsilon(a) * max(a._type.shape[-2:], default=0)
         if isinstance(atol, Tensor):
-            rtol = prims.select(prims.gt(atol, 0), 0.0, default)
-            rtol = prims.convert(rtol, s._type.dtype) if isinstance(rtol, Tensor) else rtol
+            rtol = prims.mul(prims.convert(prims.le(atol, 0), s._type.dtype), default)
         else:
             rtol = 0.0 if given and atol > 0 else default
     atol = 0.0 if atol is None else atol
@@ -770,8 +776,7 @@ def pinv(
     a = _matrix(name, A, square=hermitian)
     rtol = rcond if rcond is not None else rtol
     if not a._type.numel:
-        *lead, m, n = a._type.shape
-        return prims.full(0, shape=(*lead, n, m), dtype=a._type.dtype, device=a.device)
+        return _adjoint(a)
     if hermitian:
         w, v = prims.eigh(a)
         size = prims.abs(w)
@@ -781,34 +786,24 @@ def pinv(
     u, s, vh = prims.svd(a, full=False)
     keep = prims.gt(s, _cutoff(a, s, atol, rtol))
     inverse_s = prims.select(keep, prims.div(1.0, prims.select(keep, s, 1)), 0)
-    inverse_s = inverse_s.detach()
-    made = matmul(prims.mul(_adjoint(vh), _row(inverse_s, u)), _adjoint(u)).detach()
-    # Two Newton steps from the answer change nothing but have the right gradient: Golub &
-    # Pereyra 1973, doi:10.1137/0710036, of matrices of constant rank.
-    return _pinv_with_history(a, made)
+    made = matmul(prims.mul(_adjoint(vh), _row(inverse_s, u)), _adjoint(u))
+    return _pinv_with_history(a, made.detach()) if a.requires_grad else made
 
 
 def _pinv_with_history(a: Tensor, p: Tensor) -> Tensor:
-    """The pseudoinverse `p` of `a`, differentiable by `a` to second order."""
-    if not a.requires_grad:
-        return p
-    for _ in range(2):
-        p = _pinv_step(a, p)
-    return p
+    """The pseudoinverse `p` of `a`, differentiable by `a` among matrices of its rank.
 
-
-def _pinv_step(a: Tensor, p: Tensor) -> Tensor:
-    """p + (p p^H a^H (1 - a p)) + ((1 - p a) a^H p^H p) - p (a p - 1)."""
+    The gradient of singular vectors is infinite where singular values coincide, so it goes
+    another way. With c = p^H p p^H, a^H c a^H is p here and has the rows and columns of
+    a^H beside it; there Newton's iteration (Ben-Israel & Cohen 1966, doi:10.1137/0703035)
+    squares the distance from the pseudoinverse, so two steps give three derivatives.
+    """
     ah, ph = _adjoint(a), _adjoint(p)
-    ap, pa = matmul(a, p), matmul(p, a)
-    left = _identity(ap) - ap
-    right = _identity(pa) - pa
-    return (
-        2 * p
-        - matmul(p, ap)
-        + matmul(matmul(matmul(p, ph), ah), left)
-        + matmul(matmul(right, ah), matmul(ph, p))
-    )
+    near = matmul(matmul(ah, matmul(matmul(ph, p), ph)), ah)
+    for _ in range(2):
+        near = prims.graft(p, near)
+        near = 2 * near - matmul(matmul(near, a), near)
+    return prims.graft(p, near)
 
 
 def _row(d: Tensor, x: Tensor) -> Tensor:
@@ -855,7 +850,7 @@ def matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
             f"{name}: A must be batches of square matrices, but they are of shape {list(shape)}"
         )
     if n == 0:
-        return _identity(input)
+        return _of(input, _identity(input))
     x = _inverse(name, input, True)[0] if n < 0 else input
     n = abs(n)
     made: Tensor | None = None
@@ -971,7 +966,7 @@ def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
         parts[0] = prims.reshape(parts[0], shape=(1, parts[0]._type.numel))
     if last:
         parts[-1] = prims.reshape(parts[-1], shape=(parts[-1]._type.numel, 1))
-    for i, (x, y) in enumerate(zip(parts, parts[1:], strict=False)):
+    for i, (x, y) in enumerate(itertools.pairwise(parts)):
         if x._type.shape[1] != y._type.shape[0]:
             raise ShapeError(
                 f"{name}: tensors {i} and {i + 1} with shapes {list(x._type.shape)} and "
@@ -1054,7 +1049,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) ->
     if tau._type.dtype is not a._type.dtype:
         raise DTypeError(f"{name}: tau dtype {tau._type.dtype} does not match input dtype "
                          f"{a._type.dtype}")  # fmt: skip
-    return _reflected(name, a, tau, _identity(a), True, False)
+    return _reflected(name, a, tau, _of(a, _identity(a)), True, False)
 
 
 @with_out
@@ -1128,7 +1123,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     if x._type.dtype.kind == "bool":
         x = prims.convert(x, int64)
     if not x._type.ndim:
-        raise ShapeError("linalg.vander: The input must have at least one dimension.")
+        x = prims.reshape(x, shape=(1,))
     count = x._type.shape[-1] if N is None else as_int("linalg.vander", N, "N")
     if count <= 1:
         raise ShapeError("linalg.vander: N must be greater than 1.")
@@ -1290,20 +1285,12 @@ def addbmm(
     out: Tensor | None = None,
 ) -> Tensor:
     """`beta * input` plus `alpha` times the sum of the products of a batch of matrices."""
-    from .linalg import bmm
-
     check_tensor("addbmm", input)
-    product = bmm(batch1, batch2).sum(0)  # type: ignore[attr-defined]
-    broadcast_shapes("addbmm", input._type.shape, product._type.shape)
     if input._type.ndim > 2:
         raise ShapeError("addbmm: expand: the number of sizes provided (2) must be greater or equal "
                          f"to the number of dimensions in the tensor ({input._type.ndim})")  # fmt: skip
-    if product._type.dtype is bool_:
-        raise DTypeError("addbmm: not implemented for bool")
-    product = product * alpha if alpha != 1 else product
-    if beta == 0:
-        return product
-    return (input * beta if beta != 1 else input) + product
+    product = prims.sum(bmm(batch1, batch2), axes=(0,))
+    return combined("addbmm", input, product, beta, alpha)
 
 
 LINALG: dict[str, Callable[..., Any]] = {

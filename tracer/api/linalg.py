@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ...ir.errors import DTypeError, ShapeError
+from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
 from ...ir.types import DType, int64
 from .. import prims, views
@@ -16,8 +16,8 @@ from ..promotion import Number, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
 from .common import Dims, located, normalize_dim, with_out
-from .moments import vector_norm
-from .reduce import kept, total
+from .moments import norm_operand, vector_norm
+from .reduce import finish, total
 
 GRAD_FN |= {"matmul": "UnsafeViewBackward0", "outer": "MulBackward0"}
 NO_BATCH = ((), ())
@@ -179,7 +179,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return input.reshape(-1, 1) * vec2
 
 
-def _combined(name: str, base: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
+def combined(name: str, base: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
     """`beta * base + alpha * product`, where `base` is expanded to the product's shape."""
     shape, dtype = product._type.shape, product._type.dtype
     if base._type.dtype is not dtype:
@@ -220,7 +220,7 @@ def addmm(
         check_tensor("addmm", x, name, 2)
         if x._type.ndim != 2:
             raise ShapeError(f"addmm: {name} must be a matrix, got {x._type.ndim}-D tensor")
-    return _combined("addmm", input, _mm("addmm", mat1, mat2), beta, alpha)
+    return combined("addmm", input, _mm("addmm", mat1, mat2), beta, alpha)
 
 
 @with_out
@@ -236,7 +236,7 @@ def addmv(
 ) -> Tensor:
     """`beta * input + alpha * (mat @ vec)`."""
     check_tensor("addmv", input)
-    return _combined("addmv", input, mv(mat, vec), beta, alpha)
+    return combined("addmv", input, mv(mat, vec), beta, alpha)
 
 
 @with_out
@@ -252,7 +252,7 @@ def baddbmm(
 ) -> Tensor:
     """`beta * input + alpha * bmm(batch1, batch2)`."""
     check_tensor("baddbmm", input)
-    return _combined("baddbmm", input, bmm(batch1, batch2), beta, alpha)
+    return combined("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
 @with_out
@@ -268,7 +268,7 @@ def addr(
 ) -> Tensor:
     """`beta * input + alpha * outer(vec1, vec2)`."""
     check_tensor("addr", input)
-    return _combined("addr", input, outer(vec1, vec2), beta, alpha)
+    return combined("addr", input, outer(vec1, vec2), beta, alpha)
 
 
 @scoped
@@ -320,30 +320,50 @@ def matrix_norm(
     dtype: DType | None = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The norm of matrices: "fro", or the largest (smallest) sum of a column (1) or row (inf).
+    """The norm of matrices: "fro", the largest (smallest) sum of a column (1) or row (inf),
+    the largest (smallest) singular value (2), or the sum of all of them ("nuc").
 
-    Raises: NotImplementedError for 2, -2 and "nuc", which need singular values.
+    Dtypes: floating and complex, whose norm is real.
     """
-    check_tensor("linalg.matrix_norm", A, "A")
-    row, column = (normalize_dim("linalg.matrix_norm", d, A._type.ndim) for d in dim)
-    if A._type.ndim < 2 or row == column:
-        raise ShapeError("linalg.matrix_norm: dim must be two different dims of a matrix")
+    name = "linalg.matrix_norm"
+    check_tensor(name, A, "A")
+    if A._type.ndim < 2:
+        raise ShapeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    if not isinstance(dim, (tuple, list)) or len(dim) != 2:
+        raise ShapeError(f"{name}: dim must be a 2-tuple. Got {dim}")
+    row, column = (normalize_dim(name, d, A._type.ndim) for d in dim)
+    if row == column:
+        raise ShapeError(f"{name}: dims must be different. Got {tuple(dim)}")
     if ord == "fro":
         return vector_norm(A, 2, (row, column), keepdim, dtype=dtype)
-    if ord in (2, -2, "nuc"):
-        raise NotImplementedError(
-            f"linalg.matrix_norm: order {ord!r} needs singular values, which are not supported"
-        )
-    if ord not in (1, -1, math.inf, -math.inf):
-        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported")
-    summed, other = (row, column) if abs(ord) == 1 else (column, row)
-    x = A if dtype is None else prims.convert(A, dtype)
-    totals = prims.reshape(total(prims.abs(x), (summed,)), shape=kept(x._type.shape, (summed,)))
-    best = (prims.amax if ord > 0 else prims.amin)(totals, axes=(other,))
-    shape = kept(totals._type.shape, (other,))
-    if not keepdim:
-        shape = tuple(n for i, n in enumerate(shape) if i not in (row, column))
-    return prims.reshape(best, shape=shape)
+    if ord not in ("nuc", 2, -2, 1, -1, math.inf, -math.inf):
+        raise RuntimeError(f"{name}: Order {ord} not supported")
+    x = norm_operand(name, A, dtype)
+    if ord in ("nuc", 2, -2):
+        result = _spectral_norm(x, ord, row, column)
+    else:
+        summed, other = (row, column) if abs(ord) == 1 else (column, row)
+        totals = total(prims.abs(x), (summed,))
+        result = _extreme(name, totals, ord, other - (other > summed))
+    return finish(result, x._type.shape, (row, column), keepdim)
+
+
+def _spectral_norm(x: Tensor, ord: Any, row: int, column: int) -> Tensor:
+    """The norms that hang on singular values."""
+    lead = [d for d in range(x._type.ndim) if d not in (row, column)]
+    s = prims.svd(prims.transpose(x, perm=(*lead, row, column)), full=False)[1]
+    if ord == "nuc":
+        return prims.sum(s, axes=(len(lead),))
+    return _extreme("linalg.matrix_norm", s, ord, len(lead))
+
+
+def _extreme(name: str, x: Tensor, ord: float, axis: int) -> Tensor:
+    """The largest or, of a negative order, the smallest; the largest of none is zero."""
+    if x._type.shape[axis]:
+        return (prims.amax if ord > 0 else prims.amin)(x, axes=(axis,))
+    if ord > 0:
+        return prims.sum(x, axes=(axis,))
+    raise AxisError(f"{name}: Order {ord} of an empty matrix is the smallest of no numbers")
 
 
 @located
@@ -364,8 +384,11 @@ def norm(
         return matrix_norm(A, ord, (dim[0], dim[1]), keepdim, dtype=dtype, out=out)
     if dim is None and A._type.ndim == 2:
         return matrix_norm(A, ord, (0, 1), keepdim, dtype=dtype, out=out)
-    if dim is None and A._type.ndim > 2:
-        raise ShapeError("linalg.norm: if ord is given, the input must be 1D or 2D without dim")
+    if dim is None and A._type.ndim != 1:
+        raise ShapeError(
+            "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+            f"{A._type.ndim}D."
+        )
     if isinstance(ord, str):
         raise RuntimeError(f"linalg.norm: order {ord!r} needs two dims")
     return vector_norm(A, ord, dim, keepdim, dtype=dtype, out=out)

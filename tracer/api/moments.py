@@ -141,45 +141,70 @@ def vector_norm(
 ) -> Tensor:
     """`(sum |x|^ord)^(1/ord)` along `dim`; infinities give the extremes, 0 counts non-zeros.
 
-    Dtypes: floating. Where the norm is 0 its gradient is 0.
+    Dtypes: floating and complex, whose norm is real. Where the norm is 0 its gradient is 0.
     """
-    check_tensor("linalg.vector_norm", x, "x")
-    if dtype is not None:
-        x = prims.convert(x, as_dtype("linalg.vector_norm", dtype))
-    if x._type.dtype.kind != "float":
-        raise DTypeError(
-            f"linalg.vector_norm: Expected a floating point tensor as input. Got {x._type.dtype}"
-        )
-    axes = normalize_dims("linalg.vector_norm", dim, x._type.ndim)
+    name = "linalg.vector_norm"
+    check_tensor(name, x, "x")
+    x = norm_operand(name, x, dtype)
+    axes = normalize_dims(name, dim, x._type.ndim)
     shape = x._type.shape
-    if ord == 0:
-        result = total(prims.convert(prims.ne(x, 0), x._type.dtype), axes)
+    if not count_of(shape, axes) and (ord < 0 or ord == math.inf):
+        raise ShapeError(
+            f"{name}: cannot compute the {ord} norm on an empty tensor because the operation does "
+            "not have an identity"
+        )
+    if ord == 2 and axes:
+        return finish(root(total(_squares(x), axes)), shape, axes, keepdim)
+    size = prims.abs(x)
+    if ord == 0:  # the slope of a sign is zero
+        result = total(prims.select(prims.ne(size, 0), 1, prims.sign(size)), axes)
     elif ord == 1:
-        result = total(prims.abs(x), axes)
-    elif ord == 2:
-        result = root(total(prims.mul(x, x), axes)) if axes else prims.abs(x)
+        result = total(size, axes)
+    elif not axes:
+        result = size
     elif ord in (math.inf, -math.inf):
-        if not count_of(shape, axes):
-            raise ShapeError(
-                f"linalg.vector_norm: cannot compute the {ord} norm on an empty tensor because "
-                "the operation does not have an identity"
-            )
-        prim = prims.amax if ord > 0 else prims.amin  # type: ignore[operator]
-        result = prim(prims.abs(x), axes=axes) if axes else prims.abs(x)
+        result = (prims.amax if ord > 0 else prims.amin)(size, axes=axes)
     else:
-        result = _power_norm(x, float(ord), axes)  # type: ignore[arg-type]
+        result = _power_norm(size, float(ord), axes)  # type: ignore[arg-type]
     return finish(result, shape, axes, keepdim)
 
 
-def _power_norm(x: Tensor, p: float, axes: Axes) -> Tensor:
+def norm_operand(name: str, x: Tensor, dtype: DType | None) -> Tensor:
+    """`x` in the dtype that its norm is computed in. Raises: DTypeError."""
+    if dtype is not None:
+        to, old = as_dtype(name, dtype), x._type.dtype
+        if to.kind not in ("float", "complex"):
+            raise DTypeError(f"{name}: dtype should be floating point or complex. Got {to}")
+        if to.is_complex != old.is_complex:
+            which = "complex" if old.is_complex else "real"
+            raise DTypeError(f"{name}: dtype should be {which} for {which} inputs. Got {to}")
+        if old.kind in ("float", "complex") and to.itemsize < old.itemsize:
+            raise DTypeError(
+                f"{name}: the dtype of the input ({old}) should be convertible without narrowing "
+                f"to the specified dtype ({to})"
+            )
+        x = prims.convert(x, to)
+    if x._type.dtype.kind not in ("float", "complex"):
+        raise DTypeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got {x._type.dtype}"
+        )
+    return x
+
+
+def _squares(x: Tensor) -> Tensor:
+    """The squares of absolute values."""
+    if not x._type.dtype.is_complex:
+        return prims.mul(x, x)
+    a, b = prims.real(x), prims.imag(x)
+    return prims.add(prims.mul(a, a), prims.mul(b, b))
+
+
+def _power_norm(size: Tensor, p: float, axes: Axes) -> Tensor:
     """The general case; zeros are kept out of the powers, whose slope there may be infinite."""
-    size = prims.abs(x)
-    if p < 0:
-        return prims.pow(total(prims.pow(size, p), axes), 1 / p)
     zero = prims.eq(size, 0)
     powers = prims.select(zero, 0, prims.pow(prims.select(zero, 1, size), p))
     whole = total(powers, axes)
-    none = prims.eq(whole, 0)
+    none = prims.any(zero, axes=axes) if p < 0 else prims.eq(whole, 0)
     return prims.select(none, 0, prims.pow(prims.select(none, 1, whole), 1 / p))
 
 
@@ -191,8 +216,13 @@ def norm(
     out: Tensor | None = None,
     dtype: DType | None = None,
 ) -> Tensor:
-    """The `p`-norm of the elements along `dim`; "fro" is the 2-norm."""
+    """The `p`-norm of the elements along `dim`; "fro" is the 2-norm, "nuc" that of matrices."""
     check_tensor("norm", input)
+    if p == "nuc":
+        from .linalg import matrix_norm
+
+        axes = (-2, -1) if dim is None else dim
+        return matrix_norm(input, p, axes, keepdim, dtype=dtype, out=out)  # type: ignore[arg-type]
     if p is None or p == "fro":
         p = 2
     if isinstance(p, str):

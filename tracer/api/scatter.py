@@ -256,7 +256,9 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(reversed(out))
 
 
-METHODS = {f.__name__: f for f in (scatter_reduce, index_reduce, masked_scatter, nonzero_static)}
+METHODS: dict[str, Any] = {
+    f.__name__: f for f in (scatter_reduce, index_reduce, masked_scatter, nonzero_static)
+}
 METHODS["put"] = put_values
 FUNCTIONS = METHODS | {"unravel_index": unravel_index}
 INPLACE = ("scatter_reduce", "index_reduce", "put", "masked_scatter")

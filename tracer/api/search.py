@@ -232,7 +232,8 @@ def histc(
     bins = as_int("histc", bins, "bins")
     if bins <= 0:
         raise ShapeError("histc: bins must be > 0")
-    low_known, high_known = (t.item() if isinstance(t, Tensor) else t for t in (min, max))
+    given: Any = [t.item() if isinstance(t, Tensor) else t for t in (min, max)]
+    low_known, high_known = given
     if not (math.isfinite(low_known) and math.isfinite(high_known)):
         raise ShapeError(f"histc: range of [{low_known}, {high_known}] is not finite")
     if low_known > high_known:

@@ -155,7 +155,7 @@ def ravel(input: Tensor) -> Tensor:
     check_tensor("ravel", input)
     if not input.is_contiguous():
         return _copied(input, (input._type.numel,))
-    return input if input._type.ndim == 1 else reshape(input, (-1,))
+    return reshape(input, (-1,))
 
 
 @located

@@ -72,6 +72,9 @@ UNARY: dict[str, Callable[..., Tensor]] = {
         ("i1e", "`exp(-abs(input)) * i1(input)`.", True),
     )
 }
+asin, acos, atan, sinh = (UNARY[n] for n in ("asin", "acos", "atan", "sinh"))
+cosh, asinh, acosh, atanh = (UNARY[n] for n in ("cosh", "asinh", "acosh", "atanh"))
+lgamma, digamma, erfc, erfinv = (UNARY[n] for n in ("lgamma", "digamma", "erfc", "erfinv"))
 _ARCS = {f"arc{n[1:]}": n for n in ("asin", "acos", "atan", "asinh", "acosh", "atanh")}
 
 
@@ -116,6 +119,9 @@ def _floating_pair(name: str, x: Any, y: Any) -> tuple[Any, Any]:
         raise DTypeError(f"{name}: not implemented for {common_dtype(x, y)}")
     a, b = promote(x, y)
     return a, b
+
+
+atan2 = BINARY["atan2"]
 
 
 @with_out
@@ -217,11 +223,12 @@ def xlog1py(input: Operand, other: Operand, *, out: Tensor | None = None) -> Ten
 
 def _times_log(name: str, x: Operand, y: Operand, log: Any) -> Tensor:
     x, y = _floats(name, x, y)
-    like = x if isinstance(x, Tensor) else y
+    like: Any = x if isinstance(x, Tensor) else y
+    numbers: tuple[Any, Any] = (x, y)
     a, b = (
         t if isinstance(t, Tensor)
         else prims.full(float(t), shape=(), dtype=like._type.dtype, device=like.device)
-        for t in (x, y)
+        for t in numbers
     )  # fmt: skip
     product = prims.mul(a, log(b))
     product = prims.select(prims.eq(a, 0), prims.mul(a, 0), product)
@@ -317,7 +324,7 @@ def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @scoped(name="polygamma")
 def _polygamma(x: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     x = to_floating(x)
-    return prims.digamma(x) if n == 0 else prims.polygamma(x, n=n)
+    return prims.digamma(x) if n == 0 else prims.polygamma(x, order=n)
 
 
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:

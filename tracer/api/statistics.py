@@ -320,12 +320,13 @@ def _spacings(name: str, x: Tensor, spacing: Any, dims: list[int]) -> list[Any]:
             f"but got a list of length {len(spacing)}"
         )
     for d, s in zip(dims, spacing, strict=True):
-        if isinstance(s, Tensor) and s._type.ndim:
-            if s._type.ndim != 1 or s._type.numel != x._type.shape[d]:
-                raise ShapeError(
-                    f"{name} expected each element to have dimension 1 and the size of its dim, "
-                    f"got {list(s._type.shape)} for {x._type.shape[d]}"
-                )
+        if not isinstance(s, Tensor) or not s._type.ndim:
+            continue
+        if s._type.ndim != 1 or s._type.numel != x._type.shape[d]:
+            raise ShapeError(
+                f"{name} expected coordinates to have dimension 1 and the size of their dim, got "
+                f"{list(s._type.shape)} for {x._type.shape[d]}"
+            )
     return list(spacing)
 
 

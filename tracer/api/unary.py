@@ -44,9 +44,9 @@ def _rounded(row: Op, name: str, x: Tensor, out: Tensor | None) -> Tensor:
 
 
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Absolute value. Dtypes: integers and real floating-point numbers."""
+    """Absolute value; of complex numbers real. Dtypes: all but bool."""
     check_tensor("abs", input)
-    result = prims.abs(input)
+    result = _size(input) if input._type.dtype.kind == "complex" else prims.abs(input)
     return result if out is None else give("abs", result, out)
 
 
@@ -69,6 +69,38 @@ def positive(input: Tensor) -> Tensor:
     check_tensor("positive", input)
     check_kinds("positive", input, "float", "complex", "int", "uint")
     return input
+
+
+@scoped(name="abs")
+def _size(x: Tensor) -> Tensor:
+    from .special import hypot
+
+    return hypot(prims.real(x), prims.imag(x))
+
+
+@with_out
+@scoped
+def angle(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The angle of complex numbers; of real ones 0, or pi below zero."""
+    check_tensor("angle", input)
+    if input._type.dtype.kind == "complex":
+        return prims.atan2(prims.imag(input), prims.real(input))
+    x = _floating("angle", input)
+    turned = prims.select(prims.lt(x, 0), math.pi, prims.mul(x, 0))
+    return prims.select(prims.ne(x, x), x, turned)
+
+
+@with_out
+@scoped
+def sgn(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """As `sign`; a complex number divided by its absolute value, 0 of 0."""
+    check_tensor("sgn", input)
+    if input._type.dtype.kind != "complex":
+        return sign(input)
+    size = _size(input)
+    none = prims.eq(size, 0)
+    safe = prims.select(none, 1, size)
+    return prims.select(none, 0, prims.div(input, prims.convert(safe, input._type.dtype)))
 
 
 @with_out
@@ -316,12 +348,13 @@ METHODS = {
         *(frac, relu, isnan, isinf, isposinf, isneginf, isfinite, nan_to_num),
     )
 }
-METHODS |= {"absolute": abs, "negative": neg, "fix": trunc, "sgn": sign}
+METHODS |= {"absolute": abs, "negative": neg, "fix": trunc, "sgn": sgn, "angle": angle}
 FUNCTIONS = dict(METHODS)
 INPLACE = (
-    *("abs", "neg", "sign", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt"),
+    *("abs", "neg", "sign", "sgn", "exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "sqrt"),
     *("rsqrt", "square", "reciprocal", "sin", "cos", "tan", "tanh", "sigmoid", "erf", "floor"),
     *("ceil", "round", "trunc", "frac", "relu", "nan_to_num", "absolute", "negative", "fix"),
+    "sgn",
 )
 # `thrace.exp_(x)` and the like.
 INPLACE_FUNCTIONS = INPLACE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ....ir.errors import ShapeError
 from ....ir.types import DType
 from ... import prims
 from ...promotion import to_floating
@@ -153,12 +154,14 @@ def logsigmoid(input: Tensor) -> Tensor:
 @scoped
 def softsign(input: Tensor) -> Tensor:
     """`input / (1 + |input|)`. Dtypes: floating."""
-    return prims.div(input, prims.add(prims.abs(input), 1))
+    below = prims.add(prims.abs(input), 1)
+    return prims.div(to_floating(input), to_floating(below))
 
 
 @scoped
 def tanhshrink(input: Tensor) -> Tensor:
     """`input - tanh(input)`. Dtypes: floating."""
+    input = to_floating(input)
     return prims.sub(input, prims.tanh(input))
 
 
@@ -213,6 +216,11 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
     Raises: RuntimeError if the number of slopes fits neither.
     """
+    if weight._type.ndim > 1:
+        raise ShapeError(
+            "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = "
+            f"{weight._type.ndim}"
+        )
     channels = input._type.shape[1] if input._type.ndim > 1 else 1
     if weight._type.numel not in (1, channels):
         raise RuntimeError(

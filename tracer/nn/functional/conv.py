@@ -311,8 +311,8 @@ def _pad(input: Tensor, amounts: Ints, mode: str, value: Any) -> Tensor:
 
 def _extend(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
     size = x._type.shape[axis]
-    limit = {"reflect": size - 1, "circular": size}.get(mode, before + after)
-    if max(before, after) > limit or (mode == "replicate" and not size):
+    limit = {"reflect": size - 1, "circular": size}.get(mode)
+    if (limit is not None and max(before, after) > limit) or (mode == "replicate" and not size):
         raise ShapeError(
             f"pad: padding size ({before}, {after}) is too large for mode {mode} at axis {axis} "
             f"of shape {x._type.shape}"

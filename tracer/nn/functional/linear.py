@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from ....ir.errors import DTypeError, ShapeError
+from ....ir.promotion import broadcast_shapes
 from ....ir.types import int64
 from ... import prims
+from ...api.common import normalize_dim
 from ...autograd import no_grad
+from ...promotion import to_floating
 from ...random import bits
 from ...recording import user_error
 from ...scoping import scoped
@@ -72,6 +77,8 @@ def embedding(
     """
     if sparse:
         raise ValueError("embedding: sparse gradients are not supported; leave sparse=False")
+    if weight._type.ndim != 2:
+        raise ShapeError(f"embedding: 'weight' must be 2-D, got shape {weight._type.shape}")
     rows = weight.shape[0]
     if padding_idx is not None:
         if not -rows <= padding_idx < rows:
@@ -229,14 +236,26 @@ def normalize(
     return result if out is None else out._write(result)
 
 
+def _axes(x: Tensor, dim: int) -> tuple[int, ...]:
+    """The axis to reduce; a 0-d tensor has none."""
+    axis = normalize_dim("normalize", dim, max(x._type.ndim, 1))
+    return (axis,) if x._type.ndim else ()
+
+
 def _norm(x: Tensor, p: float, dim: int) -> Tensor:
     """The p-norm along `dim`, which stays with size 1. Its gradient at zero is zero."""
-    axes = (dim % x.ndim,)
+    axes = _axes(x, dim)
     shape = tuple(1 if i in axes else n for i, n in enumerate(x._type.shape))
     powers = prims.mul(x, x) if p == 2 else prims.pow(prims.abs(x), float(p))
     s = prims.reshape(prims.sum(powers, axes=axes), shape=shape)
     if p == 1:
         return s
+    if p == 0:
+        counts = prims.convert(prims.ne(x, 0), x._type.dtype)
+        return prims.reshape(prims.sum(counts, axes=axes), shape=shape)
+    if math.isinf(p):
+        extreme = prims.amax if p > 0 else prims.amin
+        return prims.reshape(extreme(prims.abs(x), axes=axes), shape=shape)
     zero = prims.eq(s, 0)
     safe = prims.select(zero, 1, s)
     return prims.select(zero, 0, prims.sqrt(safe) if p == 2 else prims.pow(safe, 1 / p))
@@ -245,10 +264,13 @@ def _norm(x: Tensor, p: float, dim: int) -> Tensor:
 @scoped
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between `x1` and `x2` along `dim`."""
+    shape = broadcast_shapes("cosine_similarity", x1._type.shape, x2._type.shape)
+    x1, x2 = to_floating(x1), to_floating(x2)
+    x1, x2 = prims.broadcast(x1, shape=shape), prims.broadcast(x2, shape=shape)
     a = x1 / prims.maximum(_norm(x1, 2, dim), eps)
     b = x2 / prims.maximum(_norm(x2, 2, dim), eps)
     product = a * b
-    return prims.sum(product, axes=(dim % product.ndim,))
+    return prims.sum(product, axes=_axes(product, dim))
 
 
 @scoped

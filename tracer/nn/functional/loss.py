@@ -114,7 +114,7 @@ def huber_loss(
 ) -> Tensor:
     """`d**2 / 2` where `|d| < delta`, else `delta * (|d| - delta / 2)`; d = input - target."""
     if delta <= 0:
-        raise ValueError("huber_loss: delta must be positive")
+        raise ShapeError("huber_loss: expected delta to be greater than 0: delta must be positive")
     _warn_if_broadcast("huber_loss", input, target)
     return _huber_loss(input, target, reduction, delta, weight)
 

@@ -100,6 +100,8 @@ def multi_margin_loss(
         raise ShapeError(
             f"{name}: inconsistent target size, expected {count} but got {list(target.shape)}"
         )
+    if target._type.dtype.kind not in ("int", "uint"):
+        raise ValueError(f"{name}: expected an integral target, got {target.dtype}")
     if weight is not None and (weight._type.ndim > 1 or weight._type.numel != classes):
         raise ShapeError(
             f"{name}: inconsistent weight size, expected {classes} but got {list(weight.shape)}"
@@ -135,6 +137,8 @@ def multilabel_margin_loss(
             f"{name}: inconsistent target size: {list(target.shape)} for input of size: "
             f"{list(input.shape)}"
         )
+    if target._type.dtype.kind not in ("int", "uint"):
+        raise ValueError(f"{name}: expected an integral target, got {target.dtype}")
     x = input.reshape(-1, input._type.shape[-1]) if input._type.ndim else input.reshape(1, 1)
     t = target.reshape(x.shape)
     classes = x._type.shape[1]
@@ -186,8 +190,8 @@ def cosine_embedding_loss(
     wanted = 2 if target._type.ndim == 1 else 1
     if input1._type.ndim != wanted or input2._type.ndim != wanted:
         raise ShapeError(
-            f"{name}: {target._type.ndim}D target tensor expects {wanted}D input tensors, but found "
-            f"inputs with sizes {list(input1.shape)} and {list(input2.shape)}."
+            f"{name}: {target._type.ndim}D target tensor expects {wanted}D input tensors, but "
+            f"found inputs with sizes {list(input1.shape)} and {list(input2.shape)}."
         )
     eps = 1e-12
     product = (input1 * input2).sum(-1)  # type: ignore[union-attr]
@@ -217,20 +221,21 @@ def gaussian_nll_loss(
     if isinstance(var, (int, float)):
         if var < 0:
             raise ValueError("var has negative entry/entries")
-        var = prims.full(float(var), shape=input._type.shape, dtype=input._type.dtype)
+        spread: Any = prims.full(float(var), shape=input._type.shape, dtype=input._type.dtype)
     else:
+        spread = var
         known = var._host_if_ready()
         if known is not None and known.size and known.min() < 0:
             raise ValueError("var has negative entry/entries")
     shape = input._type.shape
-    if var._type.shape != shape:
-        if shape[:-1] == var._type.shape:
-            var = var.unsqueeze(-1)  # type: ignore[attr-defined]
-        elif shape[:-1] != var._type.shape[:-1] or var._type.shape[-1:] != (1,):
+    if spread._type.shape != shape:
+        if shape[:-1] == spread._type.shape:
+            spread = spread.unsqueeze(-1)
+        elif shape[:-1] != spread._type.shape[:-1] or spread._type.shape[-1:] != (1,):
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
-    spread = var + (var.detach().clamp(min=eps) - var.detach())  # type: ignore[attr-defined]
+    spread = spread + (spread.detach().clamp(min=eps) - spread.detach())
     losses = 0.5 * (spread.log() + (input - target) ** 2 / spread)
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
@@ -263,9 +268,10 @@ def _check_triplet(margin: float, *tensors: Tensor) -> None:
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if len({t._type.ndim for t in tensors}) > 1:
+        found = ", ".join(f"{t._type.ndim}D" for t in tensors)
         raise ShapeError(
             "triplet_margin_loss: The anchor, positive, and negative tensors are expected to have "
-            f"the same number of dimensions, but got: {', '.join(f'{t._type.ndim}D' for t in tensors)}"
+            f"the same number of dimensions, but got: {found}"
         )
 
 

@@ -56,8 +56,9 @@ def rrelu(
 ) -> Tensor:
     """A leaky ReLU whose slope is drawn for each element while training."""
     if lower > upper:
-        raise ShapeError(f"Lower bound should be less than or equal to the upper bound, got {lower} "
-                         f"and {upper}")  # fmt: skip
+        raise ShapeError(
+            f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}"
+        )
     out = _rrelu(input, lower, upper, training)
     return input._write(out) if inplace else out
 
@@ -154,9 +155,9 @@ def conv_transpose3d(
 
 
 @scoped
-def adaptive_max_pool3d(input: Tensor, output_size: Any) -> Tensor:
+def adaptive_max_pool3d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
     """The largest elements of (D', H', W') parts; None keeps an axis as it is."""
-    return _adaptive_maximum("adaptive_max_pool3d", 3, input, output_size)
+    return _adaptive_maximum("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
 _AVERAGES = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}
@@ -296,8 +297,10 @@ def embedding_bag(
             f"mode='sum' (got mode='{mode}')."
         )
     if per_sample_weights is not None and per_sample_weights._type.shape != input._type.shape:
-        raise ValueError(f"{name}: If per_sample_weights is not None, then it must have the same shape "
-                         f"as the input, got {list(per_sample_weights.shape)}")  # fmt: skip
+        raise ValueError(
+            f"{name}: If per_sample_weights is not None, then it must have the same shape as the "
+            f"input, got {list(per_sample_weights.shape)}"
+        )
     rows = weight._type.shape[0]
     padding = None if padding_idx is None else padding_idx % rows
     if input._type.ndim == 2:
@@ -335,7 +338,9 @@ def embedding_bag(
         if padding is not None:
             found = prims.select(there.unsqueeze(-1), found, -math.inf)
         spread = bag.unsqueeze(-1).expand(-1, weight._type.shape[1])
-        out = out.scatter_reduce(0, spread, found, "amax", include_self=False)
+        out = out.scatter_reduce(  # type: ignore[attr-defined]
+            0, spread, found, "amax", include_self=False
+        )
         return prims.select(prims.gt(many, 0).unsqueeze(-1), out, 0)
     out = out.index_add(0, bag, found)
     if mode == "mean":

@@ -97,7 +97,9 @@ def _batch_norm(
     _check_floating("batch_norm", input)
     shape = input._type.shape
     if len(shape) < 2:
-        raise ShapeError(f"batch_norm: input must have a channel axis 1, got shape {shape}")
+        if shape != (0,):
+            raise ShapeError(f"batch_norm: input must have a channel axis 1, got shape {shape}")
+        return input.clone()  # nothing to normalise
     for name, t in (
         *(("running_mean", running_mean), ("running_var", running_var)),
         *(("weight", weight), ("bias", bias)),

@@ -7,6 +7,7 @@ as they do over the whole window at once. The gradient needs no rule of its own.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,15 +136,17 @@ def _wins(other: Tensor, best: Tensor) -> Tensor:
     return larger
 
 
+def _places(x: Tensor, rank: int) -> Tensor:
+    """The place of each element in the flattened last `rank` axes."""
+    shape = x._type.shape
+    spatial = shape[len(shape) - rank :]
+    line = prims.iota(shape=(math.prod(spatial),), axis=0, dtype=int64, device=x.device)
+    return prims.broadcast(prims.reshape(line, shape=spatial), shape=shape)
+
+
 def _max_windows_and_indices(x: Tensor, windows: list[Windows]) -> tuple[Tensor, Tensor]:
     """Also where in the flattened spatial axes each maximum lies."""
-    shape = x._type.shape
-    spatial = shape[windows[0].axis :]
-    number = 1
-    for n in spatial:
-        number *= n
-    line = prims.iota(shape=(number,), axis=0, dtype=int64, device=x.device)
-    at = prims.broadcast(prims.reshape(line, shape=spatial), shape=shape)
+    at = _places(x, len(windows))
     fill = _lowest(x)
     for w in reversed(windows):
         best, *others = _elements(x, w, fill)
@@ -233,7 +236,8 @@ def _average(
     count_include_pad: bool,
     divisor: int | None,
 ) -> Tensor:
-    if not input._type.dtype.is_floating_point:
+    whole = input._type.dtype is int64
+    if not (input._type.dtype.is_floating_point or whole):
         raise DTypeError(f"{name}: not implemented for {input.dtype}")
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
@@ -244,6 +248,11 @@ def _average(
     counts = [_counts(w, count_include_pad) for w in windows]
     if divisor is None and all((c == c[0]).all() for c in counts):
         divisor = int(np.prod([c[0] for c in counts]))
+    if whole:  # rounded towards zero
+        table = np.ones((), np.int64)
+        for c in counts:
+            table = table[..., None] * c
+        return x.div(constant(table, x) if divisor is None else divisor, rounding_mode="trunc")
     if divisor is not None:
         x = prims.mul(x, 1 / divisor) if divisor & (divisor - 1) == 0 else prims.div(x, divisor)
     else:
@@ -330,6 +339,8 @@ def _adaptive_sizes(name: str, input: Tensor, output_size: Any, rank: int) -> In
         raise ShapeError(f"{name}: expected {rank + 1}D or {rank + 2}D tensor, got shape {shape}")
     if isinstance(output_size, int) or output_size is None:
         output_size = (output_size,) * rank
+    elif len(output_size) == 1:
+        output_size = tuple(output_size) * rank
     if len(output_size) != rank:
         raise ShapeError(f"{name}: output_size must have {rank} values, got {output_size}")
     spatial = shape[-rank:]
@@ -388,39 +399,74 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_average("adaptive_avg_pool3d", 3, input, output_size)
 
 
-def _adaptive_maximum(name: str, rank: int, input: Tensor, output_size: Any) -> Tensor:
+def _adaptive_maximum(
+    name: str, rank: int, input: Tensor, output_size: Any, return_indices: bool = False
+) -> Any:
     x = input
     ndim = x._type.ndim
-    for i, parts in reversed(list(enumerate(_adaptive_sizes(name, input, output_size, rank)))):
+    sizes = _adaptive_sizes(name, input, output_size, rank)
+    if 0 in x._type.shape[ndim - rank - (ndim == rank + 2) :]:
+        raise ShapeError(
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
+            f"has sizes {list(x.shape)}"
+        )
+    at = _places(x, rank) if return_indices else None
+    for i, parts in reversed(list(enumerate(sizes))):
         axis = ndim - rank + i
         size = x._type.shape[axis]
         if parts == size:
             continue
         if parts and size % parts == 0:
             step = size // parts
-            w = Windows(axis, step, step, 1, 0, 0, parts, size)
-            x = _max_windows(x, [w])
+            x, at = _max_axis(x, at, Windows(axis, step, step, 1, 0, 0, parts, size))
             continue
-        pieces = []
+        pieces, places = [], []
         for part in range(parts):
             start, end = part * size // parts, -(-(part + 1) * size // parts)
-            shape = x._type.shape
-            starts = tuple(start if a == axis else 0 for a in range(ndim))
-            sizes = tuple(end - start if a == axis else n for a, n in enumerate(shape))
-            piece = prims.slice(x, starts=starts, sizes=sizes, strides=(1,) * ndim)
             w = Windows(axis, end - start, 1, 1, 0, 0, 1, end - start)
-            pieces.append(_max_windows(piece, [w]))
+            there = None if at is None else _part(at, axis, start, end)
+            best, place = _max_axis(_part(x, axis, start, end), there, w)
+            pieces.append(best)
+            places.append(place)
+        if not pieces:
+            pieces, places = [_part(x, axis, 0, 0)], [at and _part(at, axis, 0, 0)]
         x = prims.concatenate(*pieces, axis=axis)
-    return x
+        at = None if at is None else prims.concatenate(*places, axis=axis)
+    return x if at is None else (x, at)
+
+
+def _max_axis(x: Tensor, at: Tensor | None, w: Windows) -> tuple[Tensor, Tensor | None]:
+    """The maxima of windows without padding, and their places where those are wanted."""
+    if at is None:
+        return _max_windows(x, [w]), None
+    best, *others = _elements(x, w, 0)
+    place, *places = _elements(at, w, 0)
+    for other, there in zip(others, places, strict=True):
+        wins = _wins(other, best)
+        best, place = prims.select(wins, other, best), prims.select(wins, there, place)
+    return best, place
+
+
+def _part(x: Tensor, axis: int, start: int, end: int) -> Tensor:
+    shape = x._type.shape
+    return prims.slice(
+        x,
+        starts=tuple(start if a == axis else 0 for a in range(len(shape))),
+        sizes=tuple(end - start if a == axis else n for a, n in enumerate(shape)),
+        strides=(1,) * len(shape),
+    )
 
 
 @scoped
-def adaptive_max_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """The largest elements of `output_size` parts of the last axis."""
-    return _adaptive_maximum("adaptive_max_pool1d", 1, input, output_size)
+def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest elements of `output_size` parts of the last axis, and their places."""
+    return _adaptive_maximum("adaptive_max_pool1d", 1, input, output_size, return_indices)
 
 
 @scoped
-def adaptive_max_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """The largest elements of (H', W') parts of each image; None keeps an axis as it is."""
-    return _adaptive_maximum("adaptive_max_pool2d", 2, input, output_size)
+def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
+    """The largest elements of (H', W') parts of each image; None keeps an axis as it is.
+
+    Under `return_indices`, also their places in the flattened H, W.
+    """
+    return _adaptive_maximum("adaptive_max_pool2d", 2, input, output_size, return_indices)

@@ -119,16 +119,18 @@ def _sizes(
                 f"with spatial dimensions of {list(shape)} and output size of {size}."
             )
         return [int(n) for n in sizes], [None] * rank
-    factors = (
+    factors: list[Any] = (
         list(scale_factor) if isinstance(scale_factor, (list, tuple)) else [scale_factor] * rank
     )
     if len(factors) != rank:
         raise ValueError(
-            f"Input and scale_factor must have the same number of spatial dimensions, but got "
-            f"input with spatial dimensions of {list(shape)} and scale_factor of shape {scale_factor}."
+            "Input and scale_factor must have the same number of spatial dimensions, but got "
+            f"input with spatial dimensions of {list(shape)} and scale_factor of shape "
+            f"{scale_factor}."
         )
-    sizes = [int(math.floor(n * f)) for n, f in zip(shape, factors, strict=True)]
-    return sizes, [None] * rank if recompute else [float(f) for f in factors]
+    sizes = [math.floor(n * f) for n, f in zip(shape, factors, strict=True)]
+    scales: list[float | None] = [None if recompute else float(f) for f in factors]
+    return sizes, scales
 
 
 @scoped
@@ -247,8 +249,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     *lead, c, h, w = shape
     if c % (r * r):
         raise ShapeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
-            f"upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
+            f"of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
         )
     n = len(lead)
     x = input.reshape(*lead, c // (r * r), r, r, h, w)
@@ -361,8 +363,10 @@ def fold(
     """The opposite of `unfold`: blocks put back, added where they overlap."""
     name = "fold"
     size, k, d, p, s = map(_pair, (output_size, kernel_size, dilation, padding, stride))
-    _check_blocks(name, ("kernel_size", k, 1), ("dilation", d, 1), ("padding", p, 0), ("stride", s, 1),
-                  ("output_size", size, 1))  # fmt: skip
+    _check_blocks(
+        *(name, ("kernel_size", k, 1), ("dilation", d, 1), ("padding", p, 0)),
+        *(("stride", s, 1), ("output_size", size, 1)),
+    )
     if input._type.ndim not in (2, 3):
         raise ShapeError(
             f"{name}: Expected 2D or 3D (batch mode) tensor for input, but got: {list(input.shape)}"
@@ -473,18 +477,26 @@ def grid_sample(
             f"{name}: expected mode to be 'bilinear', 'nearest' or 'bicubic', but got: '{mode}'"
         )
     if padding_mode not in _PADDINGS:
-        raise ValueError(f"{name}: expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
-                         f"'{padding_mode}'")  # fmt: skip
+        raise ValueError(
+            f"{name}: expected padding_mode to be 'zeros', 'border', or 'reflection', but got: "
+            f"'{padding_mode}'"
+        )
     rank = input._type.ndim - 2
     if rank not in (2, 3) or grid._type.ndim != rank + 2:
-        raise ShapeError(f"{name}: expected 4D or 5D input and grid with same number of dimensions, but got "
-                         f"input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}")  # fmt: skip
+        raise ShapeError(
+            f"{name}: expected 4D or 5D input and grid with same number of dimensions, but got "
+            f"input with sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
+        )
     if input._type.shape[0] != grid._type.shape[0]:
-        raise ShapeError(f"{name}: expected grid and input to have same batch size, but got input with "
-                         f"sizes {list(input.shape)} and grid with sizes {list(grid.shape)}")  # fmt: skip
+        raise ShapeError(
+            f"{name}: expected grid and input to have same batch size, but got input with sizes "
+            f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
+        )
     if grid._type.shape[-1] != rank:
-        raise ShapeError(f"{name}: expected grid to have size {rank} in last dimension, but got grid with "
-                         f"sizes {list(grid.shape)}")  # fmt: skip
+        raise ShapeError(
+            f"{name}: expected grid to have size {rank} in last dimension, but got grid with "
+            f"sizes {list(grid.shape)}"
+        )
     if min(input._type.shape[2:], default=1) == 0:
         raise ShapeError(f"{name}: expected input to have non-empty spatial dimensions")
     if mode == "bicubic" and rank == 3:
