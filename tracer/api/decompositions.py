@@ -1005,7 +1005,8 @@ def _chain(parts: list[Tensor]) -> Tensor:
 @scoped
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     """As `linalg.multi_dot`."""
-    return multi_dot(matrices) if len(matrices) > 1 else matrices[0]
+    given = list(matrices)
+    return multi_dot(given) if len(given) > 1 else given[0]
 
 
 def _reflected(name: str, a: Tensor, tau: Tensor, other: Tensor, left: bool, transpose: bool):

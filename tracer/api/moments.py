@@ -148,7 +148,7 @@ def vector_norm(
     x = norm_operand(name, x, dtype)
     axes = normalize_dims(name, dim, x._type.ndim)
     shape = x._type.shape
-    if not count_of(shape, axes) and (ord < 0 or ord == math.inf):
+    if not count_of(shape, axes) and (ord < 0 or ord == math.inf):  # type: ignore[operator]
         raise ShapeError(
             f"{name}: cannot compute the {ord} norm on an empty tensor because the operation does "
             "not have an identity"
@@ -163,7 +163,7 @@ def vector_norm(
     elif not axes:
         result = size
     elif ord in (math.inf, -math.inf):
-        result = (prims.amax if ord > 0 else prims.amin)(size, axes=axes)
+        result = (prims.amax if ord > 0 else prims.amin)(size, axes=axes)  # type: ignore[operator]
     else:
         result = _power_norm(size, float(ord), axes)  # type: ignore[arg-type]
     return finish(result, shape, axes, keepdim)
