@@ -10,6 +10,8 @@ stamp = $(VENV)/.installed-$(1)-$(KEY)
 FOLDERS := ir tracer lowering runtime tools
 CHECKED := thrace $(FOLDERS) tests examples benchmarks make
 PYTEST := $(BIN)/pytest -n 2 --durations=10
+# Of the random programs of `make fuzz`.
+SEED ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
@@ -50,7 +52,8 @@ stubs: $(call stamp,test) ## write the type stubs of what tables bind
 bench: $(call stamp,test) ## compare with hand-written jax.jit
 	$(BIN)/python benchmarks/compare.py
 
-fuzz: $(call stamp,test) ## run the property tests with many random examples
+fuzz: $(call stamp,test) ## compare random programs with PyTorch, draw new examples for property tests
+	$(BIN)/python -m tests.fuzz --programs 20000 --seed $(SEED)
 	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz
 
 conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in build/ and docs/

@@ -101,6 +101,8 @@ def _combine(higher: DType | None, lower: DType | None) -> DType | None:
         return lower
     if lower is None or _KIND_ORDER[higher.kind] >= _KIND_ORDER[lower.kind]:
         return higher
+    if higher.kind == "float":
+        return higher.to_complex()  # the precision is that of what counts more
     return promote_types(higher, lower)
 
 

@@ -74,9 +74,7 @@ def methods_stub() -> str:
         "",
         "from ..ir.types import DType",
         "from .promotion import Operand",
-        "from .api import (",
-        *(f"    {m}," for m in sorted(m.__name__.rpartition(".")[2] for m in methods.MODULES)),
-        ")",
+        *imports(m.__name__.rpartition(".")[2] for m in methods.MODULES),
         "from .tensor import Tensor",
         "",
         "MODULES: tuple[ModuleType, ...]",
@@ -97,6 +95,20 @@ def methods_stub() -> str:
         if prop.fset is not None:
             lines += [f"    @{name}.setter", f"    def {name}(self, value: Any) -> None: ..."]
     return "\n".join(lines) + "\n"
+
+
+def imports(modules: Iterable[str], root: str = "", prefix: str = "") -> list[str]:
+    """The lines that import the modules of tables, each from its own package."""
+    packages = {m.__name__.rpartition(".")[2]: m.__package__ or "" for m in methods.MODULES}
+    names: dict[str, list[str]] = {}
+    for module in sorted(modules):
+        package = packages[module].removeprefix("thrace.tracer")
+        names.setdefault(package, []).append(f"{module} as {prefix}{module}" if prefix else module)
+    return [
+        line
+        for package in sorted(names)
+        for line in (f"from {root}{package} import (", *(f"    {n}," for n in names[package]), ")")
+    ]
 
 
 def properties() -> dict[str, Any]:
@@ -125,9 +137,7 @@ def functions_stub() -> str:
         HEADER.format(doc="PyTorch's functions, as `thrace.<name>`."),
         "",
         "from thrace.tracer import methods as _methods",
-        "from thrace.tracer.api import (",
-        *(f"    {module} as _{module}," for module in used),
-        ")",
+        *imports(used, "thrace.tracer", "_"),
         "",
         *(f"{name} = _{place}" for name, place in places.items()),
         "",

@@ -37,6 +37,9 @@ from thrace.tracer.api import (
     unary as _unary,
     windows as _windows,
 )
+from thrace.tracer.nn.functional import (
+    plain as _plain,
+)
 
 BFloat16Tensor = _creation.BFloat16Tensor
 BoolTensor = _creation.BoolTensor
@@ -48,7 +51,12 @@ HalfTensor = _creation.HalfTensor
 IntTensor = _creation.IntTensor
 LongTensor = _creation.LongTensor
 ShortTensor = _creation.ShortTensor
+_batch_norm_with_update = _plain._batch_norm_with_update
 _chunk_cat = _arrange._chunk_cat
+_native_batch_norm_legit = _plain._native_batch_norm_legit
+_safe_softmax = _plain._safe_softmax
+_softmax_backward_data = _plain._softmax_backward_data
+_upsample_bilinear2d_aa = _plain._upsample_bilinear2d_aa
 abs = _unary.abs
 abs_ = _unary.abs
 absolute = _unary.abs
@@ -57,6 +65,8 @@ acos = _special.acos
 acos_ = _special.acos
 acosh = _special.acosh
 acosh_ = _special.acosh
+adaptive_avg_pool1d = _plain.adaptive_avg_pool1d
+adaptive_max_pool1d = _plain.adaptive_max_pool1d
 add = _arithmetic.add
 addbmm = _decompositions.addbmm
 addcdiv = _arithmetic.addcdiv
@@ -68,6 +78,7 @@ adjoint = _complexes.adjoint
 alias_copy = _copies.alias_copy
 all = _reduce.all
 allclose = _compare.allclose
+alpha_dropout = _plain.alpha_dropout
 amax = _extremes.amax
 amin = _extremes.amin
 aminmax = _extremes.aminmax
@@ -110,9 +121,12 @@ atanh_ = _special.atanh
 atleast_1d = _arrange.atleast_1d
 atleast_2d = _arrange.atleast_2d
 atleast_3d = _arrange.atleast_3d
+avg_pool1d = _plain.avg_pool1d
 baddbmm = _linalg.baddbmm
 bartlett_window = _windows.bartlett_window
+batch_norm = _plain.batch_norm
 bernoulli = _random.bernoulli
+bilinear = _plain.bilinear
 bincount = _search.bincount
 binomial = _distributions.binomial
 bitwise_and = _compare.bitwise_and
@@ -133,7 +147,10 @@ cat = _join.cat
 cdist = _statistics.cdist
 ceil = _unary.ceil
 ceil_ = _unary.ceil
+celu = _plain.celu
+celu_ = _plain.celu_
 chain_matmul = _decompositions.chain_matmul
+channel_shuffle = _plain.channel_shuffle
 cholesky = _decompositions.plain_cholesky
 cholesky_inverse = _decompositions.cholesky_inverse
 cholesky_solve = _decompositions.cholesky_solve
@@ -155,12 +172,19 @@ concatenate = _join.concat
 cond = _control.cond
 conj = _complexes.conj
 constant_pad_nd = _arrange.constant_pad_nd
+conv1d = _plain.conv1d
+conv2d = _plain.conv2d
+conv3d = _plain.conv3d
+conv_transpose1d = _plain.conv_transpose1d
+conv_transpose2d = _plain.conv_transpose2d
+conv_transpose3d = _plain.conv_transpose3d
 copysign = _special.copysign
 corrcoef = _statistics.corrcoef
 cos = _unary.cos
 cos_ = _unary.cos
 cosh = _special.cosh
 cosh_ = _special.cosh
+cosine_similarity = _plain.cosine_similarity
 count_nonzero = _reduce.count_nonzero
 cov = _statistics.cov
 cross = _decompositions.cross
@@ -185,9 +209,11 @@ dist = _statistics.dist
 div = _arithmetic.div
 divide = _arithmetic.div
 dot = _linalg.dot
+dropout = _plain.dropout
 dsplit = _parts.dsplit
 dstack = _arrange.dstack
 einsum = _einsum.einsum
+embedding = _plain.embedding_rows
 empty = _creation.empty
 empty_like = _filled.empty_like
 empty_permuted = _filled.empty_permuted
@@ -207,6 +233,7 @@ expand_copy = _copies.expand_copy
 expm1 = _unary.expm1
 expm1_ = _unary.expm1
 eye = _ranges.eye
+feature_alpha_dropout = _plain.feature_alpha_dropout
 fill = _convert.fill
 fill_ = _convert.fill_
 fix = _unary.trunc
@@ -241,9 +268,14 @@ get_rng_state = _random.get_rng_state
 gradient = _statistics.gradient
 greater = _compare.gt
 greater_equal = _compare.ge
+grid_sampler = _plain.grid_sampler
+grid_sampler_2d = _plain.grid_sampler
+grid_sampler_3d = _plain.grid_sampler
+group_norm = _plain.group_norm
 gt = _compare.gt
 hamming_window = _windows.hamming_window
 hann_window = _windows.hann_window
+hardshrink = _plain.hardshrink
 heaviside = _special.heaviside
 histc = _search.histc
 histogram = _search.histogram
@@ -264,6 +296,7 @@ index_reduce = _scatter.index_reduce
 index_select = _arrange.index_select
 initial_seed = _random.initial_seed
 inner = _decompositions.inner
+instance_norm = _plain.instance_norm
 inverse = _decompositions.inverse
 is_complex = _convert.is_complex
 is_conj = _complexes.is_conj
@@ -285,6 +318,7 @@ isreal = _special.isreal
 kaiser_window = _windows.kaiser_window
 kron = _decompositions.kron
 kthvalue = _sort.kthvalue
+layer_norm = _plain.layer_norm
 lcm = _special.lcm
 lcm_ = _special.lcm
 ldexp = _special.ldexp
@@ -327,6 +361,10 @@ matmul = _linalg.matmul
 matrix_exp = _decompositions.matrix_exp
 matrix_power = _decompositions.matrix_power
 max = _extremes.max
+max_pool1d = _plain.max_pool1d
+max_pool2d = _plain.max_pool2d
+max_pool2d_with_indices_backward = _plain.max_pool2d_with_indices_backward
+max_pool3d = _plain.max_pool3d
 maximum = _arithmetic.maximum
 mean = _reduce.mean
 median = _sort.median
@@ -351,6 +389,10 @@ nanquantile = _sort.nanquantile
 nansum = _statistics.nansum
 narrow = _shape.narrow
 narrow_copy = _copies.narrow_copy
+native_batch_norm = _plain.native_batch_norm
+native_dropout_backward = _plain.native_dropout_backward
+native_group_norm = _plain.native_group_norm
+native_layer_norm = _plain.native_layer_norm
 ne = _compare.ne
 neg = _unary.neg
 neg_ = _unary.neg
@@ -368,15 +410,19 @@ ones_like = _filled.ones_like
 orgqr = _decompositions.householder_product
 ormqr = _decompositions.ormqr
 outer = _linalg.outer
+pairwise_distance = _plain.pairwise_distance
 pdist = _statistics.pdist
 permute = _shape.permute
 permute_copy = _copies.permute_copy
 pinverse = _decompositions.pinverse
+pixel_shuffle = _plain.pixel_shuffle
+pixel_unshuffle = _plain.pixel_unshuffle
 poisson = _distributions.poisson
 polar = _complexes.polar
 polygamma = _special.polygamma
 positive = _unary.positive
 pow = _arithmetic.pow
+prelu = _plain.prelu
 prod = _reduce.prod
 put = _scatter.put_values
 qr = _decompositions.plain_qr
@@ -405,11 +451,14 @@ resize_as_ = _strided.resize_as_
 resolve_conj = _complexes.resolve_conj
 resolve_neg = _complexes.resolve_neg
 result_type = _queries.result_type
+rms_norm = _plain.rms_norm
 roll = _join.roll
 rot90 = _arrange.rot90
 round = _unary.round
 round_ = _unary.round
 row_stack = _join.vstack
+rrelu = _plain.rrelu
+rrelu_ = _plain.rrelu_
 rsqrt = _unary.rsqrt
 rsqrt_ = _unary.rsqrt
 rsub = _arithmetic.rsub
@@ -423,6 +472,8 @@ seed = _random.seed
 select = _shape.select
 select_copy = _copies.select_copy
 select_scatter = _copies.select_scatter
+selu = _plain.selu
+selu_ = _plain.selu_
 set_rng_state = _random.set_rng_state
 sgn = _unary.sgn
 sgn_ = _unary.sgn
@@ -473,6 +524,8 @@ tanh_ = _unary.tanh
 tensor = _creation.tensor
 tensor_split = _parts.tensor_split
 tensordot = _linalg.tensordot
+threshold = _plain.threshold
+threshold_ = _plain.threshold_
 tile = _join.tile
 topk = _sort.topk
 transpose = _shape.transpose
@@ -530,7 +583,12 @@ __all__ = [
     "IntTensor",
     "LongTensor",
     "ShortTensor",
+    "_batch_norm_with_update",
     "_chunk_cat",
+    "_native_batch_norm_legit",
+    "_safe_softmax",
+    "_softmax_backward_data",
+    "_upsample_bilinear2d_aa",
     "abs",
     "abs_",
     "absolute",
@@ -539,6 +597,8 @@ __all__ = [
     "acos_",
     "acosh",
     "acosh_",
+    "adaptive_avg_pool1d",
+    "adaptive_max_pool1d",
     "add",
     "addbmm",
     "addcdiv",
@@ -550,6 +610,7 @@ __all__ = [
     "alias_copy",
     "all",
     "allclose",
+    "alpha_dropout",
     "amax",
     "amin",
     "aminmax",
@@ -592,9 +653,12 @@ __all__ = [
     "atleast_1d",
     "atleast_2d",
     "atleast_3d",
+    "avg_pool1d",
     "baddbmm",
     "bartlett_window",
+    "batch_norm",
     "bernoulli",
+    "bilinear",
     "bincount",
     "binomial",
     "bitwise_and",
@@ -615,7 +679,10 @@ __all__ = [
     "cdist",
     "ceil",
     "ceil_",
+    "celu",
+    "celu_",
     "chain_matmul",
+    "channel_shuffle",
     "cholesky",
     "cholesky_inverse",
     "cholesky_solve",
@@ -637,12 +704,19 @@ __all__ = [
     "cond",
     "conj",
     "constant_pad_nd",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "copysign",
     "corrcoef",
     "cos",
     "cos_",
     "cosh",
     "cosh_",
+    "cosine_similarity",
     "count_nonzero",
     "cov",
     "cross",
@@ -667,9 +741,11 @@ __all__ = [
     "div",
     "divide",
     "dot",
+    "dropout",
     "dsplit",
     "dstack",
     "einsum",
+    "embedding",
     "empty",
     "empty_like",
     "empty_permuted",
@@ -689,6 +765,7 @@ __all__ = [
     "expm1",
     "expm1_",
     "eye",
+    "feature_alpha_dropout",
     "fill",
     "fill_",
     "fix",
@@ -723,9 +800,14 @@ __all__ = [
     "gradient",
     "greater",
     "greater_equal",
+    "grid_sampler",
+    "grid_sampler_2d",
+    "grid_sampler_3d",
+    "group_norm",
     "gt",
     "hamming_window",
     "hann_window",
+    "hardshrink",
     "heaviside",
     "histc",
     "histogram",
@@ -746,6 +828,7 @@ __all__ = [
     "index_select",
     "initial_seed",
     "inner",
+    "instance_norm",
     "inverse",
     "is_complex",
     "is_conj",
@@ -767,6 +850,7 @@ __all__ = [
     "kaiser_window",
     "kron",
     "kthvalue",
+    "layer_norm",
     "lcm",
     "lcm_",
     "ldexp",
@@ -809,6 +893,10 @@ __all__ = [
     "matrix_exp",
     "matrix_power",
     "max",
+    "max_pool1d",
+    "max_pool2d",
+    "max_pool2d_with_indices_backward",
+    "max_pool3d",
     "maximum",
     "mean",
     "median",
@@ -833,6 +921,10 @@ __all__ = [
     "nansum",
     "narrow",
     "narrow_copy",
+    "native_batch_norm",
+    "native_dropout_backward",
+    "native_group_norm",
+    "native_layer_norm",
     "ne",
     "neg",
     "neg_",
@@ -850,15 +942,19 @@ __all__ = [
     "orgqr",
     "ormqr",
     "outer",
+    "pairwise_distance",
     "pdist",
     "permute",
     "permute_copy",
     "pinverse",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "poisson",
     "polar",
     "polygamma",
     "positive",
     "pow",
+    "prelu",
     "prod",
     "put",
     "qr",
@@ -887,11 +983,14 @@ __all__ = [
     "resolve_conj",
     "resolve_neg",
     "result_type",
+    "rms_norm",
     "roll",
     "rot90",
     "round",
     "round_",
     "row_stack",
+    "rrelu",
+    "rrelu_",
     "rsqrt",
     "rsqrt_",
     "rsub",
@@ -905,6 +1004,8 @@ __all__ = [
     "select",
     "select_copy",
     "select_scatter",
+    "selu",
+    "selu_",
     "set_rng_state",
     "sgn",
     "sgn_",
@@ -955,6 +1056,8 @@ __all__ = [
     "tensor",
     "tensor_split",
     "tensordot",
+    "threshold",
+    "threshold_",
     "tile",
     "topk",
     "transpose",

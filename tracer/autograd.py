@@ -59,16 +59,21 @@ def backward(
     retain = create_graph if retain_graph is None else retain_graph
     wanted: set[Edge] | None = None
     targets: dict[Edge, Any] = {}
+    kept: list[Tensor] = []
     if inputs is not None:
         chosen = _as_list(inputs)
         if not chosen:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
-        for t in chosen:
-            if isinstance(t, Tensor) and t.requires_grad and not t.is_leaf:
-                retain_grad(t)  # from now on, as in PyTorch
         targets = {_edge_of(t): t for t in chosen}
         wanted = set(targets)
-    found, places = run_backward(roots, seeds, retain, create_graph, wanted)
+        kept = [t for t in chosen if isinstance(t, Tensor) and not t.is_leaf]
+        kept = [t for t in kept if retain_grad(t)]  # from now on, as in PyTorch
+    try:
+        found, places = run_backward(roots, seeds, retain, create_graph, wanted)
+    except BaseException:
+        for t in kept:
+            t.__dict__.pop("_retains").remove()
+        raise
     before = STATE.grad_enabled
     STATE.grad_enabled = create_graph
     try:

@@ -56,7 +56,9 @@ class Leaf(NamedTuple):
     storage of a binding; `ref` is the handle of the recording run, returned again if it
     still lives), "again" (the same object as entry `index`), "owner" (the tensor that a
     binding finds, itself), "view" (what `link` shows of argument `index`, whose own view was
-    `ref`), "argument" (argument `index` itself), "static" (`index` is no tensor).
+    `ref`), "below" (likewise, of what it was before the run made it a leaf), "argument" (argument
+    `index` itself), "grad" (the `.grad` in slot `index`, on the new storage `ref`), "static"
+    (`index` is no tensor).
     """
 
     kind: str

@@ -35,7 +35,7 @@ from .replay import Trace
 from .session import Capture, Session
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import leaf_slot
+from .views import chain, leaf_slot
 
 _CALL = OPS["call"]
 
@@ -58,8 +58,9 @@ def build(session: Session, arguments: list[Any], result: Any) -> Trace:
     trace.commit(results, plan.inputs, first=storages)
     trace.first_arguments = ()
     trace.first_storages.clear()
-    # All of them, those nobody needed too: a view read in the run is still in a cache.
     settle(recorder.nodes, {})
+    # What views showed in the run has history that kept no data.
+    session.restore_views()
     recorder.nodes, recorder.live = [], []
     return trace
 
@@ -76,11 +77,13 @@ class _Building:
         self.slots = argument_slots(arguments)
         self.bound: dict[int, int] = {}  # storage id -> binding
         self.assigned = session.assigned()
+        self.made: list[Storage] = []  # in the call, and outliving it
 
     def fill(self, result: Any) -> dict[int, Storage]:
         """Make the trace complete. Returns the new storages by their number."""
         self._bind()
         storages = self._account(result)
+        self.made = list(storages.values())
         self._place_outputs(storages)
         self._make_graph()
         self.trace.compile()
@@ -160,12 +163,17 @@ class _Building:
         if slot is not None:
             return Binding("grad", self._slot_ref(slot), "grad")
         handle = capture.handle()
+        if capture.slot is not None and (handle is None or handle._slot is not capture.slot):
+            # First touched through a view, as in `x @ w.t()`: gradients go to the leaf.
+            owner = None if capture.slot.owner is None else capture.slot.owner()
+            if owner is not None and owner._storage is storage:
+                handle = owner
         name = self.session.name_of(storage)
         entry = self.assigned.get(id(storage))
         if entry is not None:
             return Binding("entry", entry.read, name)
         if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
-            return Binding("storage", capture.handle, name)
+            return Binding("storage", weakref.ref(handle), name)
         return Binding("storage", weakref.ref(storage), name)
 
     def _slot_ref(self, slot: GradSlot) -> SlotRef:
@@ -190,6 +198,11 @@ class _Building:
 
         leaves, trace.spec = trees.flatten(result)
         objects = {id(a): i for i, a in enumerate(self.arguments)}
+        grads = {
+            id(slot.grad): slot
+            for slot in session.grad_writes.values()
+            if slot.grad is not None and slot.grad._storage.owner is session
+        }
         places: dict[int, int] = {}
         for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor):
@@ -200,6 +213,9 @@ class _Building:
                 trace.leaves.append(Leaf("again", places[id(leaf)]))
             elif id(leaf) in objects:
                 trace.leaves.append(Leaf("argument", objects[id(leaf)]))
+            elif id(leaf) in grads:
+                slot = self._slot_ref(grads[id(leaf)])
+                trace.leaves.append(Leaf("grad", slot, None, number(leaf._storage)))
             elif leaf._storage.owner is session:
                 trace.leaves.append(Leaf("new", number(leaf._storage), leaf._view))
             else:
@@ -220,7 +236,8 @@ class _Building:
         slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
             raise NotReplayable("a leaf made in the call has a gradient or several views")
-        if any(isinstance(t, Tensor) and "_retained" in t.__dict__ for t in leaves):
+        kept = {"_retained", "_retains"}
+        if any(isinstance(t, Tensor) and kept.intersection(t.__dict__) for t in leaves):
             raise NotReplayable("it keeps the gradient of a tensor that is no leaf")
         if session.reasons:
             raise NotReplayable("")
@@ -258,13 +275,18 @@ class _Building:
 
     def _old_leaf(self, leaf: Tensor) -> Leaf:
         """How to return a tensor whose storage was there before the run."""
-        for i, a in enumerate(self.arguments):
-            if isinstance(a, Tensor) and a._storage is leaf._storage:
-                link = leaf._view
-                while link is not None and link is not a._view:
-                    link = link.parent
-                if link is a._view:
-                    return Leaf("view", i, leaf._view, a._view)
+        sharing = [
+            (i, a)
+            for i, a in enumerate(self.arguments)
+            if isinstance(a, Tensor) and a._storage is leaf._storage
+        ]
+        for link in chain(leaf._view):  # the argument that it is nearest to
+            for i, a in sharing:
+                if a._view is link:
+                    return Leaf("view", i, leaf._view, link)
+                below = a._view if i in self.trace.marked else None
+                if below is not None and below.parent is link:
+                    return Leaf("below", i, leaf._view, link)
         self.session.capture(leaf)
         number = self._bind_storage(leaf._storage)
         if self.trace.bindings[number].kind in ("entry", "grad"):
@@ -307,6 +329,9 @@ class _Building:
                 raise NotReplayable("a hook is to see a gradient that comes after the call")
             return Source(numbers[data], numbers[history])
 
+        for storage in [*self.session.written.values(), *storages.values()]:
+            if storage.hooks is not None and storage.hooks.waiting():
+                raise NotReplayable("a hook is to see a gradient that comes after the call")
         for storage in self.session.written.values():
             trace.writes.append((self.bound[id(storage)], source(storage)))
         for i in range(len(storages)):
@@ -335,6 +360,7 @@ class _Building:
             for s in [w[1] for w in trace.writes] + [n.source for n in trace.new]
         )
         if trace.has_history and not trace.freed_history:
+            self._check_leaves(leaves)
             operands = tuple(Value(t) for t in trace.graph.input_types)
             edges = zip(trace.first_edges, trace.graph.requires_grad, strict=True)
             needs = tuple(flag and edge is not None for edge, flag in edges)
@@ -346,6 +372,23 @@ class _Building:
             for i in dict.fromkeys(w[0] for w in trace.writes)
             if i not in kept and trace.bindings[i].kind in ("argument", "storage", "entry", "grad")
         )
+
+    def _check_leaves(self, leaves: dict[Any, Value]) -> None:
+        """Raises: NotReplayable if what is returned depends on a leaf that somebody still
+        has and that is no input by itself: its gradient would be lost."""
+        made = [*self.session.written.values(), *self.made]
+        edges = [s.value.edge for s in made if s.value.edge is not None]
+        for node in topological(edges):
+            if node.owner is not self.session.recorder:
+                continue  # from before the run
+            for o in node.operands:
+                if isinstance(o, Value) and o.edge is not None and o.edge not in leaves:
+                    owner = getattr(o.edge[0], "owner", None)
+                    if isinstance(owner, weakref.ref) and owner() is not None:
+                        raise NotReplayable(
+                            "a leaf made in the call, or one of several leaves on one storage, "
+                            "is in the history of what it returns"
+                        )
 
     def _output_names(self, count: int) -> list[str]:
         """What each output is: a result, a gradient, the new value of something, or a value

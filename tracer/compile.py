@@ -143,6 +143,7 @@ class CompiledFunction:
                 return result
         session.recorder.session = None
         session.recorder.evaluate()
+        session.restore_views()
         self._fall_back(session, guards)
         return result
 

@@ -177,6 +177,8 @@ def run_backward(
 
     def enter(node: Node, cots: Cotangents) -> Cotangents:
         current[:] = cots
+        if state.session is not None and node.seq < state.session.start:
+            state.session.unfaithful("a backward pass inside follows history recorded outside")
         state.scope = backward_scope(node.scope, phase, moved)
         state.cause = node.loc
         if node.hooks:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ..ir.graph import Node, Value
 from .recording import user_error
 from .state import STATE
+from .storage import alias
 from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .engine import GradSlot
     from .grad_fn import GradFn
+    from .views import Link
 
 
 class RemovableHandle:
@@ -111,7 +113,73 @@ def register_hook(t: Tensor, hook: Callable) -> Any:
         raise RuntimeError("cannot register a hook on an argument of a function transform")
     if node.hooks is None:
         node.hooks = {}
-    return NodeHandle(node.hooks.setdefault(index, []), hook)
+    hooks = node.hooks.setdefault(index, [])
+    storage = t._storage
+    if storage.hooks is None:
+        storage.hooks = Hooks()
+    storage.hooks.note(t._view, edge, hooks)
+    return NodeHandle(hooks, hook)
+
+
+class Hooks:
+    """The hooks on a storage's base and on its views, which outlive the nodes they lie on: a view
+    is recorded anew when it is read after an evaluation or a write."""
+
+    def __init__(self) -> None:
+        self.of_base: tuple[Any, list[Callable]] | None = None  # with the edge it had
+        self.of_views: weakref.WeakKeyDictionary[Link, list[Callable]] = weakref.WeakKeyDictionary()
+
+    def note(self, link: Link | None, edge: Any, hooks: list[Callable]) -> None:
+        """`hooks` lie where the gradient of a view, or of the base, flows to."""
+        if link is None:
+            self.of_base = (edge, hooks)
+        else:
+            self.of_views[link] = hooks
+
+    def waiting(self) -> bool:
+        """Whether there is a hook on any of them."""
+        of_base = [] if self.of_base is None else self.of_base[1]
+        return bool(of_base) or any(self.of_views.values())
+
+    def carry(self, link: Link, value: Value) -> None:
+        """A view was recorded anew as `value`."""
+        hooks = self.of_views.get(link)
+        if hooks and value.edge is not None:
+            self.of_views[link] = _attach(value.edge, hooks)
+
+    def written(self, edge: Any, value: Value) -> None:
+        """The base is being written to: hooks stay with the old value, but what `retain_grad`
+        keeps is the gradient of the new one; of both, if the write leaves history alone."""
+        for link, hooks in list(self.of_views.items()):
+            if edge == value.edge:
+                self.of_views[link] = [h for h in hooks if isinstance(h, _Keep)]
+            else:
+                self.of_views[link] = _taken(hooks)
+        if self.of_base is not None and self.of_base[0] != value.edge:
+            kept = _taken(self.of_base[1])
+            self.of_base = None
+            if kept and value.edge is not None:
+                self.of_base = (value.edge, _attach(value.edge, kept))
+
+
+def _taken(hooks: list[Callable]) -> list[Callable]:
+    """What `retain_grad` put among hooks, taken from them."""
+    kept = [h for h in hooks if isinstance(h, _Keep)]
+    hooks[:] = [h for h in hooks if not isinstance(h, _Keep)]
+    return kept
+
+
+def _attach(edge: Any, hooks: list[Callable]) -> list[Callable]:
+    """Hooks put at the end of history that `edge` names; returns all that are there."""
+    node, index = edge
+    if not isinstance(node, Node):
+        return hooks
+    if node.hooks is None:
+        node.hooks = {}
+    there = node.hooks.setdefault(index, hooks)
+    if there is not hooks:
+        there += [h for h in hooks if h not in there]
+    return there
 
 
 def register_post_hook(t: Tensor, hook: Callable) -> Any:
@@ -140,23 +208,20 @@ class _Keep:
 
 def add_retained(t: Tensor, g: Tensor) -> None:
     """Add to the `.grad` of a tensor that is not a leaf."""
+    if not STATE.grad_enabled and g.requires_grad:
+        g = Tensor._wrap(alias(g._value(), None), g.device)  # a seed may have a history
     before = t.__dict__.get("_retained")
     t.__dict__["_retained"] = g if before is None else before + g
 
 
-def retain_grad(t: Tensor) -> None:
-    """See `Tensor.retain_grad`."""
+def retain_grad(t: Tensor) -> bool:
+    """See `Tensor.retain_grad`. Returns whether that was new."""
     if not t.requires_grad:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if t._slot is not None or "_retains" in t.__dict__:
-        return
+        return False
     t.__dict__["_retains"] = register_hook(t, _Keep(t))
-
-
-def move_retained(t: Tensor) -> None:
-    """After a write in place: what `retain_grad` keeps is the gradient of the new value."""
-    t.__dict__.pop("_retains").remove()
-    retain_grad(t)
+    return True
 
 
 def retains_grad(t: Tensor) -> bool:

@@ -51,6 +51,7 @@ from .api import (
     windows,
 )
 from .api.common import normalize_dim
+from .nn.functional import plain
 from .promotion import as_operand, check_kinds
 from .tensor import Tensor
 
@@ -59,6 +60,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(filled, distributions, queries, ranges, complexes, strided, parts, copies, arrange, windows),
     *(convert, indexing, gather, linalg, einsum, random),
     *(control, standard, sort, special, running, search, scatter, statistics, decompositions),
+    plain,
 )
 _OTHERS = (Tensor, int, float, complex, np.generic)
 
@@ -232,8 +234,8 @@ def methods() -> dict[str, Callable[..., Any]]:
         out[name] = _operator(name, fn)
     for name, fn in REFLECTED.items():
         out[name] = _operator(name, fn)
-    for name, plain in AUGMENTED.items():
-        out[name] = _augmented(name, out[plain])
+    for name, operator in AUGMENTED.items():
+        out[name] = _augmented(name, out[operator])
     out |= UNARY
     for module in MODULES:
         out |= module.METHODS

@@ -44,6 +44,9 @@ from .api import (
     unary,
     windows,
 )
+from .nn.functional import (
+    plain,
+)
 from .tensor import Tensor
 
 MODULES: tuple[ModuleType, ...]
@@ -310,6 +313,7 @@ class TensorMethods:
     gt = compare.gt
     gt_ = compare.gt
     def half(self, memory_format: Any = None) -> Tensor: ...
+    hardshrink = plain.hardshrink
     heaviside = special.heaviside
     heaviside_ = special.heaviside
     histc = search.histc
@@ -475,6 +479,7 @@ class TensorMethods:
     positive = unary.positive
     pow = arithmetic.pow
     pow_ = arithmetic.pow
+    prelu = plain.prelu
     prod = reduce.prod
     put = scatter.put_values
     put_ = scatter.put_values

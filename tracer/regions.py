@@ -59,6 +59,8 @@ _NO_VALUE = "a tensor's value is needed here, inside a function that is recorded
 class _Nobody:
     """In the place of a session outside of recording runs, where `vmap` records branches."""
 
+    start = 0  # see `Region.start`
+
     def __getattr__(self, name: str) -> Any:
         raise Unrecordable("it has an effect outside")
 
@@ -84,6 +86,8 @@ class Region:
     `inputs` has the outside values it read, each with its stand-in; `written` the storages
     from outside that it wrote to; `outputs` the values of the tensors it returned.
     """
+
+    start = 0  # history from around ends at `End`, so no node is from before
 
     def __init__(self, outer: Any, device: Any):
         self.outer = _NOBODY if outer is None else outer

@@ -289,15 +289,19 @@ class Trace:
         for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
                 out.append(_handle(new[leaf.index], own_slots(leaf.link)))
+            elif leaf.kind == "grad":
+                slot = self.slot(leaf.index, arguments)
+                out.append(_handle(new[leaf.ref], None) if slot is None else slot.grad)
             elif leaf.kind == "again":
                 out.append(out[leaf.index])
             elif leaf.kind == "static":
                 out.append(leaf.index)
             elif leaf.kind == "argument":
                 out.append(arguments[leaf.index])
-            elif leaf.kind == "view":
+            elif leaf.kind in ("view", "below"):
                 a = arguments[leaf.index]
-                out.append(_handle(a._storage, rebase(leaf.link, leaf.ref, a._view)))
+                base = a._view if leaf.kind == "view" else a._view.parent
+                out.append(_handle(a._storage, rebase(leaf.link, leaf.ref, base)))
             else:
                 out.append(known)
         return out

@@ -19,10 +19,11 @@ from ..ir.types import TensorType, float64
 from . import naming
 from .devices import Device
 from .entries import Entry
-from .recording import Recorder, evaluate_all, settle_foreign
+from .recording import Recorder, evaluate_all, next_seq, settle_foreign
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
+from .views import leaf_slot
 from .watch import Watch
 
 
@@ -43,6 +44,7 @@ class Capture(NamedTuple):
     value: Value  # the data at first touch
     handle: weakref.ref[Tensor]
     held: Value  # what the storage held, history included
+    slot: Any  # of the leaf that it was touched through, if it was one or a view of one
 
 
 class Hyper(NamedTuple):
@@ -83,9 +85,11 @@ class Session:
         self.outer = STATE.recorder
         self.device = device
         self.recorder = Recorder(device, session=self)
+        self.start = next_seq()  # nodes with a smaller number were recorded before
         self.captures: dict[int, Capture] = {}
         self.seen: set[Value] = set()  # their values
         self.written: dict[int, Storage] = {}
+        self.caches: dict[int, dict] = {}  # what views showed before the run, by id of storage
         self.primed: dict[int, Value] = {}  # link id -> value of an argument that is a view
         self.reasons: list[Reason] = []
         self.hypers: list[Hyper] = []
@@ -148,6 +152,7 @@ class Session:
             self.watch.paused -= 1
         # Views read before the run came from a buffer the trace would not know.
         if storage.cache:
+            self.caches[id(storage)] = storage.cache
             storage.cache = {k: v for k, v in storage.cache.items() if k in self.primed}
         value = storage.value
         if root(value) in self.seen:
@@ -155,7 +160,16 @@ class Session:
             # are two inputs.
             value = storage.value = Value(value.type, edge=value.edge, buffer=root(value).buffer)
         self.seen.add(root(value))
-        self.captures[id(storage)] = Capture(storage, root(value), weakref.ref(t), value)
+        self.captures[id(storage)] = Capture(
+            storage, root(value), weakref.ref(t), value, leaf_slot(t._view)
+        )
+
+    def restore_views(self) -> None:
+        """The run is over: views of what it did not write show what they showed before."""
+        for capture in self.captures.values():
+            storage = capture.storage
+            seen = {} if id(storage) in self.written else self.caches.get(id(storage), {})
+            storage.cache = {k: v for k, v in seen.items() if v() is not None} or None
 
     def note_write(self, storage: Storage) -> None:
         self.written[id(storage)] = storage

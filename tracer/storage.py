@@ -9,7 +9,8 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from ..ir.graph import Scope, Value
+from ..ir.grad import reads
+from ..ir.graph import Node, Scope, Value
 from ..ir.ops import OPS
 from ..ir.types import DType
 from .recording import recorder_for
@@ -17,6 +18,7 @@ from .state import STATE
 
 if TYPE_CHECKING:
     from ..runtime.device import Device
+    from .grad_hooks import Hooks
     from .views import Link
 
 Strides = tuple[int, ...] | None
@@ -47,6 +49,36 @@ def outside_calls(scope: Scope | None) -> Scope | None:
     return scope
 
 
+def same_history(old: Value, new: Value, base: Value) -> Value:
+    """What a view shows, recorded anew because an evaluation dropped it: to history it is what it
+    was, so that gradients by it meet what was made of it before."""
+    if old.edge is None or old.type is not new.type or not _intact(old.edge, base.edge):
+        return new
+    return alias(new, old.edge)
+
+
+def _intact(edge: tuple[Any, int], end: tuple[Any, int] | None) -> bool:
+    """Whether the history of a view, down to its base's, has what its gradient reads. An
+    evaluation keeps that only where something was made of the view."""
+    todo = [edge]
+    while todo:
+        edge = todo.pop()
+        node = edge[0]
+        if edge == end or not isinstance(node, Node):
+            continue
+        if node.freed:
+            return False
+        needs = tuple(isinstance(o, Value) and o.edge is not None for o in node.operands)
+        ins, outs = reads(node, needs)
+        read = [node.operands[i] for i in ins]
+        if not all(isinstance(o, Value) and is_readable(o) for o in read):
+            return False
+        if outs and not node.outputs:
+            return False
+        todo += [o.edge for o in node.operands if isinstance(o, Value) and o.edge is not None]
+    return True
+
+
 class _Seen(weakref.ref):
     """What a view showed when it was last read. It goes when its link does, or a loop over
     slices of one tensor would keep them all."""
@@ -67,11 +99,12 @@ def _forget(seen: Any) -> None:
 class Storage:
     """Slots: `value` of the base; `cache` of views read from it, by id of link; `device`;
     `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
-    the NumPy array that shares it, if there is one; `inference`, whether it was made in
-    inference mode."""
+    the NumPy array that shares it, if there is one; `hooks`, those on gradients of the base and
+    of views, if there are any; `inference`, whether it was made in inference mode."""
 
     __slots__ = (
-        *("__weakref__", "cache", "device", "export", "inference", "owner", "strides", "value"),
+        *("__weakref__", "cache", "device", "export", "hooks", "inference", "owner", "strides"),
+        "value",
     )
 
     def __init__(self, value: Value, device: Device, strides: Strides = None):
@@ -82,6 +115,7 @@ class Storage:
         self.owner = STATE.session
         self.inference = STATE.inference
         self.export: Any = None
+        self.hooks: Hooks | None = None
         source = value if value.source is None else value.source
         if source.node is not None:
             source.node.owner.note(self)
@@ -120,6 +154,11 @@ class Storage:
                 seen = step.read(b, value, self.value)
                 if seen is value and step.name and value.edge is not None:
                     seen = b.emit(_RESHAPE, (value,), (step.type.shape,))  # for its grad_fn
+                known = None if self.cache is None else self.cache.get(id(step))
+                if known is not None:
+                    seen = same_history(known.value, seen, self.value)
+                if self.hooks is not None:
+                    self.hooks.carry(step, seen)
                 value = seen
                 self.remember(step, seen)
                 if step.name:
@@ -166,6 +205,8 @@ class Storage:
         session = STATE.session
         if session is not None and self.owner is not session:
             session.note_write(self)
+        if self.hooks is not None:
+            self.hooks.written(self.value.edge, value)
         self.value = value
         self.cache = None
         if source.node is not None:

@@ -153,10 +153,6 @@ class Tensor(TensorMethods):
             elif old.edge is not None and value.edge is None:
                 value = _overwritten(recorder_for(storage.device), old, value)
             storage.set(value)
-            if old.edge is not None and STATE.grad_enabled and "_retains" in self.__dict__:
-                from .grad_hooks import move_retained
-
-                move_retained(self)
             return
         detached = not STATE.grad_enabled or self._check_writable(link, value)
         old = storage.value
@@ -284,12 +280,10 @@ class Tensor(TensorMethods):
             if memory_format is formats.preserve_format:
                 raise RuntimeError("preserve memory format is unsupported by is_contiguous")
             return formats.lies_in(self._type.shape, self.stride(), memory_format)
-        if self._strides is None:
+        if self._strides is None or 0 in self._type.shape:
             return True
         step = 1
         for n, s in zip(reversed(self._type.shape), reversed(self._strides), strict=True):
-            if n == 0:
-                return True
             if n != 1:
                 if s != step:
                     return False
@@ -453,9 +447,11 @@ class Tensor(TensorMethods):
 
     def detach_(self) -> Tensor:
         """Drop this handle's history. Raises: RuntimeError for a view."""
+        if self._slot is not None:
+            return self.requires_grad_(False)  # `.grad` stays
         step = self._view
-        while step is not None:
-            if step.kind not in ("leaf", "detach"):
+        while step is not None and step.kind != "detach":
+            if step.kind != "leaf":
                 raise user_error(
                     RuntimeError(
                         "Can't detach views in-place. Use detach() instead. If you are using "

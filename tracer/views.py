@@ -123,6 +123,15 @@ def rebase(link: Link | None, old: Link | None, new: Link | None) -> Link | None
     return new
 
 
+def chain(link: Link | None) -> list[Link | None]:
+    """The links of a chain from the last one to the base, which is None."""
+    out = [link]
+    while link is not None:
+        link = link.parent
+        out.append(link)
+    return out
+
+
 def leaf_slot(link: Link | None) -> GradSlot | None:
     """The slot that the gradient of what a chain shows collects in, if it is a leaf's."""
     while link is not None and link.kind != "detach":

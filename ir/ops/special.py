@@ -66,7 +66,9 @@ def _acosh_grad(b: Any, g: Any, out: Any, x: Any) -> Any:
 
 
 def _atan2_grad(b: Any, g: Any, y: Any, x: Any, of: Any) -> Any:
-    return b.mul(g, b.div(of, b.add(b.mul(y, y), b.mul(x, x))))
+    square = b.add(b.mul(y, y), b.mul(x, x))
+    safe = b.select(b.eq(square, 0), 1, square)  # zero at the origin, as in PyTorch
+    return b.mul(g, b.div(of, safe))
 
 
 def _igamma_slope(b: Any, g: Any, a: Any, x: Any) -> Any:

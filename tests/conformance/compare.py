@@ -29,7 +29,7 @@ def to_numpy(t: Any) -> np.ndarray:
         t = t.detach().resolve_conj().resolve_neg()
         if t._is_zerotensor():
             t = torch.zeros(t.shape, dtype=t.dtype)
-        return (t.float() if t.dtype is torch.bfloat16 else t).numpy()
+        return (t.float() if t.dtype is torch.bfloat16 else t).numpy(force=True)
     t = t.detach()
     return (t.float() if t.dtype is thrace.bfloat16 else t).numpy()
 

@@ -69,6 +69,12 @@ class Converter:
             return getattr(thrace, name)
         if isinstance(value, types.FunctionType):
             return rebound(value)
+        if isinstance(value, torch.nn.Module):
+            made = getattr(thrace.nn, type(value).__name__)()
+            names: Any = getattr(type(value), "__constants__", ())
+            for name in names:
+                setattr(made, name, getattr(value, name))
+            return made
         return value
 
     def in_memory(self, t: torch.Tensor) -> Any:

@@ -49,6 +49,10 @@ SOMETIMES_RANDOM = frozenset(
 # PyTorch's own gradients differ from finite differences: its one for `as_strided_scatter` is
 # what was overwritten, and zero for what was kept. Shapes and dtypes are compared.
 WRONG_GRADIENTS = frozenset(("as_strided_scatter",))
+# PyTorch gives zeros for second gradients that it says it cannot compute.
+NO_SECOND_GRADIENT = frozenset(
+    ("nn.functional.linear_cross_entropy", variant) for variant in ("chunked", "chunked_none")
+)
 # Entries that return indices, which of several equal elements is not said: the elements at
 # the indices are compared. With the place of `dim` among the arguments after the tensor.
 CHOOSES_AMONG_EQUALS = {"sort": 0, "argsort": 0, "topk": 1, "kthvalue": 1, "mode": 0}

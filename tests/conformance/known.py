@@ -8,30 +8,15 @@ from __future__ import annotations
 
 MISSING: frozenset[str] = frozenset(
     (
-        "_batch_norm_with_update",
-        "_native_batch_norm_legit",
         "_segment_reduce",
-        "_softmax_backward_data",
         "_unsafe_masked_index",
         "_unsafe_masked_index_put_accumulate",
-        "_upsample_bilinear2d_aa",
         "conj_physical",
-        "grid_sampler_2d",
-        "grid_sampler_3d",
         "hash_tensor",
         "istft",
         "linalg.ldl_factor",
         "linalg.ldl_factor_ex",
         "linalg.ldl_solve",
-        "max_pool2d_with_indices_backward",
-        "native_batch_norm",
-        "native_dropout_backward",
-        "native_group_norm",
-        "native_layer_norm",
-        "nn.functional.fractional_max_pool2d",
-        "nn.functional.fractional_max_pool3d",
-        "nn.functional.linear_cross_entropy",
-        "nn.functional.multi_head_attention_forward",
         "pca_lowrank",
         "special.airy_ai",
         "special.bessel_j0",
@@ -45,7 +30,6 @@ MISSING: frozenset[str] = frozenset(
         "special.spherical_bessel_j0",
         "stft",
         "svd_lowrank",
-        "torch.ops.aten._safe_softmax.default",
     )
 )
 FAILING: dict[str, tuple[str, ...]] = {
@@ -67,10 +51,5 @@ FAILING: dict[str, tuple[str, ...]] = {
     "masked_select": ("errors",),
     "ne": ("errors",),
     "nextafter": ("gradient",),
-    "nn.functional.adaptive_max_pool1d": ("errors",),
-    "nn.functional.pad/replicate_negative": (
-        "forward",
-        "gradient",
-    ),
     "rsub": ("errors",),
 }

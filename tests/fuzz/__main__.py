@@ -23,6 +23,7 @@ from .work import Job, Part, work
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 50
+BATCH = 100
 
 
 def main() -> int:
@@ -87,16 +88,17 @@ def over_processes(jobs: list[Job], workers: int) -> Iterator[Part]:
     spawn = multiprocessing.get_context("spawn")
     left = list(jobs)
     while left:
-        with ProcessPoolExecutor(workers, spawn, max_tasks_per_child=20) as pool:
-            waiting = [pool.submit(work, job) for job in left]
+        # New processes now and then; the pool's own way of that may hang in Python 3.11.
+        with ProcessPoolExecutor(workers, spawn) as pool:
+            waiting = [pool.submit(work, job) for job in left[:BATCH]]
             try:
                 for future in waiting:
                     yield future.result()
                     left.pop(0)
+                continue
             except BrokenProcessPool:
                 pass
-        if left:
-            yield from alone(left.pop(0))
+        yield from alone(left.pop(0))
 
 
 def alone(job: Job) -> Iterator[Part]:

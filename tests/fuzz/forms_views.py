@@ -85,7 +85,7 @@ def reshaping(g: Generator) -> Draft | None:
 
 def transposing(g: Generator) -> Draft | None:
     name = g.pick(lambda t: t.ndim >= 2)
-    if name is None:
+    if name is None or g.tensor(name).ndim < 2:
         return None
     t = g.tensor(name)
     perm = list(range(t.ndim))
@@ -311,7 +311,9 @@ def indexing_tensor(g: Generator) -> Draft | None:
     if name is None or not g.tensor(name).ndim:
         return None
     text, features = tensor_index(g, g.tensor(name))
-    return made(f"{name}[{text}]", *features, "indexing")
+    # How PyTorch lays out what it picks from axes in another order is its own affair.
+    plain = "" if g.tensor(name).is_contiguous() else ".contiguous()"
+    return made(f"{name}[{text}]{plain}", *features, "indexing")
 
 
 def indexing_mask(g: Generator) -> Draft | None:

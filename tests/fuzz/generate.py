@@ -20,6 +20,7 @@ import torch
 
 import thrace
 
+from .limits import Limits
 from .program import NAME, Input, Program, Statement
 from .run import Overwritten, execute, fresh, oracle
 
@@ -81,9 +82,11 @@ class Generator:
         self.refusals = 0
         self.dynamic = False
         self.inside = 0
+        self.start = 0
         self.count = 0
         self.inexact: set[int] = set()
         self.spaces = [fresh(self._program(), torch, which) for which in (0, 1)]
+        self.limits = Limits(self.spaces[0], [i.name for i in self.inputs])
 
     # Inputs
 
@@ -169,6 +172,8 @@ class Generator:
         """A Python number, mostly of the kind of `dtype`."""
         kind = self.rng.random()
         name = str(dtype)[6:]
+        if name == "uint8":
+            return str(self.rng.randrange(4))
         scalars = [n for n, v in self.spaces[0].items() if n[0] == "s" and n[1:].isdigit()]
         if scalars and self.rng.random() < 0.3:
             return self.rng.choice(scalars)
@@ -245,7 +250,8 @@ class Generator:
         rounded = not self.exact(*operands)
         if rounded and not draft.smooth:
             return False
-        if draft.writes and self._overlaps(draft, source, operands):
+        beyond = self.limits.refuses(source)  # unless PyTorch refuses it as well
+        if beyond and not (self.wild and self.rng.random() < 0.3):
             return False
         statement = Statement(source, frozenset(draft.features), binds)
         versions = self._versions()
@@ -253,10 +259,13 @@ class Generator:
         errors = [execute(statement, s) for s in self.spaces]
         if errors[0] is not None:
             return self._refused(statement, errors, versions)
+        if beyond:
+            self._restart()
+            return False
         if len(self.spaces) > 1 and (errors[1] is not None or not self._agree(binds)):
             self.dynamic = True
             del self.spaces[1:]
-        if not draft.writes and not self._sound(binds):
+        if not draft.writes and (not self._sound(binds) or any(map(self.limits.odd, binds))):
             for s in self.spaces:
                 for n in binds:
                     s.pop(n, None)
@@ -270,6 +279,7 @@ class Generator:
         if draft.rounds or rounded:
             tainted = (*binds, *(operands if draft.writes else ()))
             self.inexact.update(self._storage(n) for n in tainted)
+        self.limits.note(source, binds)
         if draft.writes:
             self._forget_invalid()
             if not self._sound(self.variables()):
@@ -279,33 +289,11 @@ class Generator:
     def _forget_invalid(self) -> None:
         """PyTorch makes what `split` and `unbind` gave useless once its base was written to:
         even `is_leaf` raises then."""
-        space = self.spaces[0]
         for name in self.variables():
-            try:
-                space[name].is_leaf  # noqa: B018
-            except RuntimeError:
+            if name[0] != "x" and self.limits.odd(name):
                 for s in self.spaces:
                     s.pop(name, None)
                 self.statements.append(Statement(f"del {name}"))
-
-    def _overlaps(self, draft: Draft, source: str, operands: Sequence[str]) -> bool:
-        """Whether a write reads what it writes to, element by element in an order of its own:
-        PyTorch refuses some of these, and leaves the others' results open."""
-        if "write" not in draft.features or len(operands) < 2:
-            return False
-        name = operands[0]
-        target = self.tensor(name)
-        plain = re.match(rf"(with T.no_grad\(\): )?{name} \S+= |.*{name}\.\w+_\(", source)
-        gather = {"scatter", "assignment"}.intersection(draft.features)
-        for other in operands[1:]:
-            t = self.spaces[0].get(other)
-            if not isinstance(t, torch.Tensor) or self._storage(other) != self._storage(name):
-                continue
-            if same_place(t, target) and plain and not gather:
-                continue
-            if elements(t) & elements(target):
-                return True
-        return False
 
     def _versions(self) -> list[int]:
         """Each variable's state, as far as a refused statement might change it."""
@@ -339,6 +327,7 @@ class Generator:
         for s in self.statements:
             for space in self.spaces:
                 execute(s, space)
+        self.limits.space = self.spaces[0]
         self.inexact.update(self._storage(n) for n in self.variables())
 
     def _agree(self, binds: tuple[str, ...]) -> bool:
@@ -408,6 +397,7 @@ class Generator:
     def _program(self) -> Program:
         return Program(
             *(self.inputs, tuple(getattr(self, "statements", ())), getattr(self, "inside", 0)),
+            start=getattr(self, "start", 0),
             captured=self.captured,
             dynamic=getattr(self, "dynamic", False),
         )
@@ -415,13 +405,17 @@ class Generator:
     def drop_locals(self) -> None:
         """The function ends here."""
         self.inside = len(self.statements)
-        live = {*self._program().live(), *(i.name for i in self.inputs), "T", "__builtins__"}
+        program = self._program()
+        live = {*program.live(), *program.parameters()}
         for space in self.spaces:
-            for name in [n for n in space if n not in live]:
+            for name in [n for n in space if NAME.fullmatch(n) and n not in live]:
                 del space[name]
 
     def draw(self, backward: Form, gradient: Form) -> Program:
         with oracle(), contextlib.redirect_stdout(io.StringIO()):
+            if self.rng.random() < 0.35:
+                self.grow(self.rng.randrange(1, 7))
+                self.start = len(self.statements)
             self.grow(self.rng.randrange(8, 30))
             if self.rng.random() < 0.4:
                 self.grow_with(backward, gradient)
@@ -430,18 +424,6 @@ class Generator:
                 self.grow(self.rng.randrange(1, 6))
                 self.grow_with(backward)
         return self._program()
-
-
-def same_place(a: torch.Tensor, b: torch.Tensor) -> bool:
-    return (a.shape, a.stride(), a.storage_offset()) == (b.shape, b.stride(), b.storage_offset())
-
-
-def elements(t: torch.Tensor) -> set[int]:
-    """The places in its storage that a tensor shows."""
-    places = {t.storage_offset()} if t.numel() else set()
-    for n, step in zip(t.shape, t.stride(), strict=True):
-        places = {p + i * step for p in places for i in range(n)}
-    return places
 
 
 @functools.cache
@@ -465,6 +447,11 @@ UNIMPLEMENTED = (
     "some elements of the input tensor and the written-to tensor",  # here values are read first
     "is not implemented",
     "returned an invalid gradient",  # a defect of PyTorch's own
+    "would crash",
+    "created in no_grad mode",  # a view of what needs no gradient is one like any other here
+    "moved into the graph interior",  # values are no variables here: nothing has moved
+    "NoneType",  # a hook that is given no gradient
+    "source and destination dtypes match",  # a 0-d tensor is converted, as a number is
     "second time",  # see exclusions: which operations save something
     *("not implemented for", "Could not run", "not currently supported", "not support"),
 )

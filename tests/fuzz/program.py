@@ -1,14 +1,15 @@
 """A program: inputs, and statements that run on PyTorch and on thrace alike.
 
-`T` stands for the library in every statement. Those up to `inside` are the body of a
-function, which is what gets compiled; the rest runs after it, on what it returned.
+`T` stands for the library in every statement. Some of them are the body of a function, which
+is what gets compiled; others run before it, or after it on what it returned.
 """
 
 from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ class Input(NamedTuple):
     shape: tuple[int, ...]
     requires_grad: bool
     values: tuple[Any, Any]  # nested lists
+    same_as: str = ""  # the input that is given in its place
 
     def make(self, lib: Any, which: int) -> Any:
         dtype = getattr(lib, self.dtype)
@@ -31,6 +33,8 @@ class Input(NamedTuple):
         return lib.tensor(self.values[which], dtype=dtype, requires_grad=self.requires_grad)
 
     def source(self, which: int) -> str:
+        if self.same_as:
+            return self.same_as
         grad = ", requires_grad=True" if self.requires_grad else ""
         if 0 in self.shape:
             return f"T.zeros({self.shape}, dtype=T.{self.dtype}{grad})"
@@ -52,59 +56,74 @@ class Statement(NamedTuple):
 
 @dataclass(frozen=True)
 class Program:
-    """`captured`: the function reads its inputs as globals instead of as arguments.
+    """The statements from `start` to `inside` are the function.
 
+    `captured`: it reads what was there before as globals instead of as arguments.
     `dynamic`: shapes hang on values, so the second set of values says nothing about it.
     """
 
     inputs: tuple[Input, ...]
     statements: tuple[Statement, ...]
     inside: int
+    start: int = 0
     captured: bool = False
     dynamic: bool = False
-    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def features(self) -> frozenset[str]:
         return frozenset().union(*(s.features for s in self.statements))
 
     def with_(self, **changes: Any) -> Program:
-        return replace(self, memo={}, **changes)
+        return replace(self, **changes)
+
+    @property
+    def before(self) -> tuple[Statement, ...]:
+        return self.statements[: self.start]
+
+    @property
+    def body(self) -> tuple[Statement, ...]:
+        return self.statements[self.start : self.inside]
+
+    @property
+    def after(self) -> tuple[Statement, ...]:
+        return self.statements[self.inside :]
+
+    def parameters(self) -> tuple[str, ...]:
+        """The names that there are when the function is called."""
+        return _bound(self.before, [i.name for i in self.inputs])
 
     def live(self) -> tuple[str, ...]:
         """The names that the function returns: all it has bound and not deleted."""
-        names: dict[str, None] = {}
-        for s in self.statements[: self.inside]:
-            if s.refused:
-                continue
-            if s.source.startswith("del "):
-                names.pop(s.source[4:], None)
-            names.update(dict.fromkeys(s.binds))
-        return tuple(n for n in names if not n.startswith("x"))
+        return _bound(self.body, [])
 
-    def _assigns(self, name: str) -> bool:
-        return any(
-            re.search(rf"(^|: ){name} \S+= ", s.source) for s in self.statements[: self.inside]
-        )
+    def deleted(self) -> set[str]:
+        """Names from before the function that are gone after it."""
+        return {s.source[4:] for s in self.body if s.source.startswith("del ")} & {
+            *self.parameters()
+        }
 
     def function_source(self, name: str = "program") -> str:
         """The statements inside, as a function."""
-        parameters = "" if self.captured else ", ".join(i.name for i in self.inputs)
-        lines = [f"def {name}({parameters}):"]
-        assigned = [i.name for i in self.inputs if self._assigns(i.name)]
+        parameters = self.parameters()
+        lines = [f"def {name}({'' if self.captured else ', '.join(parameters)}):"]
+        assigned = [n for n in parameters if self._assigns(n)]
         if self.captured and assigned:
             lines.append(f"    global {', '.join(assigned)}")
-        for s in self.statements[: self.inside]:
-            lines += [f"    {line}" for line in _lines(s)]
+        for s in self.body:
+            if not (s.source.startswith("del ") and s.source[4:] in parameters):
+                lines += [f"    {line}" for line in _lines(s)]
         returned = self.live()
         lines.append(f"    return ({', '.join(returned)}{',' * (len(returned) == 1)})")
         return "\n".join(lines) + "\n"
+
+    def _assigns(self, name: str) -> bool:
+        return any(re.search(rf"(^|: ){name} \S+= ", s.source) for s in self.body)
 
     def reproduction(self, compiled: bool = False, which: int = 0) -> str:
         """A script that a reader can run; it prints both libraries' answers."""
         lines = ["import torch, thrace", "", "def run(T):"]
         lines += [f"    {i.name} = {i.source(which)}" for i in self.inputs]
-        body = self.statements
+        lines += _indented(self.before)
         if compiled:
             source = self.with_(captured=False).function_source().splitlines()
             lines += [f"    {line}" for line in source]
@@ -112,12 +131,11 @@ class Program:
             lines.append("        program = T.compile(program)")
             names = self.live()
             target = f"{', '.join(names)}{',' * (len(names) == 1)} = " if names else ""
-            arguments = ", ".join(i.name for i in self.inputs)
-            again = "  # call it twice or thrice: replays" if compiled else ""
-            lines.append(f"    {target}program({arguments}){again}")
-            body = self.statements[self.inside :]
-        for s in body:
-            lines += [f"    {line}" for line in _lines(s)]
+            call = f"{target}program({', '.join(self.parameters())})"
+            lines.append(f"    {call}  # more calls are replays")
+        else:
+            lines += _indented(self.body)
+        lines += _indented(self.after)
         lines += [
             "    for name, t in sorted(locals().items()):",
             "        if isinstance(t, T.Tensor):",
@@ -125,6 +143,21 @@ class Program:
             *("", "run(torch)", "run(thrace)"),
         ]
         return "\n".join(lines)
+
+
+def _bound(statements: Sequence[Statement], names: Sequence[str]) -> tuple[str, ...]:
+    """The names there are after statements, `names` having been there before."""
+    out = dict.fromkeys(names)
+    for s in statements:
+        if s.source.startswith("del "):
+            out.pop(s.source[4:], None)
+        if not s.refused:
+            out.update(dict.fromkeys(s.binds))
+    return tuple(out)
+
+
+def _indented(statements: Sequence[Statement]) -> list[str]:
+    return [f"    {line}" for s in statements for line in _lines(s)]
 
 
 def _lines(s: Statement) -> list[str]:

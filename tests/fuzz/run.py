@@ -17,7 +17,7 @@ import torch
 
 import thrace
 
-from .program import Program, Statement, code
+from .program import NAME, Program, Statement, code
 
 
 class Failed(Exception):
@@ -53,11 +53,22 @@ def oracle() -> Any:
 
 def execute(statement: Statement, space: dict[str, Any]) -> BaseException | None:
     """Run a statement. Returns its exception."""
+    if space["T"] is torch and crashes(statement.source, space):
+        return NotImplementedError("PyTorch itself would crash")
     try:
         exec(code(statement.source), space)
     except Exception as error:
         return error
     return None
+
+
+def crashes(source: str, space: dict[str, Any]) -> bool:
+    """PyTorch 2.13 crashes at a hook on a view whose base was written to under no_grad."""
+    name, _, call = source.partition(".")
+    if not call.startswith(("register_hook(", "retain_grad(")):
+        return False
+    t = space.get(name)
+    return isinstance(t, torch.Tensor) and t._is_view() and t._version > 0
 
 
 def run_statements(statements: Sequence[Statement], space: dict[str, Any], first: int = 0) -> None:
@@ -141,15 +152,14 @@ def fresh(program: Program, lib: Any, which: int = 0) -> dict[str, Any]:
     """A namespace with the inputs."""
     space: dict[str, Any] = {"T": lib}
     for i in program.inputs:
-        space[i.name] = i.make(lib, which)
+        space[i.name] = space[i.same_as] if i.same_as else i.make(lib, which)
     return space
 
 
 def names_of(program: Program) -> list[str]:
     """Everything that is compared at the end."""
-    names = dict.fromkeys(i.name for i in program.inputs)
-    names.update(dict.fromkeys(program.live()))
-    for s in program.statements[program.inside :]:
+    names = dict.fromkeys((*program.parameters(), *program.live()))
+    for s in program.after:
         if not s.refused:
             names.update(dict.fromkeys(s.binds))
     return list(names)
@@ -177,12 +187,10 @@ def run_torch(program: Program, which: int = 0, calls: int = 1) -> list[Outcome]
     space = fresh(program, torch, which)
     names = names_of(program)
     with oracle():
-        for _ in range(calls):
-            out.append(_call(program, space, names, None))
+        for call in range(calls):
+            out.append(_call(program, space, names, None, again=call > 0))
             if out[-1].failed:
                 break
-            for name in [n for n in space if n[0] in "vs" and n[1:].isdigit()]:
-                del space[name]
     return out
 
 
@@ -201,44 +209,53 @@ class Compiled:
         self.function = thrace.compile(self.space["program"])
         self.names = names_of(program)
 
-    def __call__(self, which: int = 0) -> Outcome:
-        """Call it with fresh inputs of one set of values."""
-        self.space.update(fresh(self.program, thrace, which))
-        return self.again()
+    def __call__(self, which: int = 0, program: Program | None = None) -> Outcome:
+        """Call it with fresh inputs of one set of values, or with those of another program
+        that has the same function."""
+        self.space.update(fresh(program or self.program, thrace, which))
+        return _call(self.program, self.space, self.names, self.function)
 
     def again(self) -> Outcome:
         """Call it with what the last call left of the inputs."""
-        return _call(self.program, self.space, self.names, self.function)
+        return _call(self.program, self.space, self.names, self.function, again=True)
 
     @property
     def replays(self) -> bool:
         """Whether later calls run the trace of the first."""
-        return bool(self.function.traces) and not self.function.recompiles
+        return any(trace.calls > 1 for _, trace in self.function.traces)
 
     @property
     def reasons(self) -> list[str]:
         return [r.reason for r in self.function.fallbacks]
 
 
-def _call(program: Program, space: dict[str, Any], names: Sequence[str], fn: Any) -> Outcome:
-    inside, after = program.statements[: program.inside], program.statements[program.inside :]
+def _call(
+    program: Program, space: dict[str, Any], names: Sequence[str], fn: Any, again: bool = False
+) -> Outcome:
+    """Run what comes before the function (unless `again`), the function, and what comes after."""
+    parameters, live = program.parameters(), program.live()
     with seeded(space["T"]) as printed:
         try:
+            if again:
+                for name in [n for n in space if NAME.fullmatch(n) and n not in parameters]:
+                    del space[name]
+            else:
+                run_statements(program.before, space)
             if fn is None:
-                run_statements(inside, space)
-                live = set(program.live())
-                for name in [n for n in space if n[0] in "v" and n[1:].isdigit()]:
-                    if name not in live:
+                run_statements(program.body, space, program.start)
+                for name in [n for n in space if NAME.fullmatch(n) and n[0] != "x"]:
+                    if name not in live and name not in parameters:
                         del space[name]
             else:
-                arguments = [] if program.captured else [space[i.name] for i in program.inputs]
                 try:
-                    results = fn(*arguments)
+                    results = fn(*([] if program.captured else [space[n] for n in parameters]))
                 except Exception as error:
                     raise Failed(-1, Statement("the compiled call"), error) from None
-                space.update(zip(program.live(), results, strict=True))
-                del results, arguments
-            run_statements(after, space, program.inside)
+                space.update(zip(live, results, strict=True))
+                del results
+                for name in program.deleted():
+                    space.pop(name, None)
+            run_statements(program.after, space, program.inside)
             try:
                 return Outcome(snapshot(space, names), None, printed.getvalue())
             except RuntimeError as error:

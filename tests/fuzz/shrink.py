@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from .check import Mismatch, check
+from .limits import allowed
 from .program import Program
 
 MAX_TRIES = 300
@@ -19,7 +20,7 @@ def shrink(mismatch: Mismatch) -> Mismatch:
     def still(program: Program) -> Mismatch | None:
         nonlocal tries
         tries += 1
-        if tries > MAX_TRIES:
+        if tries > MAX_TRIES or not allowed(program):
             return None
         found = check(program, kind if mismatch.compiled else "", plain=not mismatch.compiled)
         m = found.mismatch
@@ -49,9 +50,16 @@ def shrink(mismatch: Mismatch) -> Mismatch:
 
 def without(program: Program, start: int, stop: int) -> Program:
     """The program less some statements, and less inputs that nothing uses then."""
+
+    def moved(at: int) -> int:
+        return at - max(0, min(stop, at) - start)
+
     statements = program.statements[:start] + program.statements[stop:]
-    inside = program.inside - max(0, min(stop, program.inside) - start)
-    return unused_inputs_dropped(program.with_(statements=statements, inside=max(inside, 0)))
+    return unused_inputs_dropped(
+        program.with_(
+            statements=statements, start=moved(program.start), inside=moved(program.inside)
+        )
+    )
 
 
 def unused_inputs_dropped(program: Program) -> Program:
@@ -76,7 +84,7 @@ def simplified(program: Program) -> list[Program]:
             )
     for i, x in enumerate(program.inputs):
         others = []
-        if x.dtype not in ("float64", "int64", "bool"):
+        if x.dtype not in ("float64", "int64", "bool", "complex64", "complex128"):
             others.append(x._replace(dtype="float64"))
         if x.requires_grad:
             others.append(x._replace(requires_grad=False))

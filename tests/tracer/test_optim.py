@@ -40,6 +40,24 @@ OPTIMIZERS: dict[str, Callable[[Any, Any], Any]] = {
     "adagrad_decay": lambda o, p: o.Adagrad(
         p, lr=0.1, lr_decay=0.02, weight_decay=0.1, initial_accumulator_value=0.5
     ),
+    "adamax": lambda o, p: o.Adamax(p, lr=0.01),
+    "adamax_decay": lambda o, p: o.Adamax(p, lr=0.02, weight_decay=0.1, maximize=True),
+    "nadam": lambda o, p: o.NAdam(p, lr=0.01),
+    "nadam_decay": lambda o, p: o.NAdam(
+        p, lr=0.02, weight_decay=0.1, momentum_decay=0.02, decoupled_weight_decay=True
+    ),
+    "radam": lambda o, p: o.RAdam(p, lr=0.01),
+    "radam_decay": lambda o, p: o.RAdam(p, lr=0.02, betas=(0.8, 0.9), weight_decay=0.1),
+    "adadelta": lambda o, p: o.Adadelta(p, lr=0.5),
+    "adadelta_decay": lambda o, p: o.Adadelta(p, rho=0.8, eps=1e-4, weight_decay=0.1),
+    "rprop": lambda o, p: o.Rprop(p, lr=0.01),
+    "rprop_sizes": lambda o, p: o.Rprop(p, lr=0.01, etas=(0.4, 1.3), step_sizes=(1e-3, 0.1)),
+    "asgd": lambda o, p: o.ASGD(p, lr=0.05),
+    "asgd_averages": lambda o, p: o.ASGD(p, lr=0.05, lambd=0.01, t0=10, weight_decay=0.1),
+    "adafactor": lambda o, p: o.Adafactor(p),
+    "adafactor_options": lambda o, p: o.Adafactor(
+        p, lr=0.05, beta2_decay=-0.5, eps=(1e-6, 1e-2), d=2.0, weight_decay=0.1
+    ),
 }
 
 

@@ -34,6 +34,13 @@ MAKERS: dict[str, Callable[[Any, Any], Any]] = {
     "adamw": lambda o, p: o.AdamW(p, lr=0.01, weight_decay=0.1),
     "rmsprop": lambda o, p: o.RMSprop(p, lr=0.003, momentum=0.5, centered=True),
     "adagrad": lambda o, p: o.Adagrad(p, lr=0.05, lr_decay=0.01),
+    "adamax": lambda o, p: o.Adamax(p, lr=0.01, weight_decay=0.01),
+    "nadam": lambda o, p: o.NAdam(p, lr=0.01),
+    "radam": lambda o, p: o.RAdam(p, lr=0.01),
+    "adadelta": lambda o, p: o.Adadelta(p, lr=0.5),
+    "rprop": lambda o, p: o.Rprop(p, lr=0.001),
+    "asgd": lambda o, p: o.ASGD(p, lr=0.05, t0=5),
+    "adafactor": lambda o, p: o.Adafactor(p, weight_decay=0.01),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ...ir.errors import DTypeError, ShapeError
@@ -26,7 +27,7 @@ def _filled(
     return made.requires_grad_() if requires_grad else made
 
 
-def _constant(name: str, value: int, doc: str) -> Any:
+def _constant(name: str, value: int, doc: str) -> Callable[..., Tensor]:
     """`zeros` and its kin, which take sizes as `f(2, 3)`, `f((2, 3))` or `f(size=(2, 3))`."""
 
     def make(
@@ -148,7 +149,7 @@ def _like(
     return made.requires_grad_() if requires_grad else made
 
 
-def _constant_like(name: str, value: int, what: str) -> Any:
+def _constant_like(name: str, value: int, what: str) -> Callable[..., Tensor]:
     def make(
         input: Tensor,
         *,

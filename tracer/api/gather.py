@@ -11,7 +11,7 @@ from .. import prims
 from ..promotion import Number, Operand, as_operand, check_tensor, literal
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import normalize_dim, same_value, with_out
+from .common import dense_strides, normalize_dim, relayout, same_value, with_out
 from .convert import move, number_for
 from .picking import Picks, along, checked, pick, put, wrapped
 
@@ -62,8 +62,9 @@ def gather(
     index = _index("gather", index)
     axis = normalize_dim("gather", dim, input._type.ndim)
     if not index._type.numel:  # PyTorch compares no sizes where nothing is gathered
-        none = prims.reshape(input, shape=(input._type.numel,))
-        return prims.index(none, index) if input._type.numel else input.new_empty(index.shape)
+        if not input._type.numel:
+            return prims.reshape(input, shape=index._type.shape)
+        return prims.index(prims.reshape(input, shape=(input._type.numel,)), index)
     _fit("gather", input, axis, index)
     shape = index._type.shape
     x, index = _as_vector(input), _as_vector(index)
@@ -280,7 +281,8 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Operand) -> Tensor
         True, shape=picks.result_shape(_as_vector(input)), dtype=bool_, device=input.device
     )
     mask = _put_slices(prims.index_set, mask, picks, hits)
-    return prims.select(mask, _scalar("index_fill", input, value), input)
+    filled = prims.select(mask, _scalar("index_fill", input, value), input)
+    return relayout(filled, dense_strides(input))
 
 
 def _spread(name: str, x: Tensor, value: Any, shape: tuple[int, ...]) -> Tensor:
@@ -312,7 +314,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
         raise DTypeError(
             f"masked_fill: only supports boolean masks, but got mask with dtype {mask._type.dtype}"
         )
-    return prims.select(mask, _scalar("masked_fill", input, value), input)
+    return relayout(prims.select(mask, _scalar("masked_fill", input, value), input), None)
 
 
 @scoped

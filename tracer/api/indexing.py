@@ -336,12 +336,13 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 def _put(view: Tensor, entries: list[Entry], value: Any) -> None:
     dtype = view._type.dtype
     mask = entries[0].index
-    scalar = not isinstance(value, Tensor) or (value._type.numel == 1 and value._type.ndim == 0)
-    if scalar and len(entries) == 1 and mask._type.dtype is bool_:
+    one = not isinstance(value, Tensor) or value._type.numel == 1
+    if one and len(entries) == 1 and mask._type.dtype is bool_:
         # No need to know where the mask holds.
         _check_mask(view, entries[0])
         if isinstance(value, Tensor):
             value = prims.convert(move(value, view._storage.device), dtype)
+            value = prims.reshape(value, shape=())
         shape = mask._type.shape
         after = view._type.ndim - entries[0].axis - len(shape)
         aligned = prims.reshape(mask, shape=(*shape, *(1,) * after)) if after else mask

@@ -13,7 +13,17 @@ from .. import prims
 from ..promotion import check_tensor, common_dtype
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
-from .common import as_int, as_sizes, located, normalize_dim, normalize_dims, same_value, with_out
+from .common import (
+    as_int,
+    as_sizes,
+    dense_strides,
+    located,
+    normalize_dim,
+    normalize_dims,
+    relayout,
+    same_value,
+    with_out,
+)
 from .shape import window
 
 Tensors = Sequence[Tensor]
@@ -48,11 +58,14 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """
     parts = tensor_list("cat", tensors, "cat: expected a non-empty list of Tensors")
     dtype = common_dtype(*parts)
+    for i, x in enumerate(parts):
+        if not x._type.ndim:
+            raise ShapeError(
+                f"cat: zero-dimensional tensor (at position {i}) cannot be concatenated"
+            )
     real = [(i, x) for i, x in enumerate(parts) if x._type.shape != (0,)] or [(0, parts[0])]
     first = real[0][1]._type.shape
     axis = normalize_dim("cat", dim, len(first))
-    if not first:
-        raise ShapeError("cat: zero-dimensional tensor (at position 0) cannot be concatenated")
     for i, x in real:
         shape = x._type.shape
         if len(shape) != len(first):
@@ -66,7 +79,13 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
                     f"cat: Sizes of tensors must match except in dimension {axis}. Expected size "
                     f"{m} but got size {n} for tensor number {i} in the list."
                 )
-    return prims.concatenate(*(prims.convert(x, dtype) for _, x in real), axis=axis)
+    kept = [x for _, x in real]
+    if not any(x.requires_grad for x in kept):
+        # Nothing comes from a part left out, but the result is to have its history.
+        none = (*first[:axis], 0, *first[axis + 1 :])
+        left_out = [x for x in parts if x._type.shape == (0,) and x.requires_grad]
+        kept += [prims.reshape(x, shape=none) for x in left_out[:1]]
+    return prims.concatenate(*(prims.convert(x, dtype) for x in kept), axis=axis)
 
 
 @with_out
@@ -186,7 +205,7 @@ def flip(input: Tensor, dims: Any) -> Tensor:
     check_tensor("flip", input)
     dims = as_sizes("flip", (dims,), "dims")
     axes = normalize_dims("flip", dims, input._type.ndim) if dims else ()
-    return prims.reverse(input, axes=axes)
+    return relayout(prims.reverse(input, axes=axes), dense_strides(input))
 
 
 def flip_method(self: Tensor, *dims: Any) -> Tensor:
@@ -271,13 +290,13 @@ def embedded(x: Tensor, offset: int) -> Tensor:
     zeros between its elements as a row has."""
     *lead, count = x._type.shape
     side = count + abs(offset)
-    if not count:
-        shape = (*lead, side, side)
-        return prims.full(0, shape=shape, dtype=x._type.dtype, device=x.device)
     first = offset if offset >= 0 else -offset * side
-    rest = side * side - first - (count - 1) * (side + 1) - 1
+    between = side
+    if not count:  # all of it is padding
+        first = between = 0
+    rest = side * side - first - max(count - 1, 0) * (between + 1) - min(count, 1)
     none = (0,) * len(lead)
-    flat = prims.pad(x, 0, low=(*none, first), high=(*none, rest), interior=(*none, side))
+    flat = prims.pad(x, 0, low=(*none, first), high=(*none, rest), interior=(*none, between))
     return prims.reshape(flat, shape=(*lead, side, side))
 
 

@@ -17,7 +17,16 @@ from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
 from ..tensor import Tensor
-from .common import Dims, as_dtype, located, normalize_dim, normalize_dims, same_value, with_out
+from .common import (
+    Dims,
+    as_dtype,
+    located,
+    normalize_dim,
+    normalize_dims,
+    relayout,
+    same_value,
+    with_out,
+)
 
 # Named as PyTorch's overloads, whose backward functions carry other numbers.
 GRAD_FN |= {
@@ -181,7 +190,7 @@ def _truth(name: str, prim: Any, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     check_tensor(name, x)
     # Unlike other reductions, no dims at all mean none here.
     axes = () if dim == () or dim == [] else normalize_dims(name, dim, x._type.ndim)
-    result = prims.convert(x, bool_)
+    result = same_value(x) if x._type.dtype is bool_ else prims.convert(x, bool_)
     if axes:
         result = finish(prim(result, axes=axes), x._type.shape, axes, keepdim)
     return prims.convert(result, uint8) if x._type.dtype is uint8 else result
@@ -222,7 +231,7 @@ def cumsum(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:
     """Running sum along `dim`. Integers and bools give int64."""
-    return _running("cumsum", prims.add, 0, input, dim, dtype)
+    return relayout(_running("cumsum", prims.add, 0, input, dim, dtype), None)
 
 
 @with_out
@@ -231,7 +240,7 @@ def cumprod(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:
     """Running product along `dim`. Integers and bools give int64."""
-    return _running("cumprod", prims.mul, 1, input, dim, dtype)
+    return relayout(_running("cumprod", prims.mul, 1, input, dim, dtype), None)
 
 
 def _running(name: str, prim: Any, neutral: int, x: Tensor, dim: Any, dtype: Any) -> Tensor:

@@ -12,7 +12,7 @@ from .. import prims, views
 from ..promotion import check_kinds, check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import Dims, as_dtype, normalize_dim, normalize_dims, same_value, with_out
+from .common import Dims, as_dtype, normalize_dim, normalize_dims, relayout, same_value, with_out
 from .reduce import HALF, Axes, dropped, finish, total
 
 
@@ -70,7 +70,7 @@ def softmax(
     x, axes = _softmax_input("softmax", input, dim, dtype)
     if not x._type.numel:
         return same_value(x)
-    return _through_single(_softmax, x, axes)
+    return relayout(_through_single(_softmax, x, axes), None)
 
 
 def _softmax(x: Tensor, axes: Axes) -> Tensor:
@@ -87,7 +87,7 @@ def log_softmax(
     x, axes = _softmax_input("log_softmax", input, dim, dtype)
     if not x._type.numel:
         return same_value(x)
-    return _through_single(_log_softmax, x, axes)
+    return relayout(_through_single(_log_softmax, x, axes), None)
 
 
 def _log_softmax(x: Tensor, axes: Axes) -> Tensor:

@@ -11,7 +11,7 @@ from .. import prims
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
-from .common import as_int, give, normalize_dim, with_out
+from .common import as_int, dense_strides, give, normalize_dim, relayout, with_out
 from .picking import along
 from .reduce import span
 
@@ -54,7 +54,8 @@ def _ordered(name: str, x: Tensor, axis: int, descending: bool = False) -> tuple
         line = prims.reshape(x, shape=(1,))
         values, order = prims.sort(line, axis=0, descending=descending)
         return prims.reshape(values, shape=()), prims.reshape(order, shape=())
-    return prims.sort(x, axis=axis, descending=descending)
+    values, order = prims.sort(x, axis=axis, descending=descending)
+    return relayout(values, dense_strides(x)), relayout(order, dense_strides(x))
 
 
 @scoped

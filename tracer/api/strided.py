@@ -90,17 +90,13 @@ def repoint(self: Tensor, other: Tensor) -> Tensor:
 
 
 def _inplace_view(view: Any) -> Any:
-    """`view_`: this very handle becomes the view. Raises: RuntimeError for a leaf."""
+    """`view_`: this very handle becomes the view. Raises: RuntimeError where a write would."""
     name = f"{view.__name__}_"
 
     @functools.wraps(view)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if STATE.grad_enabled and self._slot is not None:
-            raise user_error(
-                RuntimeError(
-                    "a leaf Variable that requires grad is being used in an in-place operation."
-                )
-            )
+        if STATE.grad_enabled and self._view is not None:
+            self._check_writable(self._view, self._value())
         return repoint(self, view(self, *args, **kwargs))
 
     method.__name__ = method.__qualname__ = name

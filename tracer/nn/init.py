@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from .. import prims
 from ..autograd import no_grad
 from ..random import Generator, normal, uniform
-from ..tensor import Tensor
+from ..tensor import Tensor, from_host
 
 _GAINS = {"sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 3 / 4}
 _LINEAR = ("linear", "conv1d", "conv2d", "conv3d")
@@ -211,3 +215,88 @@ def kaiming_normal_(
         warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Fill a convolution's weight so that it passes as many channels on as it can.
+
+    Shapes: three to five dimensions. Raises: ValueError for another number, or if `groups` do
+    not divide axis 0.
+    """
+    shape = tensor._type.shape
+    if len(shape) not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    if shape[0] % groups:
+        raise ValueError("dim 0 must be divisible by groups")
+    rows = shape[0] // groups
+    host = np.zeros(shape, bool)
+    middle = tuple(n // 2 for n in shape[2:])
+    for group in range(groups):
+        for i in range(min(rows, shape[1])):
+            host[(group * rows + i, i, *middle)] = True
+    ones = from_host(host, device=tensor.device)
+    return _fill(tensor, prims.convert(ones, tensor._type.dtype))
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """Fill with a (half) orthogonal matrix, axes after the first taken together.
+
+    Raises: ValueError for fewer than two dimensions. Source: Saxe et al. 2014, arXiv:1312.6120.
+    """
+    from ..api.decompositions import qr  # the API imports this file's neighbours
+
+    shape, dtype = tensor._type.shape, tensor._type.dtype
+    if len(shape) < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if not tensor._type.numel:
+        return tensor
+    rows = shape[0]
+    columns = tensor._type.numel // rows
+    with no_grad():
+        size = (max(rows, columns), min(rows, columns))
+        q, r = qr(normal(size, dtype, generator, tensor.device))
+        q = q * r.diagonal(0, -2, -1).sign()  # uniform over the orthogonal matrices
+        q = q.mT if rows < columns else q
+        return tensor._write(prims.mul(prims.reshape(q, shape=shape), gain))
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """Fill a matrix with normal numbers, but a share of each column, drawn, with zeros.
+
+    Raises: ValueError unless there are two dimensions. Source: Martens 2010, section 5.
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    shape, dtype = tensor._type.shape, tensor._type.dtype
+    zeros = math.ceil(sparsity * shape[0])
+    with no_grad():
+        drawn = prims.mul(normal(shape, dtype, generator, tensor.device), std)
+        order = uniform(shape, dtype, generator, tensor.device)
+        rank = order.argsort(0).argsort(0)
+        return tensor._write(prims.select(prims.lt(rank, zeros), 0, drawn))
+
+
+def _old(fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """PyTorch's name without the underscore, which warns."""
+    name = fn.__name__.removesuffix("_")
+
+    @functools.wraps(fn)
+    def deprecated(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return fn(*args, **kwargs)
+
+    deprecated.__name__ = deprecated.__qualname__ = name
+    return deprecated
+
+
+constant, eye, dirac, orthogonal, sparse = map(
+    _old, (constant_, eye_, dirac_, orthogonal_, sparse_)
+)
+xavier_uniform, xavier_normal = _old(xavier_uniform_), _old(xavier_normal_)
+kaiming_uniform, kaiming_normal = _old(kaiming_uniform_), _old(kaiming_normal_)

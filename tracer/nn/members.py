@@ -32,6 +32,8 @@ class Members:
         put(self, "_modules", {})
         put(self, "_forward_pre_hooks", OrderedDict())
         put(self, "_forward_hooks", OrderedDict())
+        put(self, "_backward_pre_hooks", OrderedDict())
+        put(self, "_backward_hooks", OrderedDict())
         put(self, "_state_dict_hooks", OrderedDict())
         put(self, "_state_dict_pre_hooks", OrderedDict())
         put(self, "_load_state_dict_pre_hooks", OrderedDict())
@@ -50,6 +52,9 @@ class Members:
         if isinstance(value, Parameter):
             self._forget(name, "_parameters")
             self.register_parameter(name, value)
+        elif isinstance(value, Tensor) and value.__dict__.get("_is_buffer"):
+            self._forget(name, "_buffers")
+            self.register_buffer(name, value, value.persistent)  # type: ignore[attr-defined]
         elif isinstance(value, Members) and name not in self.__dict__.get("_parameters", ()):
             self._require_init("module")
             self._forget(name, "_modules")
@@ -175,6 +180,24 @@ class Members:
             if not isinstance(module, Members):
                 raise AttributeError(f"`{step}` is not a Module")
         return module  # type: ignore[return-value]
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` in the place of the submodule at a dotted path.
+
+        Raises: ValueError for the empty path or what is no module, AttributeError for a step
+        that is missing; under `strict` also if there is no such submodule yet.
+        """
+        if not target:
+            raise ValueError("Cannot set the submodule without a target name!")
+        path, _, name = target.rpartition(".")
+        if not isinstance(module, Members):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        parent = self.get_submodule(path)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"{type(parent).__name__} has no attribute `{name}`")
+        if hasattr(parent, name) and not isinstance(getattr(parent, name), Members):
+            raise AttributeError(f"`{name}` is not an nn.Module")
+        setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted path. Raises: AttributeError."""

@@ -16,6 +16,8 @@ from ..state import STATE, end_of_outermost_call, touch_module
 from ..tensor import Tensor
 from . import init
 from . import state as saved
+from .backward_hooks import WatchedCall
+from .factory import filled
 from .hooks import RemovableHandle, add_hook
 from .members import Members
 
@@ -31,6 +33,9 @@ class Module(Members):
     """
 
     _version = 1
+    dump_patches = False
+    call_super_init = False
+    _compiled_call: Callable[..., Any] | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; subclasses define it."""
@@ -39,6 +44,11 @@ class Module(Members):
         )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._compiled_call is not None:
+            return self._compiled_call(*args, **kwargs)
+        return self._call_impl(*args, **kwargs)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         state = STATE
         if state.session is not None:
             touch_module(self)
@@ -48,9 +58,19 @@ class Module(Members):
         try:
             if self._forward_pre_hooks:
                 args, kwargs = self._run_pre_hooks(args, kwargs)
+            watched = None
+            if self._backward_hooks or self._backward_pre_hooks:
+                watched = WatchedCall(self)
+                args = watched.inputs(args)
             result = self.forward(*args, **kwargs)
             if self._forward_hooks:
                 result = self._run_hooks(args, kwargs, result)
+            if watched is not None:
+                result = watched.outputs(result)
+        except Exception:
+            if self._forward_hooks:
+                self._run_hooks(args, kwargs, None, after_error=True)
+            raise
         finally:
             state.module_depth -= 1
             state.scope = before
@@ -75,8 +95,10 @@ class Module(Members):
                     args = changed if isinstance(changed, tuple) else (changed,)
         return args, kwargs
 
-    def _run_hooks(self, args: tuple, kwargs: dict, result: Any) -> Any:
-        for hook, with_kwargs in list(self._forward_hooks.values()):
+    def _run_hooks(self, args: tuple, kwargs: dict, result: Any, after_error: bool = False) -> Any:
+        for hook, with_kwargs, always in list(self._forward_hooks.values()):
+            if after_error and not always:
+                continue
             extra = (kwargs,) if with_kwargs else ()
             changed = hook(self, args, *extra, result)
             if changed is not None:
@@ -185,6 +207,33 @@ class Module(Members):
         """Move to the CPU."""
         return self.to("cpu")
 
+    def share_memory(self: M) -> M:
+        """The module itself: processes share no tensors here."""
+        return self
+
+    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
+        """Move to a device without the data: parameters and buffers are zeros there."""
+        for module in self.modules() if recurse else (self,):
+            with no_grad():
+                for param in module._parameters.values():
+                    if param is not None:
+                        param.data = _blank(param, device)
+                for name, buffer in module._buffers.items():
+                    if buffer is not None:
+                        module._buffers[name] = _blank(buffer, device)
+        return self
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Calls of this module run compiled from now on; the options are `thrace.compile`'s."""
+        from ..compile import compile
+
+        object.__setattr__(self, "_compiled_call", compile(self._call_impl, *args, **kwargs))
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state.pop("_compiled_call", None)  # a copy compiles for itself
+        return state
+
     def cuda(self: M, device: int | None = None) -> M:
         """Move to a CUDA device, the first by default."""
         return self.to("cuda" if device is None else f"cuda:{device}")
@@ -198,10 +247,34 @@ class Module(Members):
         return add_hook(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
-        """Call `hook(module, args, output)` after `forward`; what it returns replaces it."""
-        return add_hook(self._forward_hooks, (hook, with_kwargs), prepend)
+        """Call `hook(module, args, output)` after `forward`; what it returns replaces it.
+
+        Under `always_call` also when `forward` raises, with None for the output.
+        """
+        return add_hook(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, grad_output)` before the gradient of a call is computed; what it
+        returns replaces the gradients of the results."""
+        return add_hook(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` once the gradients of a call's positional
+        arguments are known; what it returns replaces them."""
+        return add_hook(self._backward_hooks, hook, prepend)
+
+    register_backward_hook = register_full_backward_hook
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(module, prefix, keep_vars)` before this module's state is read."""
@@ -283,6 +356,10 @@ class Module(Members):
         lines = extra.split("\n") if extra else []
         children = [f"({name}): {indent(repr(module))}" for name, module in self._modules.items()]
         return bracketed(self._get_name(), lines, children)
+
+
+def _blank(t: Tensor, device: Any) -> Tensor:
+    return filled(0, t._type.shape, t._type.dtype, device)
 
 
 def indent(text: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..parameter import Parameter
 from ..tensor import Tensor, from_host
+from .uninitialized import is_lazy
 
 if TYPE_CHECKING:
     from .module import Module
@@ -73,7 +74,8 @@ def save(module: Module, destination: Any, prefix: str, keep_vars: bool) -> dict
 def save_own(module: Module, destination: dict, prefix: str, keep_vars: bool) -> None:
     """The module's own parameters, persistent buffers and extra state."""
     for name, tensor in own_state(module):
-        destination[prefix + name] = tensor if keep_vars else tensor.detach()
+        kept = keep_vars or is_lazy(tensor)
+        destination[prefix + name] = tensor if kept else tensor.detach()
     if has_extra(module, "get_extra_state"):
         destination[prefix + EXTRA] = module.get_extra_state()
 
@@ -179,6 +181,8 @@ def _take(module: Module, name: str, tensor: Tensor, value: Any, assign: bool) -
             value = from_host(np.asarray(value))
         except (TypeError, ValueError, RuntimeError):
             return f"expected a tensor, got {type(value).__name__}"
+    if is_lazy(tensor):
+        return "" if is_lazy(value) else "expected no data for an uninitialized tensor"
     if tuple(value.shape) != tuple(tensor.shape):
         # PyTorch once saved scalars with one dimension.
         if tuple(value.shape) == (1,) and tuple(tensor.shape) == ():

@@ -49,6 +49,7 @@ class Optimizer:
         self.param_groups: list[Group] = []
         self._pre_hooks: OrderedDict[int, Any] = OrderedDict()
         self._post_hooks: OrderedDict[int, Any] = OrderedDict()
+        self._state_hooks: dict[str, OrderedDict[int, Any]] = {}
         self._stepped = False
         # Compiled steps guard that the entry of their version is zero; see `_changed`.
         self._version = 0
@@ -205,8 +206,38 @@ class Optimizer:
         """Call `hook(optimizer, args, kwargs)` after each step."""
         return add_hook(self._post_hooks, hook)
 
+    def register_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer)` before the state is read."""
+        return add_hook(self._hooks_of("state_dict_pre"), hook, prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` after; what it returns takes its place."""
+        return add_hook(self._hooks_of("state_dict_post"), hook, prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer, state_dict)` before it is loaded; what it returns takes its
+        place."""
+        return add_hook(self._hooks_of("load_pre"), hook, prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call `hook(optimizer)` after a state was loaded."""
+        return add_hook(self._hooks_of("load_post"), hook, prepend)
+
+    def _hooks_of(self, kind: str) -> OrderedDict[int, Any]:
+        return self._state_hooks.setdefault(kind, OrderedDict())
+
     def state_dict(self) -> dict[str, Any]:
         """Groups and state, with parameters as numbers in order of the groups."""
+        for hook in list(self._hooks_of("state_dict_pre").values()):
+            hook(self)
         numbers: dict[int, int] = {}
         groups = []
         for group in self.param_groups:
@@ -220,7 +251,11 @@ class Optimizer:
             for p, s in self.state.items()
             if s
         }
-        return {"state": state, "param_groups": groups}
+        out = {"state": state, "param_groups": groups}
+        for hook in list(self._hooks_of("state_dict_post").values()):
+            changed = hook(self, out)
+            out = out if changed is None else changed
+        return out
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over a copy of what `state_dict` gave, here or in PyTorch.
@@ -229,6 +264,10 @@ class Optimizer:
         State gets its parameter's dtype and device, `step` apart. Raises: ValueError if
         groups or their sizes differ.
         """
+        state_dict = dict(state_dict)
+        for hook in list(self._hooks_of("load_pre").values()):
+            changed = hook(self, state_dict)
+            state_dict = state_dict if changed is None else changed
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -258,6 +297,8 @@ class Optimizer:
             group.update(fresh)
         self.state = state
         self._changed()
+        for hook in list(self._hooks_of("load_post").values()):
+            hook(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -265,6 +306,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._pre_hooks, self._post_hooks = OrderedDict(), OrderedDict()
+        self._state_hooks = {}
         self._stepped = False
         self._version, self._stale = 0, {0: 0}
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from typing import Any
 
 from ....ir.errors import ShapeError
 from ....ir.types import DType
 from ... import prims
+from ...api.common import with_out
+from ...api.random import rand
 from ...promotion import to_floating
 from ...random import uniform
 from ...scoping import scoped
@@ -24,11 +29,6 @@ def _finish(input: Tensor, out: Tensor, inplace: bool) -> Tensor:
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """The larger of `input` and 0; the gradient at 0 is 0. Dtypes: real."""
     return _finish(input, input.relu(), inplace)
-
-
-def relu_(input: Tensor) -> Tensor:
-    """`relu` in place."""
-    return relu(input, inplace=True)
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
@@ -90,8 +90,9 @@ def selu(input: Tensor, inplace: bool = False) -> Tensor:
     return _finish(input, _elu(input, SELU_ALPHA, SELU_SCALE, 1.0), inplace)
 
 
+@with_out
 @scoped
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+def gelu(input: Tensor, approximate: str = "none", *, out: Tensor | None = None) -> Tensor:
     """`input` times the normal distribution function of it. Dtypes: floating.
 
     `approximate="tanh"` takes the cheaper form. Raises: RuntimeError for another word.
@@ -109,11 +110,13 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 @scoped(name="silu")
 def _silu(x: Tensor) -> Tensor:
+    if x._type.dtype.is_complex:
+        return prims.div(x, prims.add(prims.exp(prims.neg(x)), 1))
     return prims.mul(x, prims.logistic(x))
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """`input * sigmoid(input)`. Dtypes: floating."""
+    """`input * sigmoid(input)`. Dtypes: floating and complex."""
     return _finish(input, _silu(input), inplace)
 
 
@@ -136,8 +139,11 @@ def log1p_exp(x: Tensor) -> Tensor:
     return prims.add(prims.maximum(x, 0), rest)
 
 
+@with_out
 @scoped
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+def softplus(
+    input: Tensor, beta: float = 1.0, threshold: float = 20.0, *, out: Tensor | None = None
+) -> Tensor:
     """`log(1 + exp(beta * input)) / beta`; linear above `threshold`. Dtypes: floating."""
     scaled = input if beta == 1 else prims.mul(input, beta)
     out = log1p_exp(scaled)
@@ -145,24 +151,24 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
     return prims.select(prims.gt(scaled, threshold), input, out)
 
 
+@with_out
 @scoped(grad_fn="LogSigmoidBackward0")
-def logsigmoid(input: Tensor) -> Tensor:
+def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`log(sigmoid(input))` without overflow. Dtypes: floating."""
     return prims.neg(log1p_exp(prims.neg(input)))
 
 
 @scoped
 def softsign(input: Tensor) -> Tensor:
-    """`input / (1 + |input|)`. Dtypes: floating."""
-    below = prims.add(prims.abs(input), 1)
-    return prims.div(to_floating(input), to_floating(below))
+    """`input / (1 + |input|)`. Integers are promoted to the default dtype."""
+    return input / (input.abs() + 1)  # type: ignore[attr-defined]
 
 
 @scoped
 def tanhshrink(input: Tensor) -> Tensor:
-    """`input - tanh(input)`. Dtypes: floating."""
-    input = to_floating(input)
-    return prims.sub(input, prims.tanh(input))
+    """`input - tanh(input)`. Integers are promoted to the default dtype."""
+    x = to_floating(input)
+    return prims.sub(x, prims.tanh(x))
 
 
 @scoped(name="mish")
@@ -218,12 +224,12 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """
     if weight._type.ndim > 1:
         raise ShapeError(
-            "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = "
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = "
             f"{weight._type.ndim}"
         )
     channels = input._type.shape[1] if input._type.ndim > 1 else 1
     if weight._type.numel not in (1, channels):
-        raise RuntimeError(
+        raise ShapeError(
             "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
             f"{weight._type.numel} and channel size = {channels}."
         )
@@ -299,3 +305,66 @@ def gumbel_softmax(
         return soft
     top = (soft == soft.detach().amax(dim, keepdim=True)).to(soft.dtype)
     return top - soft.detach() + soft
+
+
+@with_out
+@scoped
+def hardshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
+    """`input` where it is further from zero than `lambd`, else 0."""
+    near = prims.le(prims.abs(input), float(lambd))
+    return prims.select(near, 0, input)
+
+
+@with_out
+@scoped
+def softshrink(input: Tensor, lambd: float = 0.5, *, out: Tensor | None = None) -> Tensor:
+    """`input` moved towards zero by `lambd`, 0 where it would cross it."""
+    if lambd < 0:
+        raise ShapeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    far = prims.add(input, float(lambd))
+    near = prims.sub(input, float(lambd))
+    low = prims.select(prims.lt(input, -float(lambd)), far, prims.mul(input, 0))
+    return prims.select(prims.gt(input, float(lambd)), near, low)
+
+
+@scoped(name="rrelu")
+def _rrelu(input: Tensor, lower: float, upper: float, training: bool) -> Tensor:
+    slope: Any = (lower + upper) / 2
+    if training:
+        span = rand(input._type.shape, dtype=input._type.dtype, device=input.device)
+        slope = prims.add(prims.mul(span, upper - lower), lower)
+    return prims.select(prims.ge(input, 0), input, prims.mul(input, slope))
+
+
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """A leaky ReLU whose slope is drawn for each element while training."""
+    if lower > upper:
+        raise ShapeError(
+            f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}"
+        )
+    out = _rrelu(input, lower, upper, training)
+    return input._write(out) if inplace else out
+
+
+def _written(fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """`fn_`: the same, written into its argument."""
+    name = f"{fn.__name__}_"
+
+    @functools.wraps(fn)
+    def inplace(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return fn(input, *args, **kwargs, inplace=True)
+
+    inplace.__name__ = inplace.__qualname__ = name
+    inplace.__doc__ = f"`{fn.__name__}`, written into `input`, which is returned."
+    return inplace
+
+
+relu_, elu_, celu_, selu_ = _written(relu), _written(elu), _written(celu), _written(selu)
+hardtanh_, leaky_relu_ = _written(hardtanh), _written(leaky_relu)
+threshold_, rrelu_ = _written(threshold), _written(rrelu)

@@ -11,7 +11,7 @@ from ... import prims, views
 from ...scoping import scoped
 from ...tensor import Tensor
 from .common import keep, narrow, widen
-from .linear import dropout
+from .dropout import dropout
 
 Ints = tuple[int, ...]
 

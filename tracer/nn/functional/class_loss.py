@@ -6,12 +6,17 @@ and gradient are then elementwise and sums, where a gather's gradient would be a
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from typing import Any
+
 from ....ir.errors import DTypeError, ShapeError
-from ....ir.types import int64
+from ....ir.types import DType, int64
 from ... import prims, views
 from ...scoping import scoped
 from ...tensor import Tensor
 from .common import check_range, keep, legacy_reduction, narrow, reduce_loss, total, widen
+from .linear import linear
 
 
 def cross_entropy(
@@ -135,6 +140,74 @@ def _from_probabilities(
     if weight is not None:
         losses = prims.mul(losses, _column(weight, x, axis))
     return prims.sum(prims.mul(losses, share), axes=(axis,))
+
+
+@dataclasses.dataclass(frozen=True)
+class LinearCrossEntropyOptions:
+    """How PyTorch cuts the product of `linear_cross_entropy` up; taken and not used here."""
+
+    allow_retain_graph: bool = False
+    batch_chunk_size: int | None = None
+    chunking_method: str | None = "auto"
+    acc_policy: str = "auto"
+    acc_dtype: DType | None = None
+
+
+@scoped
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """`cross_entropy(linear(input, linear_weight, linear_bias), target)`.
+
+    Shapes: input (N, in) or (in), linear_weight (C, ..., in), linear_bias (C, ...); logits are
+    (N, C, ...). `options` say in PyTorch how to cut the product up; XLA sees to that here.
+    Raises: RuntimeError for shapes that do not fit, or `ignore_index` with probabilities.
+    """
+    name, x, w = "linear_cross_entropy", input._type.shape, linear_weight._type.shape
+    if len(x) not in (1, 2):
+        raise ShapeError(f"{name}: expected input with dimensionality 1 or 2, got {len(x)}")
+    if len(w) < 2:
+        raise ShapeError(
+            f"{name}: expected linear_weight with dimensionality at least 2, got {len(w)}"
+        )
+    if x[-1] != w[-1]:
+        raise ShapeError(
+            f"{name}: expected equal input and linear_weight last dimensions (in_features), got "
+            f"{x[-1]} and {w[-1]}"
+        )
+    if linear_bias is not None and linear_bias._type.shape != w[:-1]:
+        raise ShapeError(
+            f"{name}: expected linear_bias shape {w[:-1]}, got {linear_bias._type.shape}"
+        )
+    if len(w) > 2 and len(x) == 1:
+        raise ShapeError(
+            f"{name}: linear_weight of shape {w} requires batched input (N, {x[-1]}), got {x}"
+        )
+    logits = linear(
+        input,
+        prims.reshape(linear_weight, shape=(math.prod(w[:-1]), w[-1])),
+        None if linear_bias is None else prims.reshape(linear_bias, shape=(math.prod(w[:-1]),)),
+    )
+    logits = prims.reshape(logits, shape=(*x[:-1], *w[:-1]))
+    if ignore_index is not None and target._type.shape == logits._type.shape:
+        raise ShapeError(
+            f"{name}: ignore_index cannot be specified when target contains probabilities"
+        )
+    return cross_entropy(
+        *(logits, target, weight),
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
 
 
 def nll_loss(

@@ -64,10 +64,17 @@ def reduce_loss(name: str, x: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"{name}: {reduction} is not a valid value for reduction")
 
 
+def check_reduction(reduction: str) -> str:
+    """The word again. Raises: ValueError unless it is mean, sum or none."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
 def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """PyTorch's deprecated flags as a reduction word."""
+    """PyTorch's deprecated flags as a reduction word. Raises: ValueError for another word."""
     if size_average is None and reduce is None:
-        return reduction
+        return reduction if reduction == "batchmean" else check_reduction(reduction)
     if reduce is False:
         return "none"
     return "sum" if size_average is False else "mean"

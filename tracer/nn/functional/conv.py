@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...scoping import scoped
-from ...tensor import Tensor
+from ...tensor import Tensor, from_host
 from ..factory import pair
 
 Ints = tuple[int, ...]
@@ -140,6 +142,20 @@ def conv_transpose2d(
     return _conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+def conv_transpose3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Tensor:
+    """The gradient of `conv3d` by its input, as a layer; see `conv_transpose2d`."""
+    return _conv_transpose3d(input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
 @scoped(name="conv_transpose1d", grad_fn="ConvolutionBackward0")
 def _conv_transpose1d(input: Tensor, weight: Tensor, bias: Any, *options: Any) -> Tensor:
     return _conv_transpose("conv_transpose1d", 1, input, weight, bias, *options)
@@ -148,6 +164,11 @@ def _conv_transpose1d(input: Tensor, weight: Tensor, bias: Any, *options: Any) -
 @scoped(name="conv_transpose2d", grad_fn="ConvolutionBackward0")
 def _conv_transpose2d(input: Tensor, weight: Tensor, bias: Any, *options: Any) -> Tensor:
     return _conv_transpose("conv_transpose2d", 2, input, weight, bias, *options)
+
+
+@scoped(name="conv_transpose3d", grad_fn="ConvolutionBackward0")
+def _conv_transpose3d(input: Tensor, weight: Tensor, bias: Any, *options: Any) -> Tensor:
+    return _conv_transpose("conv_transpose3d", 3, input, weight, bias, *options)
 
 
 def _conv_transpose(
@@ -311,16 +332,20 @@ def _pad(input: Tensor, amounts: Ints, mode: str, value: Any) -> Tensor:
 
 def _extend(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
     size = x._type.shape[axis]
-    limit = {"reflect": size - 1, "circular": size}.get(mode)
-    if (limit is not None and max(before, after) > limit) or (mode == "replicate" and not size):
+    cropped = size + min(before, 0) + min(after, 0)
+    limit = {"reflect": size - 1, "circular": size}.get(mode, max(before, after))
+    if max(before, after) > limit or cropped < 0 or (mode == "replicate" and not size):
         raise ShapeError(
             f"pad: padding size ({before}, {after}) is too large for mode {mode} at axis {axis} "
             f"of shape {x._type.shape}"
         )
+    if mode == "replicate" and min(before, after) < 0:
+        # Where one edge is cropped away whole, the other side repeats the edge that was there.
+        place = np.clip(np.arange(-before, size + after), 0, size - 1)
+        return x.index_select(axis, from_host(place, device=x.device))  # type: ignore[attr-defined]
     if min(before, after) < 0:
-        start, stop = max(-before, 0), size - max(-after, 0)
-        x = _piece(x, axis, start, stop - start)
-        before, after, size = max(before, 0), max(after, 0), stop - start
+        x = _piece(x, axis, max(-before, 0), cropped)
+        before, after, size = max(before, 0), max(after, 0), cropped
     if mode == "reflect":
         first = prims.reverse(_piece(x, axis, 1, before), axes=(axis,))
         last = prims.reverse(_piece(x, axis, size - 1 - after, after), axes=(axis,))

@@ -12,7 +12,7 @@ from ...recording import user_error
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
-from .common import legacy_reduction, reduce_loss, total
+from .common import check_reduction, legacy_reduction, reduce_loss, total
 
 
 def _warn_if_broadcast(name: str, input: Tensor, target: Tensor) -> None:
@@ -74,7 +74,8 @@ def l1_loss(
 
 @scoped(name="l1_loss", grad_fn="MeanBackward0")
 def _l1_loss(input: Tensor, target: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
-    losses = _weighted(prims.abs(prims.sub(*promote(input, target))), weight)
+    difference = prims.sub(*promote(input, target))
+    losses = _weighted(difference.abs(), weight)  # type: ignore[attr-defined]
     return _reduce_weighted("l1_loss", losses, weight, reduction)
 
 
@@ -88,7 +89,7 @@ def smooth_l1_loss(
 ) -> Tensor:
     """`d**2 / (2 * beta)` where `|d| < beta`, else `|d| - beta / 2`; d = input - target."""
     if beta < 0:
-        raise ValueError("smooth_l1_loss: beta must not be negative")
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     _warn_if_broadcast("smooth_l1_loss", input, target)
     reduction = legacy_reduction(size_average, reduce, reduction)
     if beta == 0:
@@ -113,8 +114,9 @@ def huber_loss(
     weight: Tensor | None = None,
 ) -> Tensor:
     """`d**2 / 2` where `|d| < delta`, else `delta * (|d| - delta / 2)`; d = input - target."""
+    check_reduction(reduction)
     if delta <= 0:
-        raise ShapeError("huber_loss: expected delta to be greater than 0: delta must be positive")
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
     _warn_if_broadcast("huber_loss", input, target)
     return _huber_loss(input, target, reduction, delta, weight)
 

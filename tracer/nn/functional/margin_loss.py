@@ -8,12 +8,12 @@ from typing import Any
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
-from ...promotion import check_tensor
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
-from .common import legacy_reduction, reduce_loss
-from .linear import one_hot
+from .common import check_reduction, legacy_reduction, reduce_loss
+from .distance import pairwise_distance
+from .embedding import one_hot
 
 
 @scoped
@@ -100,12 +100,14 @@ def multi_margin_loss(
         raise ShapeError(
             f"{name}: inconsistent target size, expected {count} but got {list(target.shape)}"
         )
-    if target._type.dtype.kind not in ("int", "uint"):
-        raise ValueError(f"{name}: expected an integral target, got {target.dtype}")
-    if weight is not None and (weight._type.ndim > 1 or weight._type.numel != classes):
+    if weight is not None and weight._type.ndim != 1:
+        raise ValueError(f"{name}: weight must be one-dimensional")
+    if weight is not None and weight._type.numel != classes:
         raise ShapeError(
             f"{name}: inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
+    if target._type.dtype.kind not in ("int", "uint"):
+        raise DTypeError(f"{name}: expected an integral target, got {target.dtype}")
     own = x.gather(1, t.unsqueeze(1))
     losses = (margin - own + x).clamp(min=0)
     losses = losses**p if p != 1 else losses
@@ -138,7 +140,7 @@ def multilabel_margin_loss(
             f"{list(input.shape)}"
         )
     if target._type.dtype.kind not in ("int", "uint"):
-        raise ValueError(f"{name}: expected an integral target, got {target.dtype}")
+        raise DTypeError(f"{name}: expected an integral target, got {target.dtype}")
     x = input.reshape(-1, input._type.shape[-1]) if input._type.ndim else input.reshape(1, 1)
     t = target.reshape(x.shape)
     classes = x._type.shape[1]
@@ -217,7 +219,7 @@ def gaussian_nll_loss(
 
     Source: Nix & Weigend 1994, doi:10.1109/ICNN.1994.374138.
     """
-    name = "gaussian_nll_loss"
+    check_reduction(reduction)
     if isinstance(var, (int, float)):
         if var < 0:
             raise ValueError("var has negative entry/entries")
@@ -233,13 +235,11 @@ def gaussian_nll_loss(
             spread = spread.unsqueeze(-1)
         elif shape[:-1] != spread._type.shape[:-1] or spread._type.shape[-1:] != (1,):
             raise ValueError("var is of incorrect size")
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(reduction + " is not valid")
     spread = spread + (spread.detach().clamp(min=eps) - spread.detach())
     losses = 0.5 * (spread.log() + (input - target) ** 2 / spread)
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)
-    return reduce_loss(name, losses, reduction)
+    return reduce_loss("gaussian_nll_loss", losses, reduction)
 
 
 @scoped
@@ -255,8 +255,6 @@ def poisson_nll_loss(
 ) -> Tensor:
     """The negative logarithm of a Poisson probability with rate `input` (or its logarithm)."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    if reduction not in ("none", "mean", "sum"):
-        raise ValueError(reduction + " is not a valid value for reduction")
     losses = input.exp() - target * input if log_input else input - target * (input + eps).log()  # type: ignore
     if full:  # Stirling's approximation of the factorial
         stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
@@ -292,8 +290,6 @@ def triplet_margin_loss(
 
     `swap` takes the nearer of anchor and positive to the negative: Balntas et al. 2016.
     """
-    from .linear import pairwise_distance
-
     reduction = legacy_reduction(size_average, reduce, reduction)
     _check_triplet(margin, anchor, positive, negative)
     near = pairwise_distance(anchor, positive, p, eps)
@@ -316,114 +312,11 @@ def triplet_margin_with_distance_loss(
     reduction: str = "mean",
 ) -> Tensor:
     """As `triplet_margin_loss`, with a distance of one's own."""
-    from .linear import pairwise_distance
-
     _check_triplet(margin, anchor, positive, negative)
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{reduction} is not a valid value for reduction")
+    check_reduction(reduction)
     distance = pairwise_distance if distance_function is None else distance_function
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:
         far = far.minimum(distance(positive, negative))  # type: ignore[attr-defined]
     losses = (near - far + margin).clamp(min=0)  # type: ignore[operator]
     return reduce_loss("triplet_margin_loss", losses, reduction)
-
-
-def _lengths(name: str, lengths: Any, like: Tensor) -> list[int]:
-    if isinstance(lengths, Tensor):
-        if lengths._type.dtype.kind not in ("int", "uint"):
-            raise DTypeError(f"{name}: lengths must be integral")
-        lengths = lengths.tolist()
-    return [int(n) for n in (lengths if isinstance(lengths, (list, tuple)) else [lengths])]
-
-
-@scoped
-def ctc_loss(
-    log_probs: Tensor,
-    targets: Tensor,
-    input_lengths: Any,
-    target_lengths: Any,
-    blank: int = 0,
-    reduction: str = "mean",
-    zero_infinity: bool = False,
-) -> Tensor:
-    """The negative logarithm of the probability of all alignments of a target sequence.
-
-    Shapes: log_probs (T, N, C) or (T, C); targets (N, S) or all behind each other. Lengths
-    are read. Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
-    """
-    name = "ctc_loss"
-    check_tensor(name, log_probs, "log_probs")
-    if log_probs._type.dtype.kind != "float":
-        raise DTypeError(f"{name}: log_probs must be floating point")
-    batched = log_probs._type.ndim == 3
-    x = log_probs if batched else log_probs.unsqueeze(1)  # type: ignore[attr-defined]
-    steps, count, classes = x._type.shape
-    if not 0 <= blank < classes:
-        raise ShapeError(f"{name}: blank must be in label range")
-    times, sizes = _lengths(name, input_lengths, x), _lengths(name, target_lengths, x)
-    if len(times) != count or len(sizes) != count:
-        raise ShapeError(f"{name}: input_lengths and target_lengths must be of size batch_size")
-    if any(t < 0 or t > steps for t in times):
-        raise ShapeError(f"{name}: Expected input_lengths to have value at most {steps}")
-    longest = max(sizes, default=0)
-    flat = targets.detach().numpy().astype("int64")
-    import numpy as np
-
-    rows = np.full((count, longest), blank, np.int64)
-    if flat.ndim == 2 and batched:
-        for i, n in enumerate(sizes):
-            rows[i, :n] = flat[i, :n]
-    else:
-        start = 0
-        flat = flat.reshape(-1)
-        for i, n in enumerate(sizes):
-            rows[i, :n] = flat[start : start + n]
-            start += n
-    # Targets with a blank before, between and after.
-    labels = np.full((count, 2 * longest + 1), blank, np.int64)
-    labels[:, 1::2] = rows
-    skips = np.zeros(labels.shape, bool)
-    skips[:, 2:] = (labels[:, 2:] != blank) & (labels[:, 2:] != labels[:, :-2])
-    from ...tensor import from_host
-
-    at, jump = from_host(labels, device=x.device), from_host(skips, device=x.device)
-    emitted = x.gather(2, at.unsqueeze(0).expand(steps, -1, -1))  # type: ignore[attr-defined]
-    floor = -1e30 if x._type.dtype.itemsize >= 4 else -6e4
-    begins = np.zeros(labels.shape, bool)
-    begins[:, :2] = True
-    alpha = prims.select(from_host(begins, device=x.device), emitted[0], floor)
-    ends = np.array(sizes) * 2
-    final: Tensor | None = None
-    for t in range(steps):
-        if t:
-            one = prims.pad(alpha, floor, low=(0, 1), high=(0, -1), interior=(0, 0))
-            two = prims.pad(alpha, floor, low=(0, 2), high=(0, -2), interior=(0, 0))
-            two = prims.select(jump, two, floor)
-            from ...api.join import stack
-
-            alpha = stack([alpha, one, two]).logsumexp(0) + emitted[t]  # type: ignore[attr-defined]
-        done = np.array([n == t + 1 for n in times])
-        if done.any():
-            here = prims.reshape(from_host(done, device=x.device), shape=(count, 1))
-            final = alpha if final is None else prims.select(here, alpha, final)
-    if final is None:
-        final = (
-            prims.select(from_host(begins & False, device=x.device), emitted[0], floor)
-            if steps
-            else alpha
-        )
-    last = from_host(np.stack([ends, np.maximum(ends - 1, 0)], 1), device=x.device)
-    pair = final.gather(1, last)  # type: ignore[attr-defined]
-    single = from_host((ends == 0)[:, None] & np.array([[False, True]]), device=x.device)
-    losses = -prims.select(single, floor, pair).logsumexp(1)
-    impossible = prims.gt(losses, -floor / 2)
-    losses = prims.select(impossible, 0.0 if zero_infinity else math.inf, losses)
-    if reduction == "mean":
-        sizes_of = prims.convert(
-            from_host(np.maximum(np.array(sizes, np.int64), 1), device=x.device), losses._type.dtype
-        )
-        return (losses / sizes_of).mean()  # type: ignore[operator]
-    if not batched:
-        losses = losses.reshape(())
-    return reduce_loss(name, losses, reduction)

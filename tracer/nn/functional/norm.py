@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ....ir.errors import DTypeError, ShapeError
-from ....ir.types import float64
+from ....ir.types import complex128, float64
 from ... import prims, views
 from ...autograd import no_grad
 from ...scoping import scoped
@@ -96,10 +96,10 @@ def _batch_norm(
 ) -> Tensor:
     _check_floating("batch_norm", input)
     shape = input._type.shape
+    if not input._type.numel and len(shape) == 1:  # PyTorch takes this one as well
+        return input.clone()  # type: ignore[attr-defined]
     if len(shape) < 2:
-        if shape != (0,):
-            raise ShapeError(f"batch_norm: input must have a channel axis 1, got shape {shape}")
-        return input.clone()  # nothing to normalise
+        raise ShapeError(f"batch_norm: input must have a channel axis 1, got shape {shape}")
     for name, t in (
         *(("running_mean", running_mean), ("running_var", running_var)),
         *(("weight", weight), ("bias", bias)),
@@ -189,18 +189,31 @@ def rms_norm(
 
     Source: Zhang & Sennrich 2019, arXiv:1910.07467.
     """
-    axes = _last_axes("rms_norm", input, normalized_shape, weight, None)
+    axes = _last_axes("rms_norm", input, normalized_shape, weight, None, complex=True)
     x = widen(input)
     if eps is None:
-        eps = 2.0**-52 if x._type.dtype is float64 else 2.0**-23  # the dtype's precision
+        # The dtype's precision.
+        eps = 2.0**-52 if x._type.dtype in (float64, complex128) else 2.0**-23
     squares = prims.sum(prims.mul(x, x), axes=axes)
     mean = prims.div(keep(x, squares, axes), count(x._type.shape, axes))
-    out = prims.mul(x, prims.rsqrt(prims.add(mean, eps)))
+    mean = prims.add(mean, eps)
+    if x._type.dtype.is_complex:
+        out = prims.div(x, prims.sqrt(mean))
+    else:
+        out = prims.mul(x, prims.rsqrt(mean))
     return narrow(_affine(out, weight, None), input._type.dtype)
 
 
-def _last_axes(name: str, input: Tensor, normalized_shape: Any, weight: Any, bias: Any) -> Ints:
-    _check_floating(name, input)
+def _last_axes(
+    name: str,
+    input: Tensor,
+    normalized_shape: Any,
+    weight: Any,
+    bias: Any,
+    complex: bool = False,
+) -> Ints:
+    if not (complex and input._type.dtype.is_complex):
+        _check_floating(name, input)
     shape = input._type.shape
     wanted = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if not wanted:
@@ -307,6 +320,32 @@ def instance_norm(
     weight = None if weight is None else prims.reshape(weight, shape=column)
     bias = None if bias is None else prims.reshape(bias, shape=column)
     return narrow(_affine(out, weight, bias), input._type.dtype)
+
+
+@scoped
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """`input` divided by a power of the squares of neighbouring channels.
+
+    Source: Krizhevsky et al. 2012, section 3.3.
+    """
+    ndim = input._type.ndim
+    if ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {ndim} dimensions)")
+    if not input._type.numel:
+        return input
+    squares = prims.mul(input, input)
+    none = (0,) * ndim
+    low = tuple(size // 2 if a == 1 else 0 for a in range(ndim))
+    high = tuple((size - 1) // 2 if a == 1 else 0 for a in range(ndim))
+    padded = prims.pad(squares, 0, low=low, high=high, interior=none)
+    total: Tensor | None = None
+    for i in range(size):
+        part = padded.narrow(1, i, input._type.shape[1])  # type: ignore[attr-defined]
+        total = part if total is None else total + part
+    assert total is not None
+    return input / (total / size * alpha + k) ** beta
 
 
 def _check_floating(name: str, input: Tensor) -> None:

@@ -7,7 +7,6 @@ as they do over the whole window at once. The gradient needs no rule of its own.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
+from ...api.common import with_out
 from ...promotion import INT_RANGE
 from ...scoping import scoped
 from ...tensor import Tensor
@@ -88,7 +88,7 @@ def _windows(
     return out
 
 
-def _elements(x: Tensor, w: Windows, fill: Any) -> list[Tensor]:
+def elements(x: Tensor, w: Windows, fill: Any) -> list[Tensor]:
     """The first, second, ... element of every window of one axis, each as one slice."""
     ndim = x._type.ndim
     if w.low or w.high:
@@ -109,7 +109,7 @@ def _elements(x: Tensor, w: Windows, fill: Any) -> list[Tensor]:
     ]
 
 
-def _lowest(x: Tensor) -> Any:
+def lowest(x: Tensor) -> Any:
     dtype = x._type.dtype
     if dtype.is_floating_point:
         return float("-inf")
@@ -119,16 +119,16 @@ def _lowest(x: Tensor) -> Any:
 
 
 def _max_windows(x: Tensor, windows: list[Windows]) -> Tensor:
-    fill = _lowest(x)
+    fill = lowest(x)
     for w in reversed(windows):
-        best, *others = _elements(x, w, fill)
+        best, *others = elements(x, w, fill)
         for other in others:
-            best = prims.select(_wins(other, best), other, best)
+            best = prims.select(wins(other, best), other, best)
         x = best
     return x
 
 
-def _wins(other: Tensor, best: Tensor) -> Tensor:
+def wins(other: Tensor, best: Tensor) -> Tensor:
     """Whether a later element replaces the best so far: nan always does."""
     larger = prims.gt(other, best)
     if other._type.dtype.is_floating_point:
@@ -136,27 +136,25 @@ def _wins(other: Tensor, best: Tensor) -> Tensor:
     return larger
 
 
-def _places(x: Tensor, rank: int) -> Tensor:
-    """The place of each element in the flattened last `rank` axes."""
-    shape = x._type.shape
-    spatial = shape[len(shape) - rank :]
-    line = prims.iota(shape=(math.prod(spatial),), axis=0, dtype=int64, device=x.device)
-    return prims.broadcast(prims.reshape(line, shape=spatial), shape=shape)
-
-
 def _max_windows_and_indices(x: Tensor, windows: list[Windows]) -> tuple[Tensor, Tensor]:
     """Also where in the flattened spatial axes each maximum lies."""
-    at = _places(x, len(windows))
-    fill = _lowest(x)
+    shape = x._type.shape
+    spatial = shape[windows[0].axis :]
+    number = 1
+    for n in spatial:
+        number *= n
+    line = prims.iota(shape=(number,), axis=0, dtype=int64, device=x.device)
+    at = prims.broadcast(prims.reshape(line, shape=spatial), shape=shape)
+    fill = lowest(x)
     for w in reversed(windows):
-        best, *others = _elements(x, w, fill)
-        place, *places = _elements(at, w, -1)
+        best, *others = elements(x, w, fill)
+        place, *places = elements(at, w, -1)
         for other, there in zip(others, places, strict=True):
             # The first element that is no padding is taken whatever it is.
-            wins = prims.bit_or(_wins(other, best), prims.lt(place, 0))
-            wins = prims.bit_and(wins, prims.ge(there, 0)) if w.low or w.high else wins
-            best = prims.select(wins, other, best)
-            place = prims.select(wins, there, place)
+            later = prims.bit_or(wins(other, best), prims.lt(place, 0))
+            later = prims.bit_and(later, prims.ge(there, 0)) if w.low or w.high else later
+            best = prims.select(later, other, best)
+            place = prims.select(later, there, place)
         x, at = best, place
     return x, at
 
@@ -237,7 +235,7 @@ def _average(
     divisor: int | None,
 ) -> Tensor:
     whole = input._type.dtype is int64
-    if not (input._type.dtype.is_floating_point or whole):
+    if not (whole or input._type.dtype.is_floating_point):
         raise DTypeError(f"{name}: not implemented for {input.dtype}")
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
@@ -248,17 +246,16 @@ def _average(
     counts = [_counts(w, count_include_pad) for w in windows]
     if divisor is None and all((c == c[0]).all() for c in counts):
         divisor = int(np.prod([c[0] for c in counts]))
-    if whole:  # rounded towards zero
-        table = np.ones((), np.int64)
-        for c in counts:
-            table = table[..., None] * c
-        return x.div(constant(table, x) if divisor is None else divisor, rounding_mode="trunc")
     if divisor is not None:
+        if whole:
+            return x.div(divisor, rounding_mode="trunc")  # type: ignore[attr-defined]
         x = prims.mul(x, 1 / divisor) if divisor & (divisor - 1) == 0 else prims.div(x, divisor)
     else:
         table = np.ones(())
         for c in counts:
             table = table[..., None] * c
+        if whole:
+            return x.div(constant(table, x), rounding_mode="trunc")  # type: ignore[attr-defined]
         x = prims.div(x, constant(table, x))
     return narrow(x, input._type.dtype)
 
@@ -271,7 +268,7 @@ def _sum_windows(x: Tensor, w: Windows) -> Tensor:
             x = prims.slice(x, starts=(0,) * len(shape), sizes=sizes, strides=(1,) * len(shape))
         split = (*shape[: w.axis], w.count, w.kernel, *shape[w.axis + 1 :])
         return prims.sum(prims.reshape(x, shape=split), axes=(w.axis + 1,))
-    first, *others = _elements(x, w, 0)
+    first, *others = elements(x, w, 0)
     for other in others:
         first = prims.add(first, other)
     return first
@@ -300,6 +297,7 @@ def avg_pool1d(
     return _average("avg_pool1d", 1, input, *options)
 
 
+@with_out
 @scoped(grad_fn="AvgPool2DBackward0")
 def avg_pool2d(
     input: Tensor,
@@ -309,15 +307,18 @@ def avg_pool2d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The mean of each window, or its sum divided by `divisor_override`.
 
-    Shapes: (N, C, H, W) or (C, H, W). Dtypes: floating.
+    Shapes: (N, C, H, W) or (C, H, W). Dtypes: floating and int64, rounded towards zero.
     """
     options = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return _average("avg_pool2d", 2, input, *options)
 
 
+@with_out
 @scoped(grad_fn="AvgPool3DBackward0")
 def avg_pool3d(
     input: Tensor,
@@ -327,146 +328,9 @@ def avg_pool3d(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The mean of each window. Shapes: (N, C, D, H, W) or (C, D, H, W)."""
     options = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return _average("avg_pool3d", 3, input, *options)
-
-
-def _adaptive_sizes(name: str, input: Tensor, output_size: Any, rank: int) -> Ints:
-    shape = input._type.shape
-    if len(shape) not in (rank + 1, rank + 2):
-        raise ShapeError(f"{name}: expected {rank + 1}D or {rank + 2}D tensor, got shape {shape}")
-    if isinstance(output_size, int) or output_size is None:
-        output_size = (output_size,) * rank
-    elif len(output_size) == 1:
-        output_size = tuple(output_size) * rank
-    if len(output_size) != rank:
-        raise ShapeError(f"{name}: output_size must have {rank} values, got {output_size}")
-    spatial = shape[-rank:]
-    return tuple(n if o is None else int(o) for o, n in zip(output_size, spatial, strict=True))
-
-
-def _averaging(size: int, parts: int) -> np.ndarray:
-    """Row i averages the i-th part of an axis; parts overlap where they do not divide it."""
-    out = np.zeros((parts, size))
-    for i in range(parts):
-        start, end = i * size // parts, -(-(i + 1) * size // parts)
-        out[i, start:end] = 1 / (end - start)
-    return out
-
-
-def _adaptive_average(name: str, rank: int, input: Tensor, output_size: Any) -> Tensor:
-    if not input._type.dtype.is_floating_point:
-        raise DTypeError(f"{name}: not implemented for {input.dtype}")
-    x = widen(input)
-    shape = x._type.shape
-    for i, parts in enumerate(_adaptive_sizes(name, input, output_size, rank)):
-        axis = len(shape) - rank + i
-        size = x._type.shape[axis]
-        if parts == size:
-            continue
-        if parts and size % parts == 0:
-            split = (*x._type.shape[:axis], parts, size // parts, *x._type.shape[axis + 1 :])
-            summed = prims.sum(prims.reshape(x, shape=split), axes=(axis + 1,))
-            x = prims.div(summed, size // parts)
-        else:
-            table = constant(_averaging(size, parts), x)
-            x = prims.dot_general(x, table, contract=((axis,), (1,)), batch=((), ()))
-            perm = (*range(axis), len(shape) - 1, *range(axis, len(shape) - 1))
-            x = prims.transpose(x, perm=perm)
-    return narrow(x, input._type.dtype)
-
-
-@scoped
-def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
-    """Means of `output_size` parts of the last axis. Shapes: (N, C, L) or (C, L)."""
-    return _adaptive_average("adaptive_avg_pool1d", 1, input, output_size)
-
-
-@scoped(grad_fn="AdaptiveAvgPool2DBackward0")
-def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
-    """Means of (H', W') parts of each image; None keeps an axis as it is.
-
-    Shapes: (N, C, H, W) or (C, H, W). Dtypes: floating.
-    """
-    return _adaptive_average("adaptive_avg_pool2d", 2, input, output_size)
-
-
-@scoped(grad_fn="AdaptiveAvgPool3DBackward0")
-def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
-    """Means of (D', H', W') parts. Shapes: (N, C, D, H, W) or (C, D, H, W)."""
-    return _adaptive_average("adaptive_avg_pool3d", 3, input, output_size)
-
-
-def _adaptive_maximum(
-    name: str, rank: int, input: Tensor, output_size: Any, return_indices: bool = False
-) -> Any:
-    x = input
-    ndim = x._type.ndim
-    sizes = _adaptive_sizes(name, input, output_size, rank)
-    if 0 in x._type.shape[ndim - rank - (ndim == rank + 2) :]:
-        raise ShapeError(
-            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input "
-            f"has sizes {list(x.shape)}"
-        )
-    at = _places(x, rank) if return_indices else None
-    for i, parts in reversed(list(enumerate(sizes))):
-        axis = ndim - rank + i
-        size = x._type.shape[axis]
-        if parts == size:
-            continue
-        if parts and size % parts == 0:
-            step = size // parts
-            x, at = _max_axis(x, at, Windows(axis, step, step, 1, 0, 0, parts, size))
-            continue
-        pieces, places = [], []
-        for part in range(parts):
-            start, end = part * size // parts, -(-(part + 1) * size // parts)
-            w = Windows(axis, end - start, 1, 1, 0, 0, 1, end - start)
-            there = None if at is None else _part(at, axis, start, end)
-            best, place = _max_axis(_part(x, axis, start, end), there, w)
-            pieces.append(best)
-            places.append(place)
-        if not pieces:
-            pieces, places = [_part(x, axis, 0, 0)], [at and _part(at, axis, 0, 0)]
-        x = prims.concatenate(*pieces, axis=axis)
-        at = None if at is None else prims.concatenate(*places, axis=axis)
-    return x if at is None else (x, at)
-
-
-def _max_axis(x: Tensor, at: Tensor | None, w: Windows) -> tuple[Tensor, Tensor | None]:
-    """The maxima of windows without padding, and their places where those are wanted."""
-    if at is None:
-        return _max_windows(x, [w]), None
-    best, *others = _elements(x, w, 0)
-    place, *places = _elements(at, w, 0)
-    for other, there in zip(others, places, strict=True):
-        wins = _wins(other, best)
-        best, place = prims.select(wins, other, best), prims.select(wins, there, place)
-    return best, place
-
-
-def _part(x: Tensor, axis: int, start: int, end: int) -> Tensor:
-    shape = x._type.shape
-    return prims.slice(
-        x,
-        starts=tuple(start if a == axis else 0 for a in range(len(shape))),
-        sizes=tuple(end - start if a == axis else n for a, n in enumerate(shape)),
-        strides=(1,) * len(shape),
-    )
-
-
-@scoped
-def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest elements of `output_size` parts of the last axis, and their places."""
-    return _adaptive_maximum("adaptive_max_pool1d", 1, input, output_size, return_indices)
-
-
-@scoped
-def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """The largest elements of (H', W') parts of each image; None keeps an axis as it is.
-
-    Under `return_indices`, also their places in the flattened H, W.
-    """
-    return _adaptive_maximum("adaptive_max_pool2d", 2, input, output_size, return_indices)

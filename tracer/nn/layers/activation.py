@@ -170,6 +170,44 @@ class GLU(Activation):
     _options = options(dim=-1)
 
 
+class Softmax2d(Module):
+    """Softmax over the channels of (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return F.softmax(input, -3)
+
+
+class _Lambda(Activation):
+    _options = options(lambd=0.5)
+
+    def extra_repr(self) -> str:
+        return str(self.lambd)
+
+
+class Hardshrink(_Lambda):
+    """Input where it is further from 0 than `lambd`, else 0."""
+
+    function = staticmethod(F.hardshrink)
+
+
+class Softshrink(_Lambda):
+    """Input moved towards 0 by `lambd`."""
+
+    function = staticmethod(F.softshrink)
+
+
+class RReLU(Activation):
+    """A leaky ReLU whose slopes are drawn at random while training."""
+
+    function = staticmethod(F.rrelu)
+    _options = options(lower=1.0 / 8, upper=1.0 / 3, inplace=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+
 class PReLU(Module):
     """`leaky_relu` with learned slopes: one, or one per channel."""
 

@@ -231,3 +231,10 @@ class ConvTranspose2d(_Transposed):
 
     rank = 2
     function = staticmethod(F.conv_transpose2d)
+
+
+class ConvTranspose3d(_Transposed):
+    """The gradient of a `Conv3d` by its input, as a layer."""
+
+    rank = 3
+    function = staticmethod(F.conv_transpose3d)

@@ -7,6 +7,7 @@ from typing import Any
 from ....ir.errors import ShapeError
 from ....ir.types import DType, int64
 from ... import prims
+from ...api.join import cat
 from ...autograd import no_grad
 from ...recording import user_error
 from ...tensor import Tensor
@@ -14,6 +15,7 @@ from .. import functional as F
 from .. import init
 from ..factory import filled, new_parameter
 from ..module import Module
+from .options import NEEDED, Options, options
 
 
 class _Affine(Module):
@@ -214,6 +216,89 @@ class InstanceNorm2d(_InstanceNorm):
 
 def _as_shape(shape: Any) -> tuple[int, ...]:
     return (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of (N, C, D, H, W) or (C, D, H, W)."""
+
+    dims = (4, 5)
+
+
+class SyncBatchNorm(_BatchNorm):
+    """Batch normalisation over a group of processes; here one process is the group."""
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        process_group: Any = None,
+        device: Any = None,
+        dtype: DType | None = None,
+        *,
+        bias: bool = True,
+    ):
+        super().__init__(
+            *(num_features, eps, momentum, affine, track_running_stats, device, dtype), bias=bias
+        )
+        self.process_group = process_group
+
+    def _check_rank(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ValueError(f"expected at least 2D input (got {input.ndim}D input)")
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
+        """`module` with each batch norm in it replaced by a `SyncBatchNorm` of its state."""
+        made = module
+        if isinstance(module, _BatchNorm) and not isinstance(module, SyncBatchNorm):
+            made = cls(
+                *(module.num_features, module.eps, module.momentum, module.affine),
+                *(module.track_running_stats, process_group),
+                bias=module.bias is not None,
+            )
+            for store in ("_parameters", "_buffers"):
+                made.__dict__[store] |= module.__dict__[store]
+            made.training = module.training
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made
+
+
+class _Neighbours(Options):
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+
+class LocalResponseNorm(_Neighbours):
+    """Input divided by powers of neighbouring channels; see `functional.local_response_norm`."""
+
+    _options = options(size=NEEDED, alpha=1e-4, beta=0.75, k=1.0)
+
+
+class CrossMapLRN2d(_Neighbours):
+    """`LocalResponseNorm` of images, whose window reaches equally far to both sides."""
+
+    _options = options(size=NEEDED, alpha=1e-4, beta=0.75, k=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead.")
+        reach = (self.size - 1) // 2
+        squares = F.pad((input * input).unsqueeze(1), (0, 0, 0, 0, reach, reach))
+        channels = input.shape[1]
+        total = squares[:, 0, :channels]
+        for i in range(1, 2 * reach + 1):
+            total = total + squares[:, 0, i : i + channels]
+        # PyTorch's window never lets go of the first channel.
+        first = squares[:, 0, reach].unsqueeze(1)
+        total = cat([total[:, : reach + 1], total[:, reach + 1 :] + first], 1)
+        return input * (total * (self.alpha / self.size) + self.k) ** -self.beta
 
 
 class LayerNorm(_Affine):

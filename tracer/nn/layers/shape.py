@@ -1,11 +1,10 @@
-"""Dropout, changes of shape, padding, distances. Public as `nn`."""
+"""Dropout, changes of shape, distances. Public as `nn`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .. import functional as F
-from ..factory import pair
 from .options import NEEDED, Options, options
 
 
@@ -40,6 +39,24 @@ class Dropout2d(_Dropout):
     function = staticmethod(F.dropout2d)
 
 
+class Dropout3d(_Dropout):
+    """Zero whole channels of (N, C, D, H, W) with probability `p` while training."""
+
+    function = staticmethod(F.dropout3d)
+
+
+class AlphaDropout(_Dropout):
+    """Dropout that keeps mean and variance of what `SELU` gives."""
+
+    function = staticmethod(F.alpha_dropout)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """`AlphaDropout` of whole channels."""
+
+    function = staticmethod(F.feature_alpha_dropout)
+
+
 class Flatten(Options):
     """The axes from `start_dim` to `end_dim` as one."""
 
@@ -58,54 +75,6 @@ class Unflatten(Options):
 
     def forward(self, input: Any) -> Any:
         return input.unflatten(self.dim, self.unflattened_size)
-
-
-class _Pad(Options):
-    _options = options(padding=NEEDED)
-    mode = "constant"
-    rank: int
-
-    def _prepare(self) -> None:
-        self.padding = pair(self.padding, 2 * self.rank, "padding")
-
-    def forward(self, input: Any) -> Any:
-        return F.pad(input, self.padding, self.mode)
-
-    def extra_repr(self) -> str:
-        return f"{self.padding}"
-
-
-class ZeroPad2d(_Pad):
-    """Zeros around the last two axes: (left, right, top, bottom) or one number."""
-
-    rank = 2
-
-
-class ReflectionPad2d(_Pad):
-    """The last two axes mirrored at their edges."""
-
-    rank = 2
-    mode = "reflect"
-
-
-class ReplicationPad2d(_Pad):
-    """The edges of the last two axes repeated."""
-
-    rank = 2
-    mode = "replicate"
-
-
-class ConstantPad2d(_Pad):
-    """One value around the last two axes."""
-
-    _options = options(padding=NEEDED, value=NEEDED)
-    rank = 2
-
-    def forward(self, input: Any) -> Any:
-        return F.pad(input, self.padding, self.mode, self.value)
-
-    def extra_repr(self) -> str:
-        return f"padding={self.padding}, value={self.value}"
 
 
 class CosineSimilarity(Options):

@@ -1,8 +1,8 @@
 """`optim.lr_scheduler`: learning rates (and momenta) that change from step to step."""
 
 from .base import LRScheduler
-from .composed import ReduceLROnPlateau, SequentialLR
-from .cycles import CosineAnnealingLR, CosineAnnealingWarmRestarts, OneCycleLR
+from .composed import ChainedScheduler, ReduceLROnPlateau, SequentialLR
+from .cycles import CosineAnnealingLR, CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
 from .decays import (
     ConstantLR,
     ExponentialLR,
@@ -17,9 +17,11 @@ from .decays import (
 _LRScheduler = LRScheduler
 
 __all__ = [
+    "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
     "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",

@@ -59,6 +59,8 @@ class LRScheduler:
         self.last_epoch = last_epoch
         self._step_count = 0
         self._last_lr: list[float] = []
+        # PyTorch's state has these; here they say nothing.
+        self._is_initial = self._get_lr_called_within_step = False
         self._advance(None)
 
     def get_lr(self) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any
 
 from ...state import STATE
@@ -53,16 +54,67 @@ class SequentialLR(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """All attributes but the optimizer; the schedulers' states in place of them."""
-        out = {k: v for k, v in super().state_dict().items() if k != "_schedulers"}
-        out["_schedulers"] = [s.state_dict() for s in self._schedulers]
-        return out
+        return _packed(self)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        rest = {k: v for k, v in state_dict.items() if k != "_schedulers"}
-        self.__dict__.update(rest)
-        for scheduler, saved in zip(self._schedulers, state_dict["_schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
+        _unpack(self, state_dict)
+
+
+def _packed(scheduler: Any) -> dict[str, Any]:
+    left_out = ("optimizer", "_schedulers")
+    out = {k: v for k, v in scheduler.__dict__.items() if k not in left_out}
+    out["_schedulers"] = [s.state_dict() for s in scheduler._schedulers]
+    return out
+
+
+def _unpack(scheduler: Any, state: dict[str, Any]) -> None:
+    scheduler.__dict__.update({k: v for k, v in state.items() if k != "_schedulers"})
+    for inner, saved in zip(scheduler._schedulers, state["_schedulers"], strict=True):
+        inner.load_state_dict(saved)
+
+
+class ChainedScheduler(LRScheduler):
+    """Schedulers that all step at each step, one after the other."""
+
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None):
+        if not schedulers:
+            raise ValueError(
+                "ChainedScheduler expects at least one scheduler to be chained, but got no "
+                "scheduler."
+            )
+        optimizer = optimizer or schedulers[0].optimizer
+        for i, scheduler in enumerate(schedulers):
+            if not hasattr(scheduler, "optimizer"):
+                raise TypeError(
+                    f"ChainedScheduler at index {i} should have `optimizer` as its attribute."
+                )
+            if isinstance(scheduler, ReduceLROnPlateau):
+                raise ValueError(
+                    "ChainedScheduler does not support `ReduceLROnPlateau` scheduler, whose `step` "
+                    f"needs a metric, but got one at index {i}"
+                )
+            if scheduler.optimizer is not optimizer:
+                raise ValueError(
+                    "ChainedScheduler expects all schedulers to belong to the same optimizer, but "
+                    f"the one at index {i} belongs to another"
+                )
+        self._schedulers = list(schedulers)
+        self.optimizer = optimizer
+        self._last_lr = self._rates
+
+    def _advance(self, epoch: int | None) -> None:
+        for scheduler in self._schedulers:
+            scheduler._advance(epoch)
+        self._last_lr = self._rates
+
+    def state_dict(self) -> dict[str, Any]:
+        """All attributes but the optimizer; the schedulers' states in place of them."""
+        return _packed(self)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        _unpack(self, state_dict)
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -93,7 +145,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.threshold, self.threshold_mode = threshold, threshold_mode
         self.cooldown, self.eps = cooldown, eps
         self.min_lrs = per_group(min_lr, optimizer, "min_lr")
-        self.best = math.inf if mode == "min" else -math.inf
+        self.default_min_lr = None if isinstance(min_lr, (list, tuple)) else min_lr
+        self.best = self.mode_worse = math.inf if mode == "min" else -math.inf
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
         self.last_epoch = 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from ..optimizer import Optimizer
-from .base import LRScheduler, per_group
+from .base import LRScheduler, per_group, set_option
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -130,7 +132,7 @@ class OneCycleLR(LRScheduler):
                 f"anneal_strategy must be one of 'cos' or 'linear', instead got {anneal_strategy}"
             )
         self.total_steps = total_steps
-        self.anneal_strategy = anneal_strategy
+        self._anneal_func_type = anneal_strategy
         self.cycle_momentum = cycle_momentum
         top, last = pct_start * total_steps - 1, total_steps - 1
         names = (("initial_lr", "max_lr", "max_momentum", "base_momentum"),)
@@ -141,7 +143,11 @@ class OneCycleLR(LRScheduler):
             ends = (top, 2 * top, last)
         else:
             names += (("max_lr", "min_lr", "base_momentum", "max_momentum"),)
-        self._phases = [(float(end), *keys) for end, keys in zip(ends, names, strict=True)]
+        fields = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
+        self._schedule_phases: list[dict[str, Any]] = [
+            dict(zip(fields, (float(end), *keys), strict=True))
+            for end, keys in zip(ends, names, strict=True)
+        ]
         groups = optimizer.param_groups
         peaks = per_group(max_lr, optimizer, "max_lr")
         if last_epoch == -1:
@@ -154,6 +160,7 @@ class OneCycleLR(LRScheduler):
                 raise ValueError(
                     "optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
                 )
+            self.use_beta1 = "betas" in optimizer.defaults
             lows = per_group(base_momentum, optimizer, "base_momentum")
             highs = per_group(max_momentum, optimizer, "max_momentum")
             if last_epoch == -1:
@@ -163,7 +170,7 @@ class OneCycleLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _between(self, start: float, end: float, done: float) -> float:
-        if self.anneal_strategy == "linear":
+        if self._anneal_func_type == "linear":
             return start + (end - start) * done
         return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
 
@@ -174,12 +181,12 @@ class OneCycleLR(LRScheduler):
                 f"Tried to step {step} times. The specified number of total steps is "
                 f"{self.total_steps}"
             )
-        start, phase = 0.0, self._phases[0]
-        for i, phase in enumerate(self._phases):
-            if step <= phase[0] or i == len(self._phases) - 1:
+        start, phase = 0.0, self._schedule_phases[0]
+        for i, phase in enumerate(self._schedule_phases):
+            if step <= phase["end_step"] or i == len(self._schedule_phases) - 1:
                 break
-            start = phase[0]
-        end, lr_from, lr_to, momentum_from, momentum_to = phase
+            start = phase["end_step"]
+        end, lr_from, lr_to, momentum_from, momentum_to = phase.values()
         done = (step - start) / (end - start)
         rates = []
         for group in self.optimizer.param_groups:
@@ -195,3 +202,113 @@ def _set_momentum(group: dict[str, Any], value: float) -> None:
         group["betas"] = (value, *group["betas"][1:])
     else:
         group["momentum"] = value
+
+
+class CyclicLR(LRScheduler):
+    """Up and down between two rates in straight lines; momentum the other way.
+
+    `mode`: triangular, triangular2 (half as high each time), exp_range (times `gamma` each
+    step); or `scale_fn`, of cycles or of iterations by `scale_mode`.
+    Source: Smith 2017, arXiv:1506.01186.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        base_lr: Any,
+        max_lr: Any,
+        step_size_up: int = 2000,
+        step_size_down: int | None = None,
+        mode: str = "triangular",
+        gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None,
+        scale_mode: str = "cycle",
+        cycle_momentum: bool = True,
+        base_momentum: Any = 0.8,
+        max_momentum: Any = 0.9,
+        last_epoch: int = -1,
+    ):
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        base_lrs = per_group(base_lr, optimizer, "base_lr")
+        if last_epoch == -1:
+            for rate, group in zip(base_lrs, optimizer.param_groups, strict=True):
+                set_option(group, "lr", rate)
+        self.max_lrs = per_group(max_lr, optimizer, "max_lr")
+        up = float(step_size_up)
+        down = up if step_size_down is None else float(step_size_down)
+        self.total_size = up + down
+        self.step_ratio = up / self.total_size
+        if mode not in ("triangular", "triangular2", "exp_range") and scale_fn is None:
+            raise ValueError("mode is invalid and scale_fn is None")
+        self.mode = mode
+        self.gamma = gamma
+        self._scale_fn_custom = scale_fn
+        if scale_fn is None:
+            scale_mode = "iterations" if mode == "exp_range" else "cycle"
+        self.scale_mode = scale_mode
+        self.cycle_momentum = cycle_momentum
+        if cycle_momentum:
+            if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
+                raise ValueError(
+                    "optimizer must support momentum or beta1 with `cycle_momentum` option enabled"
+                )
+            self.use_beta1 = "betas" in optimizer.defaults
+            self.base_momentums = per_group(base_momentum, optimizer, "base_momentum")
+            self.max_momentums = per_group(max_momentum, optimizer, "max_momentum")
+            if last_epoch == -1:
+                for high, low, group in zip(
+                    *(self.max_momentums, self.base_momentums, optimizer.param_groups),
+                    strict=True,
+                ):
+                    self._set_momentum(group, high)
+                    group["max_momentum"], group["base_momentum"] = high, low
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = base_lrs
+
+    def _set_momentum(self, group: dict[str, Any], value: float) -> None:
+        if self.use_beta1:
+            group["betas"] = (value, *group["betas"][1:])
+        else:
+            group["momentum"] = value
+
+    def scale_fn(self, x: float) -> float:
+        """How high a cycle (or an iteration) goes, of its full height."""
+        if self._scale_fn_custom is not None:
+            return self._scale_fn_custom(x)
+        if self.mode == "exp_range":
+            return self.gamma**x
+        return 1.0 if self.mode == "triangular" else 1 / 2.0 ** (x - 1)
+
+    def get_lr(self) -> list[float]:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1.0 + self.last_epoch / self.total_size - cycle
+        rises = x <= self.step_ratio
+        height = x / self.step_ratio if rises else (x - 1) / (self.step_ratio - 1)
+        scale = self.scale_fn(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            for low, high, group in zip(
+                *(self.base_momentums, self.max_momentums, self.optimizer.param_groups),
+                strict=True,
+            ):
+                self._set_momentum(group, high - (high - low) * height * scale)
+        return [
+            low + (high - low) * height * scale
+            for low, high in zip(self.base_lrs, self.max_lrs, strict=True)
+        ]
+
+    def state_dict(self) -> dict[str, Any]:
+        """All attributes but the optimizer, and of a function of one's own its attributes."""
+        state = super().state_dict()
+        fn = state.pop("_scale_fn_custom")
+        keeps = fn is not None and not isinstance(fn, FunctionType)
+        state["_scale_fn_custom"] = dict(fn.__dict__) if keeps else None
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        state = dict(state_dict)
+        attributes = state.pop("_scale_fn_custom")
+        super().load_state_dict(state)
+        if attributes is not None:
+            self._scale_fn_custom.__dict__.update(attributes)

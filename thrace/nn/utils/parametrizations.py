@@ -1,0 +1,3 @@
+"""`thrace.nn.utils.parametrizations`: weight norm, spectral norm, orthogonal matrices."""
+
+from thrace.tracer.nn.utils.parametrizations import *

@@ -1,0 +1,3 @@
+"""`thrace.nn.utils.rnn`: sequences of different lengths."""
+
+from thrace.tracer.nn.utils.rnn import *

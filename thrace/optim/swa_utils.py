@@ -1,0 +1,3 @@
+"""`thrace.optim.swa_utils`: averages of models over training."""
+
+from thrace.tracer.optim.swa_utils import *
