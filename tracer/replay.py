@@ -29,7 +29,7 @@ from .bindings import (
     signature_of,
 )
 from .evaluate import LOST, observe
-from .recording import next_seq
+from .recording import next_seq, settle_foreign
 from .session import Session
 from .state import LOCK
 from .storage import Storage, root
@@ -136,11 +136,15 @@ class Trace:
         device = self.device
         for v in inputs:
             data = v.buffer
+            if data is None:
+                # Another thread left it pending, or a recording run that an error ended.
+                settle_foreign(v)
+                data = v.buffer
+                if data is None:
+                    raise StateLostError(LOST)
             if isinstance(data, np.ndarray):
                 data = buffer.to_jax(data, device)
                 v.buffer = data
-            elif data is None:
-                raise StateLostError(LOST)
             args.append(data)
         v = data = None
         for i in self.donate:

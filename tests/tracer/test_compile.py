@@ -942,6 +942,24 @@ def test_exception_leaves_earlier_writes():
     assert total.tolist() == [6.0, 6.0]
 
 
+def test_a_replay_reads_what_a_failed_run_left_pending():
+    total = thrace.zeros(2)
+
+    @thrace.compile
+    def step(x, fail):
+        total.add_(x)
+        if fail:
+            raise KeyError("stop")
+        return total * 2
+
+    step(thrace.ones(2), False)
+    with pytest.raises(KeyError, match="stop"):
+        step(thrace.ones(2), True)
+    assert step(thrace.ones(2), False).tolist() == [6.0, 6.0]  # nobody looked in between
+    assert total.tolist() == [3.0, 3.0]
+    assert len(thrace.explain(step).traces) == 1
+
+
 def test_exception_inside_restores_modes():
     @thrace.compile
     def broken(x):
