@@ -50,5 +50,9 @@ class StateLostError(ThraceError, RuntimeError):
     """A donated buffer was consumed by a step that then failed."""
 
 
+class RecompileError(ThraceError, RuntimeError):
+    """A call inside `no_recompile()` met a state that no trace was recorded in."""
+
+
 class FallbackError(ThraceError, RuntimeError):
     """A call that `fullgraph=True` forbids: it could not be replayed as one graph."""

@@ -30,6 +30,7 @@ from thrace.ir.errors import (
     DTypeError,
     FallbackError,
     GraphError,
+    RecompileError,
     ShapeError,
     StateLostError,
     ThraceError,
@@ -55,7 +56,12 @@ from thrace.ir.types import (
 )
 from thrace.ir.types import bool_ as bool
 from thrace.tools import bind as _bind_tools
-from thrace.tracer.compile import FallbackWarning, RecompileWarning, compile
+from thrace.tracer.compile import (
+    FallbackWarning,
+    RecompileWarning,
+    compile,
+    no_recompile,
+)
 from thrace.tracer.devices import Device
 from thrace.tracer.explain import explain
 from thrace.tracer.formats import (
@@ -108,6 +114,7 @@ __all__ = [
     "Generator",
     "Graph",
     "GraphError",
+    "RecompileError",
     "RecompileWarning",
     "ShapeError",
     "Size",
@@ -166,6 +173,7 @@ __all__ = [
     "newaxis",
     "nn",
     "no_grad",
+    "no_recompile",
     "ops",
     "optim",
     "pi",

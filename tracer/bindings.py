@@ -47,6 +47,7 @@ class New(NamedTuple):
 
     source: Source
     strides: Any
+    inference: bool = False
 
 
 class Leaf(NamedTuple):
@@ -71,10 +72,6 @@ class Leaf(NamedTuple):
 HandleRef = int | weakref.ref[Tensor]
 # A gradient slot: the number of the argument it belongs to, or a weak reference.
 SlotRef = int | weakref.ref[GradSlot]
-
-
-class NotReplayable(Exception):
-    """Why a finished run cannot become a trace."""
 
 
 class HyperValue:

@@ -21,7 +21,6 @@ from .bindings import (
     HyperInput,
     Leaf,
     New,
-    NotReplayable,
     SlotRef,
     Source,
     argument_slots,
@@ -31,6 +30,7 @@ from .entries import is_constant
 from .evaluate import SYMBOLIC, Part, holders, needed, settle
 from .history import differentiable_graph
 from .naming import distinct
+from .reasons import NotReplayable, Why
 from .replay import Trace
 from .session import Capture, Session
 from .storage import Storage, root
@@ -100,7 +100,7 @@ class _Building:
             by_value.setdefault(id(c.value), ("capture", c))
         for i, a in enumerate(self.arguments):
             if isinstance(a, Tensor):
-                self.argument_of.setdefault(id(a._storage), i)
+                self.argument_of.setdefault(id(session.storage_before(a)), i)
         names = session.argument_names
         primed = {id(v): i for i, v in session.primed_arguments.items()}
         for v in self.plan.inputs:
@@ -117,11 +117,11 @@ class _Building:
             elif v.buffer is not None and v.edge is None and v.buffer is not SYMBOLIC:
                 trace.bindings.append(Binding("constant", v.buffer, "constant"))
             else:
-                raise NotReplayable("it reads history that was recorded outside")
+                raise NotReplayable(Why.HISTORY, "it reads")
         for storage in session.written.values():
             if id(storage) not in self.bound:
                 if id(storage) not in session.captures:
-                    raise NotReplayable("it writes to a tensor that only history holds")
+                    raise NotReplayable(Why.HISTORY, "it writes to a tensor held by")
                 self._bind_storage(storage)
 
     def _bind_storage(self, storage: Storage) -> int:
@@ -146,7 +146,7 @@ class _Building:
                 self._bind_storage(c.storage)
                 return
         if data.buffer is None:
-            raise NotReplayable("a tensor it makes has no value")
+            raise NotReplayable(Why.ESCAPES)
         self.trace.bindings.append(Binding("constant", data.buffer, "constant"))
         self.plan.inputs.append(data)
 
@@ -172,6 +172,9 @@ class _Building:
         entry = self.assigned.get(id(storage))
         if entry is not None:
             return Binding("entry", entry.read, name)
+        for t, before, *_ in self.session.handles.values():
+            if before is storage and t._storage is not storage:  # the next call reads it there
+                return Binding("storage", weakref.ref(t), name)
         if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
             return Binding("storage", weakref.ref(handle), name)
         return Binding("storage", weakref.ref(storage), name)
@@ -207,7 +210,7 @@ class _Building:
         for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor):
                 if not is_constant(leaf) and not session.knew(leaf):
-                    raise NotReplayable(f"it returns a {type(leaf).__name__} made in the call")
+                    raise NotReplayable(Why.RETURNS, f"a {type(leaf).__name__}")
                 trace.leaves.append(Leaf("static", leaf))
             elif places.setdefault(id(leaf), i) != i:
                 trace.leaves.append(Leaf("again", places[id(leaf)]))
@@ -227,20 +230,20 @@ class _Building:
             elif grad._storage.owner is session and grad._view is None:
                 trace.grads.append((self._slot_ref(slot), number(grad._storage)))
             else:
-                raise NotReplayable("it sets .grad to a tensor made elsewhere")
+                raise NotReplayable(Why.ELSEWHERE, ".grad")
         for entry, tensor in session.attribute_effects():
             if tensor._storage.owner is not session:
-                raise NotReplayable(f"it sets {entry.label} to a tensor made elsewhere")
+                raise NotReplayable(Why.ELSEWHERE, entry.label)
             trace.sets.append((entry, number(tensor._storage), tensor._view))
         made = [e.link for e in trace.leaves if e.kind == "new"] + [link for *_, link in trace.sets]
         slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
-            raise NotReplayable("a leaf made in the call has a gradient or several views")
+            raise NotReplayable(Why.LEAF, "it keeps the gradient or several views of")
         kept = {"_retained", "_retains"}
         if any(isinstance(t, Tensor) and kept.intersection(t.__dict__) for t in leaves):
-            raise NotReplayable("it keeps the gradient of a tensor that is no leaf")
+            raise NotReplayable(Why.RETAINED)
         if session.reasons:
-            raise NotReplayable("")
+            raise NotReplayable()
         for t, storage, link, _ in session.handles.values():
             if t._storage is storage and t._view is link:
                 continue
@@ -254,9 +257,9 @@ class _Building:
                 trace.marked.append(number_of)
                 continue
             if t._storage is storage:
-                raise NotReplayable("it changes requires_grad of a tensor made outside")
+                raise NotReplayable(Why.REQUIRES_GRAD)
             if t._storage.owner is not session:
-                raise NotReplayable("it points a tensor at another one made elsewhere")
+                raise NotReplayable(Why.ELSEWHERE, "the data of a tensor")
             target = weakref.ref(t) if number_of is None else number_of
             trace.points.append((target, number(t._storage), t._view))
         del leaves, result
@@ -271,7 +274,7 @@ class _Building:
             stray = []
             if attempt == 0:
                 gc.collect()
-        raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
+        raise NotReplayable(Why.ESCAPES)
 
     def _old_leaf(self, leaf: Tensor) -> Leaf:
         """How to return a tensor whose storage was there before the run."""
@@ -324,21 +327,21 @@ class _Building:
             if any(n.freed for n in behind):
                 trace.freed_history = True
             elif any(n.op.saved is not None for n in behind):
-                raise NotReplayable("the gradient of what it returns is an autograd.Function's")
+                raise NotReplayable(Why.FUNCTION)
             elif any(n.hooks for n in behind):
-                raise NotReplayable("a hook is to see a gradient that comes after the call")
+                raise NotReplayable(Why.LATE_HOOK)
             return Source(numbers[data], numbers[history])
 
         for storage in [*self.session.written.values(), *storages.values()]:
             if storage.hooks is not None and storage.hooks.waiting():
-                raise NotReplayable("a hook is to see a gradient that comes after the call")
+                raise NotReplayable(Why.LATE_HOOK)
         for storage in self.session.written.values():
             trace.writes.append((self.bound[id(storage)], source(storage)))
         for i in range(len(storages)):
             made = source(storages[i])
             if made.history == -1:
-                raise NotReplayable("it returns a tensor whose history was recorded outside")
-            trace.new.append(New(made, storages[i].strides))
+                raise NotReplayable(Why.HISTORY, "it returns a tensor with")
+            trace.new.append(New(made, storages[i].strides, storages[i].inference))
 
     def _make_graph(self) -> None:
         plan = self.plan
@@ -386,8 +389,9 @@ class _Building:
                     owner = getattr(o.edge[0], "owner", None)
                     if isinstance(owner, weakref.ref) and owner() is not None:
                         raise NotReplayable(
-                            "a leaf made in the call, or one of several leaves on one storage, "
-                            "is in the history of what it returns"
+                            Why.LEAF,
+                            "what it returns has in its history one of several leaves"
+                            " on one storage, or",
                         )
 
     def _output_names(self, count: int) -> list[str]:
@@ -433,5 +437,5 @@ class _Building:
         owner = b.ref()
         if isinstance(owner, Tensor) and owner._slot is not None:
             return (owner._slot, 0)
-        storage = owner._storage if isinstance(owner, Tensor) else owner
+        storage = self.session.storage_before(owner) if isinstance(owner, Tensor) else owner
         return self.session.captures[id(storage)].held.edge

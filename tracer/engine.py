@@ -17,6 +17,7 @@ from .devices import CPU
 from .grad_fn import AccumulateGrad, GradFn, api_scope, grad_fn_of
 from .grad_hooks import Crossing, call_hooks
 from .grad_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from .reasons import Why
 from .recording import recorder_for, user_error
 from .state import STATE
 from .tensor import Tensor
@@ -178,7 +179,7 @@ def run_backward(
     def enter(node: Node, cots: Cotangents) -> Cotangents:
         current[:] = cots
         if state.session is not None and node.seq < state.session.start:
-            state.session.unfaithful("a backward pass inside follows history recorded outside")
+            state.session.unfaithful(Why.HISTORY, "a backward pass inside follows")
         state.scope = backward_scope(node.scope, phase, moved)
         state.cause = node.loc
         if node.hooks:

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from ..ir.graph import Graph
 from .compile import CompiledFunction
+from .reasons import Reason, Recompile
 from .replay import Trace
-from .session import Reason
 
 
 class TraceInfo(NamedTuple):
@@ -38,7 +38,7 @@ class Explanation:
         self.traces = [_info(guards, trace) for guards, trace in reversed(fn.traces)]
         self.executables = list(dict.fromkeys(t.executable for t in self.traces))
         self.fallbacks: list[Reason] = list(fn.fallbacks)
-        self.recompiles: list[Reason] = list(fn.recompiles)
+        self.recompiles: list[Recompile] = list(fn.recompiles)
 
     def __str__(self) -> str:
         out = [

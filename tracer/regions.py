@@ -20,6 +20,7 @@ from . import trees
 from .autograd import GradSlot
 from .evaluate import SYMBOLIC, Part
 from .history import Unmarked, differentiable_graph
+from .reasons import Why
 from .recording import Recorder, user_error
 from .state import STATE
 from .storage import Storage, outside_calls, root
@@ -70,7 +71,7 @@ class _Nobody:
     def needs_value(self, t: Tensor) -> None:
         pass
 
-    def unfaithful(self, reason: str) -> None:
+    def unfaithful(self, why: Why, *details: Any) -> None:
         pass
 
     def touch_module(self, module: Any) -> None:
@@ -234,8 +235,8 @@ class Region:
     def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
         raise Unrecordable("it steps a scheduler")
 
-    def unfaithful(self, reason: str) -> None:
-        self.outer.unfaithful(reason)
+    def unfaithful(self, why: Why, *details: Any) -> None:
+        self.outer.unfaithful(why, *details)
 
     def hyper(self, group: dict, key: str, index: int | None) -> Tensor:
         return self.outer.hyper(group, key, index)

@@ -195,6 +195,7 @@ class Trace:
                 storage.owner = None
             else:
                 storage = Storage(value, self.device, made.strides)
+                storage.inference = made.inference
             new.append(storage)
         for binding, source in self.writes:
             storage = self.storage(binding, arguments or self.first_arguments)
@@ -219,7 +220,7 @@ class Trace:
                 if t is not None:
                     if link is not None and link.kind == "leaf" and t._slot is not None:
                         link = Link(link.parent, "leaf", (t._slot,), link.type, link.strides)
-                    t._point(new[number], link, link.type if link else new[number].value.type)
+                    t._repoint(new[number], link, link.type if link else new[number].value.type)
         for entry, _, _ in self.sets:
             entry.refresh()
         return new

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Scope
 from ..ir.types import DType, float32
+from .reasons import Why
 
 if TYPE_CHECKING:
     from .recording import Recorder
@@ -35,6 +36,7 @@ class State(threading.local):
     module_depth: int = 0
     backward_pass: Any = None  # stands for the pass that is running
     saved_hooks: tuple[Any, ...] = ()  # of `autograd.graph.saved_tensors_hooks`, innermost last
+    no_recompile: bool = False  # inside `thrace.no_recompile()`
     levels: int = 0  # function transforms (`func.grad`, `vmap`) that are running
     # Set while `backward` runs: the user's line of the call, and the forward node's.
     loc: Any = None
@@ -88,7 +90,7 @@ def touch_module(module: Any) -> None:
 def note_outside() -> None:
     """Tell a recording run that it made a tensor of data a replay could not read again."""
     if STATE.session is not None:
-        STATE.session.unfaithful("it makes a tensor of NumPy data (pass it as an argument instead)")
+        STATE.session.unfaithful(Why.NUMPY_DATA)
 
 
 def touch_optimizer(optimizer: Any) -> None:

@@ -30,6 +30,8 @@ else:
     TensorMethods = object
 
 _CONVERT = OPS["convert"]
+# How often a handle was pointed at another storage: who shares memory may have changed.
+REPOINTED = [0]
 
 
 class Size(tuple):
@@ -106,6 +108,11 @@ class Tensor(TensorMethods):
         if strides is not None and strides == views.contiguous_strides(type.shape):
             strides = None
         self._strides = strides
+
+    def _repoint(self, storage: Storage, link: views.Link | None, type: TensorType) -> None:
+        """Point a handle that somebody has at another storage."""
+        REPOINTED[0] += 1
+        self._point(storage, link, type)
 
     # Reading and writing
 
@@ -439,7 +446,7 @@ class Tensor(TensorMethods):
             link = views.Link(link, "detach", (), new._type, new.stride())
         if slot is not None:
             link = views.Link(link, "leaf", (slot,), new._type, new.stride())
-        self._point(new._storage, link, new._type)
+        self._repoint(new._storage, link, new._type)
 
     def detach(self) -> Tensor:
         """The same data, sharing storage, without history."""

@@ -123,7 +123,7 @@ def give(name: str, result: Tensor, out: Tensor) -> Tensor:
     fitted = prims.convert(result, out._type.dtype)
     if STATE.session is not None:
         STATE.session.note_handle(out)
-    out._point(fitted._storage, fitted._view, fitted._type)
+    out._repoint(fitted._storage, fitted._view, fitted._type)
     return out
 
 

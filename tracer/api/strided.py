@@ -85,7 +85,7 @@ def repoint(self: Tensor, other: Tensor) -> Tensor:
     """Make `self` show what `other` shows."""
     if STATE.session is not None:
         STATE.session.note_handle(self)
-    self._point(other._storage, other._view, other._type)
+    self._repoint(other._storage, other._view, other._type)
     return self
 
 
