@@ -10,7 +10,6 @@ import contextvars
 import functools
 import io
 import logging
-import os
 import threading
 import types
 import weakref
@@ -34,7 +33,7 @@ CACHES = type(functools.lru_cache(lambda: None))
 _MUTABLE = frozenset(
     (
         *(list, dict, set, deque, types.MappingProxyType, *_VIEWS, *_BYTES, np.ndarray),
-        *(type(os.environ), contextvars.ContextVar, weakref.ref, CACHES, logging.Logger),
+        *(contextvars.ContextVar, weakref.ref, CACHES, logging.Logger),
         *(io.StringIO, io.BytesIO),
     )
 )
@@ -149,7 +148,6 @@ _COMPARED: dict[type, Callable[[type, Any, Any], Any]] = {
     np.ndarray: _array,
     np.generic: lambda kind, value, seen: (kind, value.tobytes()),
     **dict.fromkeys(_BYTES, _of_bytes),
-    type(os.environ): lambda kind, value, seen: (kind, tuple(value.items())),
     contextvars.ContextVar: lambda kind, value, seen: (
         *(kind, id(value)),
         exact(value.get(MISSING), seen),

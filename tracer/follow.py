@@ -221,7 +221,7 @@ class Follow:
         if isinstance(value, types.FunctionType):
             self._look_at_function(value, label)
         elif isinstance(value, types.MethodType):
-            self.look(value.__self__, label.rpartition(".")[0] or label, depth, lasting)
+            self.look(value.__self__, label.rpartition(".")[0] or "self", depth, lasting)
             self.look(value.__func__, label, depth, lasting)
         elif isinstance(value, (staticmethod, classmethod, types.BuiltinMethodType)):
             of = getattr(value, "__func__", None) or getattr(value, "__self__", None)

@@ -136,8 +136,9 @@ class Guards:
                 self.owners.append(Captured(b.ref, owner, names, tags, edge is not None))
             elif b.kind == "argument" and b.whole:
                 self.views.append((b.ref, *_seen_of_base(leaves[b.ref])))
-        own = {id(leaf) for leaf in leaves}
-        handles = [t for c in session.captures.values() if id(t := c.handle()) not in own]
+        # Tensors that the run made on an argument's storage died with it.
+        own = {id(session.storage_before(t)) for t in leaves if isinstance(t, Tensor)}
+        handles = [c.handle() for c in session.captures.values() if id(c.storage) not in own]
         known = [*handles, *_tensors_in([entry.value for entry in self.entries])]
         for _, _, _, values, _ in self.spaces:
             known += [v for v in values if isinstance(v, Tensor)]

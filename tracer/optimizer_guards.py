@@ -12,6 +12,14 @@ from .entries import exact
 _OWN = frozenset(("_version", "_stepped"))
 
 
+def _is_number(value: Any) -> bool:
+    """Whether a hyper-parameter is a number: those that a step reads are inputs or guarded by
+    being zero, so one that is neither was not read."""
+    if isinstance(value, tuple):
+        return all(map(_is_number, value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 class OptimizerForm:
     """How an optimizer was; `inputs` are the hyper-parameters that replays read again."""
 
@@ -47,7 +55,7 @@ class OptimizerForm:
                 [
                     (k, exact(v))
                     for k, v in group.items()
-                    if k != "params" and (id(group), k) not in inputs
+                    if k != "params" and (id(group), k) not in inputs and not _is_number(v)
                 ],
                 id(group),
             )

@@ -24,7 +24,7 @@ class Why(Enum):
     )
     PRINTS = ("it prints", "print what the call returns")
     INPUT = ("it reads input", "read it before the call and pass it as an argument")
-    FILE = ("it uses a file", "use the file outside of the call")
+    FILE = ("it opens a file or uses one", "use the file outside of the call")
     SENDS = ("it calls {}()", "do so outside of the call")
     WARNS = ("it warns", "warn outside of the call")
     CLOCK = ("it reads the clock", "measure around the call, or pass the time as an argument")

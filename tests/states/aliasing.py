@@ -242,7 +242,8 @@ ROWS = (
         def f(a, b):
             return a * (2 if a is b else 3)
         y = x + 0
-        show(f(x, y), f(x, x), f(x, x[:]), f(x, y), f(x, x), f(x, x[:]))
+        z = x.detach()
+        show(f(x, y), f(x, x), f(x, z), f(x, y), f(x, x), f(x, z))
         """,
         traces=3,
         guard="memory",

@@ -412,4 +412,11 @@ ROWS = (
         show(f(x), f(x))
         """,
     ),
+    argument(
+        "equal numpy scalars",
+        "np.float64(2)",
+        "np.float64(2)",
+        "torch.ones(3) * float(a)",
+        guard="",
+    ),
 )

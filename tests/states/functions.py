@@ -665,4 +665,31 @@ ROWS = (
         "f(x)",
         "k is",
     ),
+    program(
+        "lambda made anew at each call",
+        """
+        @compile
+        def f(g, x): return g(x)
+        for k in (2.0, 2.0, 3.0, 2.0):
+            show(f(lambda v: v * k, x))
+        """,
+        traces=2,
+        guard="k is",
+    ),
+    states(
+        "cache that is cleared",
+        """
+        import functools
+        table = {}
+        @functools.lru_cache
+        def scale(): return len(table)
+        @compile
+        def f(x): return x * scale()
+        """,
+        "table.clear(); table[1] = 1; scale.cache_clear()",
+        "table[2] = 2; scale.cache_clear()",
+        "f(x)",
+        "is",
+        traces=4,
+    ),
 )

@@ -562,6 +562,8 @@ w.grad = torch.full((3,), 4.0)
 show(f(x))
 w.grad = torch.full((3,), 5.0)
 show(f(x))
+w.grad = torch.full((3,), 6.0)
+show(f(x))
 w.grad = None
 show(f(x))
 """,
@@ -674,5 +676,47 @@ for i in range(3):
     show(step(x), weights(), opt.param_groups[0]['lr'])
 """,
         "HYPERS",
+    ),
+    states(
+        "list of a layer",
+        """
+        class M(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.scales = [1.0, 2.0]
+            def forward(self, x): return x * sum(self.scales)
+        model = M()
+        f = compile(model)
+        """,
+        "model.scales[:] = [1.0, 2.0]",
+        "model.scales[1] = 3.0",
+        "f(x)",
+        "scales is",
+    ),
+    states(
+        "shape of a tensor asked for",
+        """
+        w = torch.ones(3)
+        a, b = torch.ones(3), torch.ones(5)
+        @compile
+        def f(x): return x * w.shape[0]
+        """,
+        "w.data = a",
+        "w.data = b",
+        "f(x)",
+        "captured tensor",
+    ),
+    program(
+        "argument made a leaf",
+        """
+        @compile
+        def f(x):
+            x.requires_grad_()
+            (x ** 2).sum().backward()
+        for i in range(3):
+            y = x + i
+            f(y)
+            show(y, y.grad)
+        """,
     ),
 )

@@ -682,4 +682,21 @@ ROWS = (
         """,
         "CHANGES",
     ),
+    states(
+        "state set to None",
+        """
+        class C: pass
+        c = C()
+        c.h = torch.zeros(3)
+        start = torch.ones(3)
+        @compile
+        def f(x):
+            c.h = x * 1 if c.h is None else c.h + x
+            return c.h * 2
+        """,
+        "c.h = start",
+        "c.h = None",
+        "f(x)",
+        "c.h is",
+    ),
 )

@@ -5,7 +5,6 @@ thrace compiled, which must show the same; and `explain` must say what the row e
 from __future__ import annotations
 
 import dataclasses
-import gc
 import importlib
 import sys
 import textwrap
@@ -19,6 +18,7 @@ import torch
 from snippets import load, names
 
 import thrace
+from thrace.tracer.recording import all_recorders
 
 TABLES = (
     *("values", "objects", "functions", "modules", "arguments"),
@@ -158,9 +158,10 @@ def all_rows() -> dict[str, Row]:
     return {f"{t}: {row.name}": row for t in TABLES for row in table(t)}
 
 
-def forget() -> None:
-    """Free what rows left in cycles."""
-    gc.collect()
+def forget_pending() -> None:
+    """Drop what a broken run left to be evaluated: its buffers may be gone."""
+    for recorder in all_recorders():
+        recorder.nodes, recorder.live = [], []
 
 
 # What is shown is written down at once: what happens later cannot change it.

@@ -679,4 +679,14 @@ ROWS = (
         """,
         "NUMPY_RANDOM",
     ),
+    states(
+        "item of a very long list",
+        "k = [1.0] * 20_000\n@compile\ndef f(x):\n    return x * k[2500]",
+        "k[2500] = 2.0",
+        "k[2500] = 3.0",
+        "f(x)",
+        traces=0,
+        recompiles=0,
+        fallbacks=("LARGE_CONTAINER",),
+    ),
 )
