@@ -35,8 +35,8 @@ class Guards:
         self.keep = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
         self.aliases = _aliases(leaves)
         self.entries: list[Entry] = []
-        # A dictionary of a module's attributes: its keys, and its values as they were.
-        self.spaces: list[tuple[dict, tuple, list[int], list[Any], str]] = []
+        # Dictionaries of modules' attributes as they were.
+        self.spaces: list[_Space] = []
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.slots: list[tuple[Any, bool]] = []
@@ -50,8 +50,9 @@ class Guards:
         """Guard what the run depended on beside its arguments."""
         own = argument_slots(leaves)
         self.entries = list(session.watch.entries.values())
+        assigned = {(id(_space_of(e.owner)), e.name) for e, _, _ in trace.sets}
         for module in session.modules.values():
-            self._module(module)
+            self._module(module, assigned)
         self.zeros = list(session.zeros)
         # Read first means: what was there then matters, even if it is assigned later.
         self.slots = [
@@ -60,14 +61,16 @@ class Guards:
         ]
         self._watch_captured(session, trace, leaves)
 
-    def _module(self, module: Any) -> None:
-        """Every attribute by identity or exact value; the tensors in it may be written to."""
+    def _module(self, module: Any, assigned: set[tuple[int, str]]) -> None:
+        """Every attribute by identity or exact value; the tensors in it may be written to.
+
+        What each call sets is left to `self.assigned`.
+        """
         name = type(module).__name__
         own = module.__dict__
         for space in (own, *(d for d in own.values() if isinstance(d, dict))):
-            values = list(space.values())
-            # The values are kept, so that their ids stay theirs.
-            self.spaces.append((space, tuple(space), [id(v) for v in values], values, name))
+            free = [i for i, key in enumerate(space) if (id(space), key) in assigned]
+            self.spaces.append(_Space(space, free, name))
             for key, value in space.items():
                 if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
                     self.places.append((space, key, value, exact(value), f"{name}.{key}"))
@@ -104,7 +107,7 @@ class Guards:
         out = [f"argument {i} is {_words(d)}" for i, d in enumerate(self.leaves)]
         out.append(f"grad mode is {self.grad_enabled}")
         out += [f"{e.label} is {_short(e.value)}" for e in self.entries]
-        out += sorted({f"{space[-1]} keeps its attributes" for space in self.spaces})
+        out += sorted({f"{space.label} keeps its attributes" for space in self.spaces})
         out += [f"{key} is {'' if zero else 'not '}zero" for _, key, _, zero in self.zeros]
         return out
 
@@ -131,11 +134,10 @@ class Guards:
             return "the defaults of the function changed"
         if _aliases(leaves) != self.aliases:
             return "other arguments share memory than before"
-        for space, keys, ids, values, label in self.spaces:
-            if len(space) != len(keys) or (
-                keys and ([*map(id, space.values())] != ids or (*space,) != keys)
-            ):
-                changed = _changed(space, keys, values, label)
+        for seen in self.spaces:
+            space = seen.space  # often empty, and nearly always as it was
+            if len(space) != len(seen.keys) or (space and not seen.same()):
+                changed = seen.difference()
                 if changed:
                     return changed
         for space, key, value, expected, label in self.places:
@@ -220,14 +222,43 @@ def _hooks(slot: Any) -> tuple:
     return () if slot is None else (*slot.hooks.values(), *slot.post_hooks.values())
 
 
-def _changed(space: dict, keys: tuple, values: list[Any], label: str) -> str:
-    """What changed in a dictionary of attributes; empty if all are equal after all."""
-    if (*space,) != keys:
-        return f"{label} has other attributes: {sorted(set(space) ^ set(keys))}"
-    for (key, now), before in zip(space.items(), values, strict=True):
-        if now is not before and exact(now) != exact(before):
-            return f"{label}.{key} is {_short(now)}, was {_short(before)}"
-    return ""
+class _Space:
+    """A dictionary of a module's attributes as it was, but for the places in `free`."""
+
+    __slots__ = ("free", "ids", "keys", "label", "space", "values")
+
+    def __init__(self, space: dict, free: list[int], label: str):
+        self.space = space
+        self.free = free
+        self.label = label
+        self.keys = tuple(space)
+        self.values = list(space.values())  # kept, so that their ids stay theirs
+        self.ids = self._ids()
+
+    def _ids(self) -> list[int]:
+        ids = [*map(id, self.space.values())]
+        for i in self.free:
+            ids[i] = 0
+        return ids
+
+    def same(self) -> bool:
+        """Whether nothing changed at all, in a dictionary of the same length."""
+        return self._ids() == self.ids and (*self.space,) == self.keys
+
+    def difference(self) -> str:
+        """What changed, in words; empty if all are equal after all."""
+        space, label = self.space, self.label
+        if (*space,) != self.keys:
+            return f"{label} has other attributes: {sorted(set(space) ^ set(self.keys))}"
+        for i, ((key, now), before) in enumerate(zip(space.items(), self.values, strict=True)):
+            if now is not before and i not in self.free and exact(now) != exact(before):
+                return f"{label}.{key} is {_short(now)}, was {_short(before)}"
+        return ""
+
+
+def _space_of(owner: Any) -> Any:
+    """The dictionary that an entry's owner keeps its attributes in."""
+    return owner if isinstance(owner, dict) else getattr(owner, "__dict__", None)
 
 
 def _shape_of_view(link: Any) -> tuple:

@@ -140,8 +140,8 @@ class Watch:
             probed = {c for c in code.co_consts if isinstance(c, str) and c.isidentifier()}
             names |= probed
             stored |= probed
-        new = names - self.names
-        self.names |= new
+        new = (names - self.names) | (stored - self.stored)
+        self.names |= names
         self.stored |= stored
         for name in code.co_names:
             if name in space:
@@ -216,6 +216,14 @@ class Watch:
                 if name in known and (everything or is_data(known[name])):
                     self.note(known, name, f"{label}.{name}")
             return
+        # A module keeps tensors apart. That they are still the same is seen to by its guards;
+        # which of them the code sets must be known.
+        for store in (known.get("_parameters"), known.get("_buffers")):
+            if isinstance(store, dict):
+                kept = names & store.keys()
+                for name in kept & self.stored:
+                    self.note(store, name, f"{label}.{name}")
+                names = names - kept
         for name in names:
             if name in known or is_data(read(owner, name)) or _has_slot(owner, name):
                 self.note(owner, name, f"{label}.{name}")

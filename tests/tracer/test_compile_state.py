@@ -271,6 +271,46 @@ def test_attribute_set_to_a_new_tensor():
     assert len(thrace.explain(call).traces) == 1
 
 
+@pytest.mark.parametrize("buffer", (False, True), ids=("attribute", "buffer"))
+def test_hidden_state_of_a_module_traces_once_more_at_most(buffer: bool):
+    def losses(library: Any, compile: Callable[[Any], Any]) -> list[float]:
+        class Cell(library.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.linear = library.nn.Linear(2, 2)
+                if buffer:
+                    self.register_buffer("hidden", library.zeros(2))
+                else:
+                    self.hidden = library.zeros(2)
+                with library.no_grad():
+                    self.linear.weight.copy_(library.tensor([[0.5, -0.2], [0.1, 0.3]]))
+                    self.linear.bias.zero_()
+
+            def forward(self, x: Any) -> Any:
+                self.hidden = library.tanh(self.linear(x) + self.hidden.detach())
+                return self.hidden
+
+        cell = Cell()
+        opt = library.optim.SGD(cell.parameters(), lr=0.1)
+
+        @compile
+        def step(x: Any) -> Any:
+            opt.zero_grad()
+            loss = cell(x).sum()
+            loss.backward()
+            opt.step()
+            return loss
+
+        out = [step(library.tensor([1.0, float(i)])).item() for i in range(8)]
+        if library is thrace:
+            found = thrace.explain(step)
+            assert len(found.traces) <= 2 and not found.fallbacks
+        return out
+
+    want = losses(torch, lambda fn: fn)
+    np.testing.assert_allclose(losses(thrace, thrace.compile), want, rtol=1e-5)
+
+
 def test_attribute_written_and_then_set():
     """What was there is written to, and stays what it became when another takes its place."""
     results = []
