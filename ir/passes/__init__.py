@@ -16,6 +16,7 @@ from ..verifier import verify
 from .cse import eliminate_common_subexpressions
 from .dce import eliminate_dead_code
 from .fold import fold_constants
+from .layout import channels_last
 from .simplify import simplify
 
 Pass = Callable[[Graph], Graph]
@@ -59,6 +60,7 @@ def checked(run: Pass, graph: Graph) -> Graph:
 __all__ = [
     "PASSES",
     "Pass",
+    "channels_last",
     "checked",
     "eliminate_common_subexpressions",
     "eliminate_dead_code",
