@@ -341,6 +341,7 @@ RULES: dict[str, Rule] = {
     **{name: shifted(name, "axis") for name in ("argmax", "argmin", "concatenate")},
     "sort": shifted("sort", "axis"),
     "polygamma": natural("polygamma"),
+    "airy_ai": natural("airy_ai"),
     "sum_to": _sum_to,
     "reshape": extended("reshape", shape=None),
     "transpose": _transpose,

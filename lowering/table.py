@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import (
+    rules_bessel,
     rules_complex,
     rules_control,
     rules_decompositions,
@@ -36,6 +37,7 @@ TABLES: tuple[dict[str, Callable[..., Any]], ...] = (
     rules_fft.RULES,
     rules_sort.RULES,
     rules_special.RULES,
+    rules_bessel.RULES,
     rules_random.RULES,
     rules_control.RULES,
     rules_loops.RULES,

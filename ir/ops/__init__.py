@@ -1,5 +1,6 @@
 """The closed set of primitive ops. `get(name)` is the only way to look one up."""
 
+from .bessel import BESSEL
 from .complex import COMPLEX_PARTS
 from .control import CONTROL
 from .decompositions import DECOMPOSITIONS
@@ -17,6 +18,7 @@ from .table import ZERO, Op
 
 TABLES = (
     SPECIAL,
+    BESSEL,
     ELEMENTWISE,
     COMPLEX_PARTS,
     REDUCE,

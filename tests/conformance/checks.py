@@ -79,8 +79,8 @@ class Call:
     def __init__(self, op: Any, sample: Any, memory: bool = False):
         convert = Converter(memory or op.name.startswith("as_strided"))
         self.op, self.sample = op, sample
-        self.theirs = (sample.input, *sample.args), dict(sample.kwargs)
-        self.mine = convert((sample.input, *sample.args)), convert(dict(sample.kwargs))
+        self.theirs = leaves((sample.input, *sample.args)), leaves(dict(sample.kwargs))
+        self.mine = convert(self.theirs[0]), convert(self.theirs[1])
         self.fn = function_for(op)
 
     def expected(self) -> Any:
@@ -118,12 +118,25 @@ class Call:
         return (rebound(fn) if mine else fn)(result) if fn is not None else result
 
 
+def leaves(arguments: Any) -> Any:
+    """Arguments whose views that require grad are leaves: one that the database took of a leaf
+    without recording gets no gradient in PyTorch."""
+    if isinstance(arguments, torch.Tensor):
+        odd = arguments.requires_grad and arguments.is_leaf and arguments._is_view()
+        return arguments.detach().clone().requires_grad_() if odd else arguments
+    if isinstance(arguments, dict):
+        return {k: leaves(v) for k, v in arguments.items()}
+    if type(arguments) in (list, tuple):
+        return type(arguments)(leaves(v) for v in arguments)
+    return arguments
+
+
 def has_values(op: Any, sample: Any) -> bool:
     """Whether the elements of the result are defined: neither random nor left as they were."""
     draws = SOMETIMES_RANDOM.get(op.name)
     if draws is not None:
         found = (sample.kwargs.get(name, default) for name, default in draws.items())
-        return not all(found)
+        return not all(isinstance(f, torch.Tensor) or f for f in found)
     return op.name not in UNDEFINED_VALUES
 
 
@@ -414,7 +427,13 @@ def out(op: Any) -> Samples:
         result = call.fn(*own_args, **own_kwargs, out=given)
         if any(a is not b for a, b in zip(tensors_in(result), blanks, strict=True)):
             raise Mismatch("the result is not the tensor given as out=")
-        call.compare(tuple(theirs) if many else theirs[0], given, has_values(op, sample))
+        if [b.dtype for b in blanks] != [Converter()(t.dtype) for t in theirs]:
+            raise Mismatch("out= has another dtype afterwards")
+        kept = [t.dtype for t in tensors_in(expected)]  # elements are as exact as in this one
+        got = [b.to(Converter()(d)) for b, d in zip(blanks, kept, strict=True)]
+        wanted = [t.to(d) for t, d in zip(theirs, kept, strict=True)]
+        pair = (tuple(wanted), tuple(got)) if many else (wanted[0], got[0])
+        call.compare(*pair, has_values(op, sample))
         for t, b in zip(theirs, blanks, strict=True):
             if t.numel() and t.stride() != b.stride():
                 raise Mismatch(f"out= has strides {b.stride()} afterwards, in PyTorch {t.stride()}")
@@ -436,6 +455,10 @@ def _other_kind(t: Any) -> torch.dtype:
     return torch.float64 if t.dtype in (torch.bool, torch.int64) else torch.int64
 
 
+def _wider(t: Any) -> torch.dtype:
+    return torch.complex128 if t.is_complex() else torch.float64
+
+
 OUTS: dict[str, Callable[[Any, Any], Any]] = {
     "same": _like,
     "empty": lambda lib, t: _like(lib, t, (0,)),
@@ -445,7 +468,7 @@ OUTS: dict[str, Callable[[Any, Any], Any]] = {
         else _like(lib, t)
     ),
     "other dtype": lambda lib, t: _like(lib, t, dtype=_other_kind(t)),
-    "wider dtype": lambda lib, t: _like(lib, t, dtype=torch.complex128),
+    "wider dtype": lambda lib, t: _like(lib, t, dtype=_wider(t)),
 }
 
 

@@ -48,6 +48,7 @@ SOMETIMES_RANDOM: dict[str, dict[str, Any]] = {
     "nn.functional.dropout2d": _DROPS,
     "nn.functional.dropout3d": _DROPS,
     "nn.functional.alpha_dropout": {"p": 0.5, "training": False},
+    "svd_lowrank": {"M": None},  # then of lower rank than the matrix, as the projection falls
     "nn.functional.feature_alpha_dropout": {"p": 0.5, "training": False},
 }
 # PyTorch's own gradients differ from finite differences: its one for `as_strided_scatter` is
