@@ -333,6 +333,7 @@ _GRAPHS: dict[tuple, tuple[Graph, Graph]] = {}
 _NATURAL = (
     *("detach", "graft", "opaque", "bitcast", "fft", "iota", "constant"),
     *("cholesky", "triangular_solve", "lu", "qr", "eigh", "eig", "svd"),
+    *("ldl_factor", "ldl_solve"),
 )
 
 RULES: dict[str, Rule] = {

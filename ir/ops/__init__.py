@@ -7,6 +7,7 @@ from .decompositions import DECOMPOSITIONS
 from .elementwise import ELEMENTWISE
 from .fft import FFT
 from .indexing import INDEXING
+from .ldl import LDL
 from .linalg import LINALG
 from .loops import LOOPS
 from .random import RANDOM
@@ -26,6 +27,7 @@ TABLES = (
     INDEXING,
     LINALG,
     DECOMPOSITIONS,
+    LDL,
     FFT,
     SORT,
     RANDOM,

@@ -403,7 +403,8 @@ def out(op: Any) -> Samples:
     if not op.supports_out or torch.float32 not in op.supported_dtypes("cpu"):
         return
 
-    def run(sample: Any, shape: Callable[[Any, Any], Any]) -> None:
+    def run(sample: Any, kind: str) -> None:
+        shape = OUTS[kind]
         call = Call(op, sample)
         expected = call.expected()
         if not tensors_in(expected):
@@ -435,13 +436,13 @@ def out(op: Any) -> Samples:
         pair = (tuple(wanted), tuple(got)) if many else (wanted[0], got[0])
         call.compare(*pair, has_values(op, sample))
         for t, b in zip(theirs, blanks, strict=True):
-            if t.numel() and t.stride() != b.stride():
+            if b.is_contiguous() != t.is_contiguous() and kind == "strided":
                 raise Mismatch(f"out= has strides {b.stride()} afterwards, in PyTorch {t.stride()}")
 
     for i, sample in enumerate(itertools.islice(samples_of(op, torch.float32), OUT_SAMPLES)):
-        for kind, shape in OUTS.items():
+        for kind in OUTS:
             if kind == "same" or i == 0:
-                yield outcome(f"{i} {kind}", functools.partial(run, sample, shape))
+                yield outcome(f"{i} {kind}", functools.partial(run, sample, kind))
 
 
 def _like(lib: Any, t: Any, shape: Any = None, dtype: Any = None) -> Any:
