@@ -150,11 +150,7 @@ def swapped(value: Any) -> Any:
 
 def find(name: str) -> Callable[..., Any] | None:
     """thrace's function of a dotted name, or a function calling the method of that name."""
-    found: Any = thrace
-    for part in name.removeprefix("torch.").split("."):
-        found = getattr(found, part, None)
-        if found is None:
-            break
+    found = find_in(thrace, name)
     if callable(found):
         return found
     if "." not in name and hasattr(thrace.Tensor, name):
@@ -163,6 +159,13 @@ def find(name: str) -> Callable[..., Any] | None:
             return lambda x: getattr(x, name)
         return functools.partial(method, name)
     return None
+
+
+def find_in(library: Any, name: str) -> Any:
+    """What a dotted name means in `library`; None if nothing."""
+    for part in name.removeprefix("torch.").split("."):
+        library = getattr(library, part, None)
+    return library
 
 
 def method(name: str, self: Any, *args: Any, **kwargs: Any) -> Any:

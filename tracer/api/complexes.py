@@ -141,6 +141,18 @@ def conj(input: Tensor) -> Tensor:
     return bits.conj(input) if input._type.dtype.is_complex else input
 
 
+@with_out
+def conj_physical(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The complex conjugate as numbers of its own; real tensors as they are."""
+    check_tensor("conj_physical", input)
+    return _conjugated(input) if input._type.dtype.is_complex else input
+
+
+@scoped(name="conj_physical")
+def _conjugated(x: Tensor) -> Tensor:
+    return prims.conj(x)
+
+
 def adjoint(self: Tensor) -> Tensor:
     """The last two dims exchanged, conjugated if complex; a 0-d tensor's conjugate."""
     return conj(self.mT)
@@ -184,7 +196,10 @@ def resolve_neg(input: Tensor) -> Tensor:
     return input
 
 
-METHODS = {f.__name__: f for f in (conj, adjoint, is_conj, is_neg, resolve_conj, resolve_neg)}
+METHODS = {
+    f.__name__: f
+    for f in (conj, conj_physical, adjoint, is_conj, is_neg, resolve_conj, resolve_neg)
+}
 PROPERTIES = {
     "real": property(real, _set_real),
     "imag": property(imag, _set_imag),
@@ -195,8 +210,8 @@ FUNCTIONS = {
     f.__name__: f
     for f in (
         *(real, imag, view_as_real, view_as_complex, complex, polar, conj, adjoint, is_conj),
-        *(is_neg, resolve_conj, resolve_neg),
+        *(is_neg, resolve_conj, resolve_neg, conj_physical),
     )
 }
-INPLACE: tuple[str, ...] = ()
-INPLACE_FUNCTIONS: tuple[str, ...] = ()
+INPLACE: tuple[str, ...] = ("conj_physical",)
+INPLACE_FUNCTIONS: tuple[str, ...] = ("conj_physical",)

@@ -331,6 +331,29 @@ def index_put(
     return put(prims.index_add if accumulate else prims.index_set, input, picks, update)
 
 
+def _inside(x: Tensor, mask: Tensor, indices: Any) -> list[Tensor | None]:
+    """Indices with zero where they have no part: there they may be out of range."""
+    return [None if i is None else prims.select(mask, i, 0) for i in indices]
+
+
+@scoped(name="_unsafe_masked_index")
+def masked_index(input: Tensor, mask: Tensor, indices: Any, fill: Number) -> Tensor:
+    """`input[indices]` where `mask` holds, else `fill`: indices may be out of range there."""
+    check_tensor("_unsafe_masked_index", input)
+    check_tensor("_unsafe_masked_index", mask, "mask", 2)
+    picked: Tensor = input[tuple(_inside(input, mask, indices))]  # type: ignore[index]
+    return masked_fill(picked, prims.bit_not(mask), fill)
+
+
+@scoped(name="_unsafe_masked_index_put_accumulate")
+def masked_index_put(input: Tensor, mask: Tensor, indices: Any, values: Tensor) -> Tensor:
+    """`input` with `values` added at `indices` where `mask` holds."""
+    check_tensor("_unsafe_masked_index_put_accumulate", input)
+    check_tensor("_unsafe_masked_index_put_accumulate", mask, "mask", 2)
+    kept = masked_fill(values, prims.bit_not(mask), 0)
+    return index_put(input, tuple(_inside(input, mask, indices)), kept, accumulate=True)
+
+
 METHODS = {
     f.__name__: f
     for f in (
@@ -338,7 +361,10 @@ METHODS = {
         *(index_copy, index_fill, masked_fill, index_put),
     )
 }
-FUNCTIONS = dict(METHODS)
+FUNCTIONS = METHODS | {
+    "_unsafe_masked_index": masked_index,
+    "_unsafe_masked_index_put_accumulate": masked_index_put,
+}
 INPLACE = (
     *("scatter", "scatter_add", "index_add", "index_copy", "index_fill", "masked_fill"),
     "index_put",

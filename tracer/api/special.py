@@ -27,6 +27,7 @@ from ..promotion import (
 )
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
+from .bessel import SPECIAL as BESSEL
 from .common import as_int, with_out
 from .softmax import log_softmax, logsumexp, softmax
 from .unary import _inexact, erf, exp2, expm1, log1p, round, sigmoid
@@ -596,6 +597,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
                                       "i0e", "i1e")},
     **{f.__name__: f for f in (entr, ndtr, logit, i0, i1, sinc, xlogy, xlog1py, polygamma)},
     **{name: _polynomial(name) for name in _POLYNOMIALS},
+    **BESSEL,
     "zeta": BINARY["zeta"],
     "modified_bessel_i0": i0,
     "modified_bessel_i1": i1,
