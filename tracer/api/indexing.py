@@ -303,7 +303,25 @@ def index_tensors(view: Tensor, entries: list[Entry]) -> Picks:
 
 @scoped(name="index")
 def _picked(view: Tensor, entries: list[Entry]) -> Tensor:
-    return pick(view, index_tensors(view, entries))
+    picks = index_tensors(view, entries)
+    made = pick(view, picks)
+    plain = view.is_contiguous() and all(i.is_contiguous() for i in picks.indices)
+    return made if plain else relayout(made, _picked_strides(view, picks))
+
+
+def _picked_strides(view: Tensor, picks: Picks) -> Ints | None:
+    """Strides of what is picked: those of an elementwise result of the view, which stays in
+    one place along the picked axes, and of the index tensors."""
+    at, rest = picks.position(), picks.rest(view._type.ndim)
+    own = tuple(view.stride()[a] for a in rest)
+    shape = picks.result_shape(view)
+    layouts = [(shape, (*own[:at], *(0,) * len(picks.shape), *own[at:]))]
+    sizes = (*(1,) * at, *picks.shape, *(1,) * (len(rest) - at))
+    for i in picks.indices:
+        wide = i.expand(picks.shape)
+        steps = views.view_strides(picks.shape, wide.stride(), sizes)
+        layouts.append((sizes, steps or views.contiguous_strides(sizes)))
+    return prims.dense_strides(shape, tuple(layouts))
 
 
 @located
