@@ -35,7 +35,7 @@ from .replay import Trace
 from .session import Capture, Session
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import chain, leaf_slot
+from .views import Link, chain, leaf_slot
 
 _CALL = OPS["call"]
 
@@ -233,6 +233,8 @@ class _Building:
                 raise NotReplayable(f"it sets {entry.label} to a tensor made elsewhere")
             trace.sets.append((entry, number(tensor._storage), tensor._view))
         made = [e.link for e in trace.leaves if e.kind == "new"] + [link for *_, link in trace.sets]
+        for link in [e.link for e in trace.leaves] + [link for *_, link in trace.sets]:
+            trace.places |= {index: number(index) for index in self._indices(link)}
         slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
             raise NotReplayable("a leaf made in the call has a gradient or several views")
@@ -259,6 +261,7 @@ class _Building:
                 raise NotReplayable("it points a tensor at another one made elsewhere")
             target = weakref.ref(t) if number_of is None else number_of
             trace.points.append((target, number(t._storage), t._view))
+            trace.places |= {index: number(index) for index in self._indices(t._view)}
         del leaves, result
         for attempt in range(2):
             stray = [
@@ -272,6 +275,11 @@ class _Building:
             if attempt == 0:
                 gc.collect()
         raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
+
+    def _indices(self, link: Link | None) -> list[Storage]:
+        """Tensors of the run that say where views of a chain lie: each call has its own."""
+        picks = [step.args[1] for step in chain(link) if step is not None and step.kind == "pick"]
+        return [index for index in picks if index.owner is self.session]
 
     def _old_leaf(self, leaf: Tensor) -> Leaf:
         """How to return a tensor whose storage was there before the run."""
@@ -296,7 +304,8 @@ class _Building:
             if any(leaf is owner for owner in owners):
                 return Leaf("owner", number)
             return Leaf("bound", number, leaf._view)
-        return Leaf("bound", number, leaf._view, weakref.ref(leaf))
+        lasts = not self._indices(leaf._view)
+        return Leaf("bound", number, leaf._view, weakref.ref(leaf) if lasts else None)
 
     def _place_outputs(self, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""

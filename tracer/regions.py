@@ -226,6 +226,9 @@ class Region:
             raise user_error(DataDependentError(_NO_VALUE))
         self.outer.needs_value(t)
 
+    def constant(self, t: Tensor) -> None:
+        """No value is looked at: what a body makes may be another number at each turn."""
+
     def settle_on(self, device: Any) -> bool:
         if device is not self.device:
             raise Unrecordable(f"it uses {device} beside {self.device}")

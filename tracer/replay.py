@@ -51,6 +51,8 @@ class Trace:
         self.sets: list[tuple[Any, int, Link | None]] = []  # entry, new storage, link
         self.marked: list[int] = []  # arguments that `requires_grad_()` makes leaves
         self.points: list[tuple[HandleRef, int, Link | None]] = []
+        # What says where views lie that only a tensor's value places: new storages.
+        self.places: dict[Storage, int] = {}
         self.effects = list(session.effects)
         self.effects_first = session.effects_before_hypers > 0
         self.leaves: list[Leaf] = []
@@ -213,12 +215,13 @@ class Trace:
                 if owner is not None:
                     owner.grad = None if number is None else _handle(new[number], None)
             for entry, number, link in self.sets:
-                entry.set(_handle(new[number], own_slots(link)))
+                entry.set(_handle(new[number], own_slots(self.placed(link, new))))
             for reference, number, link in self.points:
                 t = arguments[reference] if isinstance(reference, int) else reference()
                 if t is not None:
                     if link is not None and link.kind == "leaf" and t._slot is not None:
                         link = Link(link.parent, "leaf", (t._slot,), link.type, link.strides)
+                    link = self.placed(link, new)
                     t._point(new[number], link, link.type if link else new[number].value.type)
         for entry, _, _ in self.sets:
             entry.refresh()
@@ -274,6 +277,17 @@ class Trace:
         for i, v in enumerate(values):
             v.edge = (node, i)
 
+    def placed(self, link: Link | None, new: list[Storage]) -> Link | None:
+        """A chain of views with those where this call's tensors place them."""
+        if link is None or not self.places:
+            return link
+        parent, args = self.placed(link.parent, new), link.args
+        if link.kind == "pick" and args[1] in self.places:
+            args = (args[0], new[self.places[args[1]]])
+        elif parent is link.parent:
+            return link
+        return Link(parent, link.kind, args, link.type, link.strides, link.name)
+
     def _old(self, leaf: Leaf, arguments: Sequence[Any]) -> Tensor | None:
         """A tensor of the result that is there before anything is written back."""
         if leaf.kind == "owner":
@@ -292,7 +306,7 @@ class Trace:
         out: list[Any] = []
         for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
-                out.append(_handle(new[leaf.index], own_slots(leaf.link)))
+                out.append(_handle(new[leaf.index], own_slots(self.placed(leaf.link, new))))
             elif leaf.kind == "grad":
                 slot = self.slot(leaf.index, arguments)
                 out.append(_handle(new[leaf.ref], None) if slot is None else slot.grad)
@@ -305,7 +319,11 @@ class Trace:
             elif leaf.kind in ("view", "below"):
                 a = arguments[leaf.index]
                 base = a._view if leaf.kind == "view" else a._view.parent
-                out.append(_handle(a._storage, rebase(leaf.link, leaf.ref, base)))
+                link = rebase(leaf.link, leaf.ref, base)
+                out.append(_handle(a._storage, self.placed(link, new)))
+            elif leaf.kind == "bound" and self.places and known is not None:
+                link = self.placed(known._view, new)
+                out.append(known if link is known._view else _handle(known._storage, link))
             else:
                 out.append(known)
         return out

@@ -29,7 +29,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
 from ..tensor import Tensor
-from .common import give, with_out
+from .common import give, laid_like, with_out
 from .unary import truncated
 
 _ADD, _SUB, _MUL, _DIV = OPS["add"], OPS["sub"], OPS["mul"], OPS["div"]
@@ -183,7 +183,7 @@ def _floor_div(name: str, x: Any, y: Any) -> Tensor:
         inexact = prims.bit_and(prims.ne(rest, 0), differ)
         if not _is_float(x, y):
             quotient = prims.int_div(x, y)
-            return prims.select(inexact, prims.sub(quotient, 1), quotient)
+            return laid_like(prims.select(inexact, prims.sub(quotient, 1), quotient), x, y)
         # floor(x / y) would round up first: 1.0 // 0.1 is 9. What is left of x after rem
         # divides exactly, but for the last bit.
         quotient = prims.div(prims.sub(x, rest), y)
@@ -197,7 +197,8 @@ def _floor_div(name: str, x: Any, y: Any) -> Tensor:
             whole = ratio
         elif by_zero is not False:
             whole = prims.select(by_zero, ratio, whole)
-        return prims.floor(whole)  # changes nothing, but ends the gradient here
+        # Rounding changes nothing, but ends the gradient here.
+        return laid_like(prims.floor(whole), x, y)
 
 
 def _trunc_div(x: Any, y: Any) -> Tensor:

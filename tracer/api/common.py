@@ -235,6 +235,11 @@ def relayout(x: Tensor, strides: tuple[int, ...] | None) -> Tensor:
     return x
 
 
+def laid_like(x: Tensor, *operands: Any) -> Tensor:
+    """The fresh tensor `x`, laid out as an elementwise result of `operands` is."""
+    return relayout(x, prims.result_strides(x._type.shape, operands))
+
+
 def dense_strides(x: Tensor) -> tuple[int, ...] | None:
     """Strides of a dense copy of `x` that keeps the order of its axes in memory."""
     return None if x._strides is None else prims.result_strides(x._type.shape, (x,))

@@ -328,7 +328,8 @@ def index_put(
     entries = [Entry(a, i) for a, i in enumerate(indices) if i is not None]
     picks = index_tensors(input, entries)
     update = prims.broadcast(values, shape=picks.result_shape(input))
-    return put(prims.index_add if accumulate else prims.index_set, input, picks, update)
+    made = put(prims.index_add if accumulate else prims.index_set, input, picks, update)
+    return relayout(made, dense_strides(input))
 
 
 def _inside(x: Tensor, mask: Tensor, indices: Any) -> list[Tensor | None]:

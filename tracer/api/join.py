@@ -235,7 +235,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     x = input
     for shift, dim in zip(shifts, dims, strict=True):
         x = _rolled(x, normalize_dim("roll", dim, x._type.ndim), shift)
-    return x
+    return relayout(x, None)
 
 
 def _rolled(x: Tensor, axis: int, shift: int) -> Tensor:
@@ -256,7 +256,7 @@ def _triangle(name: str, prim: Any, x: Tensor, diagonal: Any) -> Tensor:
     size = x._type.shape[-2:]
     rows = prims.iota(shape=size, axis=0, dtype=int64, device=x.device)
     columns = prims.iota(shape=size, axis=1, dtype=int64, device=x.device)
-    return prims.select(prim(prims.sub(columns, rows), offset), x, 0)
+    return relayout(prims.select(prim(prims.sub(columns, rows), offset), x, 0), None)
 
 
 @with_out

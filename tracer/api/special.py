@@ -28,7 +28,7 @@ from ..promotion import (
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
 from .bessel import SPECIAL as BESSEL
-from .common import as_int, with_out
+from .common import as_int, laid_like, with_out
 from .softmax import log_softmax, logsumexp, softmax
 from .unary import _inexact, erf, exp2, expm1, log1p, round, sigmoid
 
@@ -172,7 +172,7 @@ def copysign(input: Operand, other: Operand, *, out: Tensor | None = None) -> Te
     x, y = _floats("copysign", input, other)
     size = prims.mul(x, prims.sign(x.detach()))
     if isinstance(y, Tensor):
-        return prims.select(signbit(y.detach()), prims.neg(size), size)
+        return laid_like(prims.select(signbit(y.detach()), prims.neg(size), size), x, y)
     return prims.neg(size) if math.copysign(1, y) < 0 else size
 
 
@@ -188,12 +188,14 @@ def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     if dtype.kind == "complex":
         raise DTypeError("signbit is not implemented for complex tensors.")
     if dtype.kind in ("bool", "uint"):
-        return prims.full(False, shape=input._type.shape, dtype=bool_, device=input.device)
+        made = prims.full(False, shape=input._type.shape, dtype=bool_, device=input.device)
+        return laid_like(made, input)
     if dtype.kind == "int":
         return prims.lt(input, 0)
     from ...ir.types import dtype_from_name
 
-    return prims.lt(prims.bitcast(input.detach(), dtype=dtype_from_name(_BITS[dtype.itemsize])), 0)
+    bits = prims.bitcast(input.detach(), dtype=dtype_from_name(_BITS[dtype.itemsize]))
+    return laid_like(prims.lt(bits, 0), input)
 
 
 @with_out
@@ -233,7 +235,7 @@ def _times_log(name: str, x: Operand, y: Operand, log: Any) -> Tensor:
     )  # fmt: skip
     product = prims.mul(a, log(b))
     product = prims.select(prims.eq(a, 0), prims.mul(a, 0), product)
-    return prims.select(prims.ne(b, b), math.nan, product)
+    return laid_like(prims.select(prims.ne(b, b), math.nan, product), a, b)
 
 
 @with_out
@@ -496,7 +498,8 @@ def isreal(input: Tensor) -> Tensor:
     """Where the imaginary part is zero."""
     check_tensor("isreal", input)
     if input._type.dtype.kind != "complex":
-        return prims.full(True, shape=input._type.shape, dtype=bool_, device=input.device)
+        made = prims.full(True, shape=input._type.shape, dtype=bool_, device=input.device)
+        return laid_like(made, input)
     return prims.eq(prims.imag(input), 0)
 
 

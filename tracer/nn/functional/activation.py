@@ -10,7 +10,7 @@ from typing import Any
 from ....ir.errors import ShapeError
 from ....ir.types import DType
 from ... import prims
-from ...api.common import with_out
+from ...api.common import relayout, with_out
 from ...api.random import rand
 from ...promotion import to_floating
 from ...random import uniform
@@ -155,7 +155,7 @@ def softplus(
 @scoped(grad_fn="LogSigmoidBackward0")
 def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`log(sigmoid(input))` without overflow. Dtypes: floating."""
-    return prims.neg(log1p_exp(prims.neg(input)))
+    return relayout(prims.neg(log1p_exp(prims.neg(input))), None)
 
 
 @scoped
@@ -252,15 +252,8 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 @scoped(name="glu")
 def _glu(x: Tensor, axis: int) -> Tensor:
-    shape = x._type.shape
-    half = shape[axis] // 2
-    sizes = (*shape[:axis], half, *shape[axis + 1 :])
-    ones = (1,) * len(shape)
-    none = (0,) * len(shape)
-    second = tuple(half if i == axis else 0 for i in range(len(shape)))
-    first_half = prims.slice(x, starts=none, sizes=sizes, strides=ones)
-    second_half = prims.slice(x, starts=second, sizes=sizes, strides=ones)
-    return prims.mul(first_half, prims.logistic(second_half))
+    first, second = x.chunk(2, axis)
+    return prims.mul(first, prims.logistic(second))
 
 
 def softmax(

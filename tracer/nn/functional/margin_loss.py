@@ -8,6 +8,7 @@ from typing import Any
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...api.common import laid_like
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
@@ -26,7 +27,7 @@ def soft_margin_loss(
 ) -> Tensor:
     """`log(1 + exp(-target * input))`, for targets of 1 and -1."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    losses = log1p_exp(-target * input)
+    losses = laid_like(log1p_exp(-target * input), input, target)
     return reduce_loss("soft_margin_loss", losses, reduction)
 
 

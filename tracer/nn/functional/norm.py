@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import complex128, float64
 from ... import prims, views
+from ...api.common import relayout
 from ...autograd import no_grad
 from ...scoping import scoped
 from ...state import is_grad_enabled
@@ -175,7 +176,7 @@ def layer_norm(
     x = widen(input)
     m = moments(x, axes, shifted=False)
     out = _scaled(m, prims.rsqrt(prims.add(m.var, eps)), None)
-    return narrow(_affine(out, weight, bias), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
 @scoped
@@ -275,7 +276,7 @@ def group_norm(
     column = (shape[1], *(1,) * (len(shape) - 2))
     weight = None if weight is None else prims.reshape(weight, shape=column)
     bias = None if bias is None else prims.reshape(bias, shape=column)
-    return narrow(_affine(out, weight, bias), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
 @scoped
