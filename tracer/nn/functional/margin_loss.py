@@ -8,6 +8,7 @@ from typing import Any
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
@@ -16,6 +17,7 @@ from .distance import pairwise_distance
 from .embedding import one_hot
 
 
+@autocasts
 @scoped
 def soft_margin_loss(
     input: Tensor,
@@ -30,6 +32,7 @@ def soft_margin_loss(
     return reduce_loss("soft_margin_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def margin_ranking_loss(
     input1: Tensor,
@@ -51,6 +54,7 @@ def margin_ranking_loss(
     return reduce_loss("margin_ranking_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def hinge_embedding_loss(
     input: Tensor,
@@ -67,6 +71,7 @@ def hinge_embedding_loss(
     return reduce_loss("hinge_embedding_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def multi_margin_loss(
     input: Tensor,
@@ -120,6 +125,7 @@ def multi_margin_loss(
     return reduce_loss(name, losses, reduction)
 
 
+@autocasts
 @scoped
 def multilabel_margin_loss(
     input: Tensor,
@@ -156,6 +162,7 @@ def multilabel_margin_loss(
     return reduce_loss(name, losses, reduction)
 
 
+@autocasts
 @scoped
 def multilabel_soft_margin_loss(
     input: Tensor,
@@ -174,6 +181,7 @@ def multilabel_soft_margin_loss(
     return reduce_loss("multilabel_soft_margin_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def cosine_embedding_loss(
     input1: Tensor,
@@ -242,6 +250,7 @@ def gaussian_nll_loss(
     return reduce_loss("gaussian_nll_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def poisson_nll_loss(
     input: Tensor,
@@ -273,6 +282,7 @@ def _check_triplet(margin: float, *tensors: Tensor) -> None:
         )
 
 
+@autocasts
 @scoped
 def triplet_margin_loss(
     anchor: Tensor,

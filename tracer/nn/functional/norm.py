@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import complex128, float64
 from ... import prims, views
+from ...amp.autocast import autocasts
 from ...autograd import no_grad
 from ...scoping import scoped
 from ...state import is_grad_enabled
@@ -158,6 +159,7 @@ def _move(running: Tensor | None, batch: Tensor, momentum: Any) -> None:
         running._write(prims.add(prims.mul(running, rest), prims.mul(fresh, momentum)))
 
 
+@autocasts
 @scoped(grad_fn="NativeLayerNormBackward0")
 def layer_norm(
     input: Tensor,
@@ -178,6 +180,7 @@ def layer_norm(
     return narrow(_affine(out, weight, bias), input._type.dtype)
 
 
+@autocasts
 @scoped
 def rms_norm(
     input: Tensor,
@@ -239,6 +242,7 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x
 
 
+@autocasts
 @scoped(grad_fn="NativeGroupNormBackward0")
 def group_norm(
     input: Tensor,
