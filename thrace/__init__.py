@@ -4,8 +4,10 @@ import math as _math
 
 from thrace import _higher_order_ops as _higher_order_ops
 from thrace import (
+    amp,
     array_api,
     autograd,
+    cpu,
     cuda,
     fft,
     func,
@@ -55,6 +57,16 @@ from thrace.ir.types import (
 )
 from thrace.ir.types import bool_ as bool
 from thrace.tools import bind as _bind_tools
+from thrace.tracer.amp.autocast import (
+    autocast,
+    clear_autocast_cache,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 from thrace.tracer.compile import FallbackWarning, RecompileWarning, compile
 from thrace.tracer.devices import Device
 from thrace.tracer.explain import explain
@@ -114,7 +126,9 @@ __all__ = [
     "StateLostError",
     "Tensor",
     "ThraceError",
+    "amp",
     "array_api",
+    "autocast",
     "autograd",
     "bfloat16",
     "bool",
@@ -123,10 +137,12 @@ __all__ = [
     "cfloat",
     "channels_last",
     "channels_last_3d",
+    "clear_autocast_cache",
     "compile",
     "complex64",
     "complex128",
     "contiguous_format",
+    "cpu",
     "cuda",
     "default_generator",
     "device",
@@ -142,6 +158,7 @@ __all__ = [
     "float32",
     "float64",
     "func",
+    "get_autocast_dtype",
     "get_default_dtype",
     "half",
     "higher_order_ops",
@@ -153,6 +170,8 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_autocast_cache_enabled",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "layout",
@@ -173,6 +192,9 @@ __all__ = [
     "promote_types",
     "random",
     "save",
+    "set_autocast_cache_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",

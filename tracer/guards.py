@@ -31,6 +31,7 @@ class Guards:
         self.kwdefaults = exact(getattr(fn, "__kwdefaults__", None))
         self.grad_enabled = STATE.grad_enabled
         self.dtype = state.default_dtype()
+        self.autocast = state.autocast_mode()
         self.leaves = [_describe(leaf) for leaf in leaves]
         self.keep = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
         self.aliases = _aliases(leaves)
@@ -117,6 +118,8 @@ class Guards:
             return f"grad mode is {STATE.grad_enabled}, was {self.grad_enabled}"
         if state.default_dtype() is not self.dtype:
             return f"the default dtype is {state.default_dtype()}, was {self.dtype}"
+        if state.autocast_mode() != self.autocast:
+            return f"autocast is {STATE.autocast or 'off'}, was {self.autocast[0] or 'off'}"
         if spec != self.spec or len(leaves) != len(self.leaves):
             return "the structure of the arguments changed"
         for i, (leaf, expected) in enumerate(zip(leaves, self.leaves, strict=True)):

@@ -70,6 +70,9 @@ class _Nobody:
     def needs_value(self, t: Tensor) -> None:
         pass
 
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        raise Unrecordable(f"it changes {label}")
+
     def unfaithful(self, reason: str) -> None:
         pass
 

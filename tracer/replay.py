@@ -55,6 +55,9 @@ class Trace:
         self.places: dict[Storage, int] = {}
         self.effects = list(session.effects)
         self.effects_first = session.effects_before_hypers > 0
+        self.attributes = [
+            (owner, name, getattr(owner, name)) for owner, name in session.attributes.values()
+        ]
         self.leaves: list[Leaf] = []
         self.spec: Any = None
         self.donate: tuple[int, ...] = ()
@@ -127,6 +130,8 @@ class Trace:
         if not self.effects_first:
             for effect in self.effects:
                 effect()
+        for owner, name, value in self.attributes:
+            setattr(owner, name, value)
         return trees.unflatten(self.spec, self._result(new, old, arguments))
 
     def execute(self, inputs: list[Value], arguments: Sequence[Any]) -> list[Any]:

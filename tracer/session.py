@@ -105,6 +105,8 @@ class Session:
         self.grad_before: dict[int, tuple[Any, Tensor | None]] = {}
         self.effects: list[Callable[[], None]] = []
         self.effects_before_hypers = 0
+        # Attributes of our own objects that the run sets; each replay leaves them so.
+        self.attributes: dict[tuple[int, str], tuple[Any, str]] = {}
         self.watch = Watch(self._blame)
         self.name = "main"
         self.arguments: list[Any] = []
@@ -133,10 +135,13 @@ class Session:
         self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
         STATE.session, STATE.recorder, STATE.scope = self, self.recorder, None
         STATE.module_depth = 0
+        # What autocast kept before is no value of this run, nor the other way round.
+        self.cast_before, STATE.autocast_cache = STATE.autocast_cache, None
         return self
 
     def __exit__(self, *error: Any) -> None:
         STATE.session, STATE.recorder, STATE.scope, STATE.module_depth = self.saved
+        STATE.autocast_cache = self.cast_before
 
     # Hooks that the tracer calls while the run goes on
 
@@ -243,6 +248,11 @@ class Session:
     def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
         """Python state that each replay changes in the same way: a scheduler's step."""
         self.effects.append(effect)
+
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        """One of our own objects has Python state that is read here, and may be set."""
+        self.watch.note(owner, name, label)
+        self.attributes[id(owner), name] = (owner, name)
 
     def outside(self, make: Callable[[], Tensor]) -> Tensor:
         """Make a tensor as if before the run."""

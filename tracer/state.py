@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Scope
-from ..ir.types import DType, float32
+from ..ir.types import DType, bfloat16, float16, float32
 
 if TYPE_CHECKING:
     from .recording import Recorder
@@ -36,6 +36,15 @@ class State(threading.local):
     backward_pass: Any = None  # stands for the pass that is running
     saved_hooks: tuple[Any, ...] = ()  # of `autograd.graph.saved_tensors_hooks`, innermost last
     levels: int = 0  # function transforms (`func.grad`, `vmap`) that are running
+    # Autocast (`amp`): the kinds of devices it is on for, with the lower precision; what that is
+    # for each kind, on or off; whether casts of leaves are kept, how many regions are open, and
+    # what was kept.
+    autocast: tuple[tuple[str, DType], ...] | None = None
+    autocast_dtypes: tuple[tuple[str, DType], ...] = (("cpu", bfloat16), ("cuda", float16))
+    autocast_caching: bool = True
+    autocast_depth: int = 0
+    autocast_cache: dict[Any, Any] | None = None
+    selected: Any = None  # collects the writes of a region that data may undo
     # Set while `backward` runs: the user's line of the call, and the forward node's.
     loc: Any = None
     cause: Any = None
@@ -58,6 +67,11 @@ def is_grad_enabled() -> bool:
 
 def default_dtype() -> DType:
     return _default_dtype
+
+
+def autocast_mode() -> tuple[Any, ...]:
+    """All of what autocast does, comparable."""
+    return (STATE.autocast, STATE.autocast_dtypes, STATE.autocast_caching)
 
 
 def set_default_dtype(dtype: DType) -> None:

@@ -205,6 +205,8 @@ class Storage:
         session = STATE.session
         if session is not None and self.owner is not session:
             session.note_write(self)
+        if STATE.selected is not None:
+            STATE.selected.note(self)
         if self.hooks is not None:
             self.hooks.written(self.value.edge, value)
         self.value = value

@@ -171,6 +171,11 @@ class _Tracing(Session):
 
             self.before[id(scheduler)] = restore
 
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        value = getattr(owner, name)
+        key = hash((id(owner), name))
+        self.before.setdefault(key, lambda: setattr(owner, name, value))
+
     def restore(self) -> None:
         """No data was computed, so nothing that was there before may keep any."""
         for storage in self.written.values():

@@ -11,6 +11,7 @@ from ...ir.errors import DTypeError, UnsupportedDTypeError
 from ...ir.ops import OPS
 from ...ir.types import bool_, float64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import (
     Number,
     Operand,
@@ -141,6 +142,12 @@ def _true_div(x: Any, y: Any) -> Tensor:
         return prims.apply(_DIV, tuple(promote_float(x, y)))
 
 
+@autocasts
+def rdiv(input: Operand, other: Operand) -> Tensor:
+    """`other / input`, as the operator computes it."""
+    return div(other, input)
+
+
 def true_divide(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input / other`; integers give the default dtype."""
     return div(input, other, out=out)
@@ -225,6 +232,7 @@ def fmod(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor
     return prims.rem(*_operands("fmod", input, other))
 
 
+@autocasts
 def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input ** exponent`. Raises: RuntimeError for integers to a negative integer number."""
     if isinstance(exponent, Tensor):
@@ -315,6 +323,7 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     return prims.select(prims.lt(prims.abs(weight), 0.5), near, far)
 
 
+@autocasts
 @with_out
 @scoped
 def addcmul(
@@ -333,6 +342,7 @@ def addcmul(
     return prims.add(x, prims.mul(a, b))
 
 
+@autocasts
 @with_out
 @scoped
 def addcdiv(

@@ -14,6 +14,7 @@ from ...ir.errors import DTypeError, ShapeError
 from ...ir.ops.fft import MAX_AXES
 from ...ir.types import DType
 from .. import prims
+from ..amp.autocast import autocasts_if_listed
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..state import default_dtype
@@ -280,7 +281,7 @@ def _named(function: Callable[..., Tensor], name: str, doc: str) -> Callable[...
         '"forward"\n    the others, "ortho" both by its root. Raises: RuntimeError for a size '
         "below 1, an\n    unknown norm or repeated dims, IndexError for a dim out of range."
     )
-    return function
+    return autocasts_if_listed(function)
 
 
 _KINDS: tuple[tuple[str, Transform, str], ...] = (

@@ -10,6 +10,7 @@ import numpy as np
 from ...ir.errors import AxisError, ShapeError
 from ...ir.types import Shape, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor, common_dtype
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
@@ -48,6 +49,7 @@ def tensor_list(name: str, tensors: Any, empty: str = "") -> list[Tensor]:
     return list(tensors)
 
 
+@autocasts
 @with_out
 @scoped
 def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -88,6 +90,7 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     return prims.concatenate(*(prims.convert(x, dtype) for x in kept), axis=axis)
 
 
+@autocasts
 @with_out
 @scoped
 def stack(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:

@@ -12,6 +12,7 @@ from ...ir.errors import DTypeError, ShapeError
 from ...ir.ops.reduce import kept
 from ...ir.types import DType, float32
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import Number, check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
@@ -128,6 +129,7 @@ def std_mean(
 # Norms
 
 
+@autocasts
 @with_out
 @scoped
 def vector_norm(
@@ -208,6 +210,7 @@ def _power_norm(size: Tensor, p: float, axes: Axes) -> Tensor:
     return prims.select(none, 0, prims.pow(prims.select(none, 1, whole), 1 / p))
 
 
+@autocasts
 def norm(
     input: Tensor,
     p: Number | str | None = "fro",

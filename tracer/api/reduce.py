@@ -13,6 +13,7 @@ from ...ir.errors import DTypeError
 from ...ir.ops.reduce import kept
 from ...ir.types import DType, bfloat16, bool_, float16, float32, int64, uint8
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
@@ -62,6 +63,7 @@ def dropped(shape: tuple[int, ...], axes: Axes, keepdim: bool) -> tuple[int, ...
     return kept(shape, axes) if keepdim else tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
+@autocasts
 @with_out
 def sum(
     input: Tensor,
@@ -119,6 +121,7 @@ def _mean(x: Tensor, dim: Any, keepdim: bool, dtype: DType | None) -> Tensor:
     return finish(prims.convert(result, dtype), shape, axes, keepdim)
 
 
+@autocasts
 @with_out
 def prod(
     input: Tensor,
@@ -225,6 +228,7 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 # Running sums
 
 
+@autocasts
 @with_out
 @scoped
 def cumsum(
@@ -234,6 +238,7 @@ def cumsum(
     return relayout(_running("cumsum", prims.add, 0, input, dim, dtype), None)
 
 
+@autocasts
 @with_out
 @scoped
 def cumprod(

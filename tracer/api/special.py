@@ -15,6 +15,7 @@ from ...ir.errors import DTypeError, ShapeError
 from ...ir.ops import OPS
 from ...ir.types import bool_, int32
 from .. import prims
+from ..amp.autocast import autocasts_if_listed
 from ..promotion import (
     Operand,
     as_operand,
@@ -48,7 +49,7 @@ def _row(name: str, doc: str, *aliases: str, real: bool = False) -> Callable[...
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return autocasts_if_listed(function)
 
 
 UNARY: dict[str, Callable[..., Tensor]] = {
@@ -101,7 +102,7 @@ def _pair(name: str, doc: str) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return autocasts_if_listed(function)
 
 
 BINARY: dict[str, Callable[..., Tensor]] = {

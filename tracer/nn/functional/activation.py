@@ -10,6 +10,7 @@ from typing import Any
 from ....ir.errors import ShapeError
 from ....ir.types import DType
 from ... import prims
+from ...amp.autocast import autocasts
 from ...api.common import relayout, with_out
 from ...api.random import rand
 from ...promotion import to_floating
@@ -139,6 +140,7 @@ def log1p_exp(x: Tensor) -> Tensor:
     return prims.add(prims.maximum(x, 0), rest)
 
 
+@autocasts
 @with_out
 @scoped
 def softplus(
@@ -216,6 +218,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _finish(input, _threshold(input, threshold, value), inplace)
 
 
+@autocasts
 @scoped
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """`leaky_relu` with a learned slope: one, or one per channel (axis 1).
@@ -260,21 +263,21 @@ def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """Exponentials along `dim`, scaled to sum to 1; see `Tensor.softmax`."""
-    return input.softmax(_implicit_dim(input, dim), dtype)
+    return input.softmax(_implicit_dim(input, dim), dtype=dtype)
 
 
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """`softmax` of `-input`."""
-    return (-input).softmax(_implicit_dim(input, dim), dtype)
+    return (-input).softmax(_implicit_dim(input, dim), dtype=dtype)
 
 
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """The logarithm of `softmax`, without overflow; see `Tensor.log_softmax`."""
-    return input.log_softmax(_implicit_dim(input, dim), dtype)
+    return input.log_softmax(_implicit_dim(input, dim), dtype=dtype)
 
 
 def _implicit_dim(input: Tensor, dim: int | None) -> int:

@@ -7,6 +7,7 @@ import warnings
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
 from ...promotion import promote
 from ...recording import user_error
 from ...scoping import scoped
@@ -28,6 +29,7 @@ def _weighted(losses: Tensor, weight: Tensor | None) -> Tensor:
     return losses if weight is None else prims.mul(losses, prims.convert(weight, losses.dtype))
 
 
+@autocasts
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -59,6 +61,7 @@ def _reduce_weighted(name: str, losses: Tensor, weight: Tensor | None, reduction
     return reduce_loss(name, losses, reduction)
 
 
+@autocasts
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -79,6 +82,7 @@ def _l1_loss(input: Tensor, target: Tensor, reduction: str, weight: Tensor | Non
     return _reduce_weighted("l1_loss", losses, weight, reduction)
 
 
+@autocasts
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -106,6 +110,7 @@ def _smooth_l1_loss(input: Tensor, target: Tensor, reduction: str, beta: float) 
     return reduce_loss("smooth_l1_loss", losses, reduction)
 
 
+@autocasts
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -143,6 +148,7 @@ def _check_same(name: str, input: Tensor, target: Tensor) -> None:
         raise DTypeError(f"{name}: not implemented for {input.dtype}")
 
 
+@autocasts
 @scoped
 def binary_cross_entropy(
     input: Tensor,
@@ -177,6 +183,7 @@ def _bounded_log(p: Tensor) -> Tensor:
     return prims.select(tiny, -100.0, prims.log(prims.select(tiny, 1, p)))
 
 
+@autocasts
 @scoped
 def binary_cross_entropy_with_logits(
     input: Tensor,
@@ -205,6 +212,7 @@ def binary_cross_entropy_with_logits(
     return reduce_loss("binary_cross_entropy_with_logits", losses, reduction)
 
 
+@autocasts
 @scoped
 def kl_div(
     input: Tensor,

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import complex128, float64
 from ... import prims, views
+from ...amp.autocast import autocasts
 from ...api.common import relayout
 from ...autograd import no_grad
 from ...scoping import scoped
@@ -159,6 +160,7 @@ def _move(running: Tensor | None, batch: Tensor, momentum: Any) -> None:
         running._write(prims.add(prims.mul(running, rest), prims.mul(fresh, momentum)))
 
 
+@autocasts
 @scoped(grad_fn="NativeLayerNormBackward0")
 def layer_norm(
     input: Tensor,
@@ -179,6 +181,7 @@ def layer_norm(
     return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
+@autocasts
 @scoped
 def rms_norm(
     input: Tensor,
@@ -240,6 +243,7 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x
 
 
+@autocasts
 @scoped(grad_fn="NativeGroupNormBackward0")
 def group_norm(
     input: Tensor,

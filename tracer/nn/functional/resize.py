@@ -9,6 +9,7 @@ import numpy as np
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
 from ...promotion import check_tensor
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
@@ -182,9 +183,16 @@ def interpolate(
     if mode == "area":
         pools = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
         return pools[rank - 1](input, sizes)
+    return _all_resized(input, sizes, scales, mode, bool(align_corners), antialias)
+
+
+@autocasts(name="resized")
+def _all_resized(
+    input: Tensor, sizes: Any, scales: Any, mode: str, align: bool, antialias: bool
+) -> Tensor:
     x = input
     for i, (count, scale) in enumerate(zip(sizes, scales, strict=True)):
-        x = _resized(x, 2 + i, count, mode, bool(align_corners), scale, antialias)
+        x = _resized(x, 2 + i, count, mode, align, scale, antialias)
     return x.clone() if x is input else x  # type: ignore[attr-defined]
 
 
