@@ -17,6 +17,7 @@ from thrace.tracer.api import (
     filled as _filled,
     gather as _gather,
     indexing as _indexing,
+    interchange as _interchange,
     join as _join,
     linalg as _linalg,
     moments as _moments,
@@ -252,9 +253,9 @@ fmod = _arithmetic.fmod
 frac = _unary.frac
 frac_ = _unary.frac
 frexp = _special.frexp
-from_dlpack = _creation.from_dlpack
-from_numpy = _creation.from_numpy
-frombuffer = _creation.frombuffer
+from_dlpack = _interchange.from_dlpack
+from_numpy = _interchange.from_numpy
+frombuffer = _interchange.frombuffer
 full = _creation.full
 full_like = _filled.full_like
 gather = _gather.gather

@@ -33,6 +33,7 @@ from .history import differentiable_graph
 from .naming import distinct
 from .replay import Trace
 from .session import Capture, Session
+from .shared import is_entangled
 from .storage import Storage, root
 from .tensor import Tensor
 from .views import Link, chain, leaf_slot
@@ -82,6 +83,11 @@ class _Building:
     def fill(self, result: Any) -> dict[int, Storage]:
         """Make the trace complete. Returns the new storages by their number."""
         self._bind()
+        if is_entangled(
+            [c.storage for c in self.session.captures.values()],
+            list(self.session.written.values()),
+        ):
+            raise NotReplayable("it writes to a tensor that shares memory with another by NumPy")
         storages = self._account(result)
         self.made = list(storages.values())
         self._place_outputs(storages)

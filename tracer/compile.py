@@ -122,6 +122,7 @@ class CompiledFunction:
         except BaseException:
             # As uncompiled: writes made before the error stay.
             session.recorder.session = None
+            session.flush()
             raise
         finally:
             STATE.grad_enabled = grad_mode
@@ -135,6 +136,7 @@ class CompiledFunction:
                     session.reasons.append(Reason(str(reason), resolve(here(1))))
             except BaseException:
                 session.recorder.session = None
+                session.flush()
                 raise
             else:
                 guards.watch(session, trace, leaves)
@@ -143,6 +145,7 @@ class CompiledFunction:
                 return result
         session.recorder.session = None
         session.recorder.evaluate()
+        session.flush()
         session.restore_views()
         self._fall_back(session, guards)
         return result

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import state
+from . import shared, state
 from .bindings import argument_slots
 from .entries import MISSING, SCALARS, Entry, exact
 from .hyper import read as read_hyper
@@ -46,9 +46,11 @@ class Guards:
         self.asked: list[_Captured] = []
         # Arguments whose whole storage is read: through which view, of which base.
         self.views: list[tuple[int, tuple, Any]] = []
+        self.trace: Trace | None = None
 
     def watch(self, session: Session, trace: Trace, leaves: Sequence[Any]) -> None:
         """Guard what the run depended on beside its arguments."""
+        self.trace = trace
         own = argument_slots(leaves)
         self.entries = list(session.watch.entries.values())
         assigned = {(id(_space_of(e.owner)), e.name) for e, _, _ in trace.sets}
@@ -172,6 +174,8 @@ class Guards:
             t = captured.ref()
             if t is not None and not captured.same(t):
                 return captured.difference(t)
+        if shared.are_several() and self.trace is not None and self.trace.is_entangled(leaves):
+            return "a tensor it writes to shares memory with another through NumPy"
         return ""
 
 

@@ -30,6 +30,7 @@ from .api import (
     gather,
     hashing,
     indexing,
+    interchange,
     join,
     linalg,
     lowrank,
@@ -60,7 +61,19 @@ from .promotion import as_operand, check_kinds
 from .tensor import Tensor
 
 MODULES: tuple[ModuleType, ...] = (
-    *(creation, unary, arithmetic, compare, reduce, moments, extremes, softmax, shape, join),
+    *(
+        creation,
+        interchange,
+        unary,
+        arithmetic,
+        compare,
+        reduce,
+        moments,
+        extremes,
+        softmax,
+        shape,
+        join,
+    ),
     *(filled, distributions, queries, ranges, complexes, strided, parts, copies, arrange, windows),
     *(convert, indexing, gather, linalg, einsum, random),
     *(control, standard, sort, special, running, search, scatter, statistics, decompositions),

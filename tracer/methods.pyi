@@ -23,6 +23,7 @@ from .api import (
     filled,
     gather,
     indexing,
+    interchange,
     join,
     linalg,
     moments,

@@ -73,6 +73,9 @@ class _Nobody:
     def touch_attribute(self, owner: Any, name: str, label: str) -> None:
         raise Unrecordable(f"it changes {label}")
 
+    def note_outside_write(self, storage: Storage) -> None:
+        pass
+
     def unfaithful(self, reason: str) -> None:
         pass
 
@@ -208,6 +211,9 @@ class Region:
         if id(storage) not in self.touched:
             raise Unrecordable("it writes to a tensor that only history holds")
         self.written[id(storage)] = storage
+
+    def note_outside_write(self, storage: Storage) -> None:
+        self.outer.note_outside_write(storage)
 
     def note_handle(self, t: Tensor) -> None:
         if t._storage.owner is not self:

@@ -31,6 +31,7 @@ from .bindings import (
 from .evaluate import LOST, observe
 from .recording import next_seq, settle_foreign
 from .session import Session
+from .shared import is_entangled
 from .state import LOCK
 from .storage import Storage, root
 from .tensor import Tensor
@@ -242,6 +243,15 @@ class Trace:
             return self.slot(b.ref, arguments).grad._storage
         owner = b.ref()
         return owner._storage if isinstance(owner, Tensor) else owner
+
+    def is_entangled(self, arguments: Sequence[Any]) -> bool:
+        """Whether storages that it reads and writes are apart only because NumPy joins them."""
+        kinds = ("argument", "storage", "entry", "grad")
+        bound = [i for i, b in enumerate(self.bindings) if b.kind in kinds]
+        return is_entangled(
+            [self.storage(i, arguments) for i in bound],
+            [self.storage(i, arguments) for i, _ in self.writes],
+        )
 
     @staticmethod
     def slot(ref: SlotRef, arguments: Sequence[Any]) -> Any:

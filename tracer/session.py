@@ -20,6 +20,7 @@ from . import naming
 from .devices import Device
 from .entries import Entry
 from .recording import Recorder, evaluate_all, next_seq, settle_foreign
+from .shared import is_seen
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
@@ -178,6 +179,20 @@ class Session:
 
     def note_write(self, storage: Storage) -> None:
         self.written[id(storage)] = storage
+
+    def sees(self, storage: Storage) -> bool:
+        """Whether the run may look at a storage through NumPy before it ends."""
+        return storage.export.session is self or is_seen(storage, self.watch.arrays)
+
+    def flush(self) -> None:
+        """The run is over and no trace: what it wrote to memory that NumPy shares goes there."""
+        for storage in self.written.values():
+            storage.flush()
+
+    def note_outside_write(self, storage: Storage) -> None:
+        """NumPy wrote to a tensor's memory."""
+        if id(storage) in self.captures:
+            self.unfaithful("NumPy writes to a tensor's memory in it")
 
     def note_handle(self, t: Tensor) -> None:
         """A handle is about to be pointed elsewhere (`.data =`, `requires_grad_`)."""

@@ -229,7 +229,9 @@ class Tensor(TensorMethods):
         storage, link = self._storage, self._view
         while link is not None and link.kind in ("leaf", "detach"):
             link = link.parent
-        value = storage.value if link is None else storage.cached(link)
+        value = storage.value
+        if link is not None:
+            value = storage.cached(link)
         buffer = None if value is None else root(value).buffer
         return buffer if isinstance(buffer, np.ndarray) else None
 
@@ -291,10 +293,11 @@ class Tensor(TensorMethods):
         return True
 
     def data_ptr(self) -> int:
-        """A number that tensors share exactly if they start at the same element."""
+        """A number that tensors share exactly if they start at the same element; the address
+        where they do while NumPy shares their memory."""
         storage = self._storage
         start = views.offset(self._view, storage.strides, storage.value.type)
-        return id(storage) + start * self.itemsize
+        return storage.address() + start * self.itemsize
 
     # Autograd
 
@@ -538,27 +541,43 @@ class Tensor(TensorMethods):
         return array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The data as a NumPy array of its own: a copy, which later writes do not reach.
+        """A NumPy array on this tensor's memory: what one writes, the other reads.
 
-        Raises: RuntimeError if the tensor requires grad and `force` is not set.
+        `force` gives a copy where memory cannot be shared. Raises: RuntimeError if the tensor
+        requires grad or shows conjugated numbers, TypeError for bfloat16 and on a GPU.
         """
-        if self.requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
-            )
-        return np.array(self._host())
+        from .api.interchange import to_numpy
+
+        return to_numpy(self, force)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
-        return array if dtype is None else array.astype(dtype, copy=False)
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a copy is needed to convert {self.dtype} to {dtype}")
+            return array.astype(dtype)
+        return array.copy() if copy else array
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        from ..runtime.interop import to_dlpack
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        from .api.interchange import wrap
 
-        if self.requires_grad:
-            raise BufferError("can't export a tensor that requires grad; use tensor.detach()")
-        return to_dlpack(self._observe(), **kwargs)
+        return wrap(array)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = -1,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A DLPack capsule on this tensor's memory.
+
+        Raises: BufferError if the tensor requires grad or shows conjugated numbers.
+        """
+        from .api.interchange import to_dlpack
+
+        return to_dlpack(self, stream, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (2, self.device.index or 0) if self.is_cuda else (1, 0)

@@ -79,6 +79,7 @@ class Watch:
         self.optimizers: dict[int, tuple[Any, str, Any]] = {}
         self.next_calls: list[RawLocation] = []
         self.big_arrays: list[str] = []
+        self.arrays: list[np.ndarray] = []
         self.before: Any = None
         self.paused = 0
         # NumPy's generators raise no event when they draw; their state says that they did.
@@ -171,7 +172,9 @@ class Watch:
         if isinstance(value, CONTAINERS):
             if len(value) <= MAX_ITEMS:
                 for item in value.values() if isinstance(value, dict) else value:
-                    if hasattr(item, "__dict__") and not isinstance(item, Tensor):
+                    if isinstance(item, np.ndarray):
+                        self.arrays.append(item)
+                    elif hasattr(item, "__dict__") and not isinstance(item, Tensor):
                         self.look(item, f"{label}[...]")
             return
         if isinstance(value, (*SCALARS, Tensor, types.FunctionType, types.BuiltinFunctionType)):
@@ -180,6 +183,7 @@ class Watch:
             self.look(value.__self__, label.rpartition(".")[0] or label)
             return
         if isinstance(value, np.ndarray):
+            self.arrays.append(value)
             if value.nbytes > MAX_ARRAY_BYTES:
                 self.big_arrays.append(label)
             return

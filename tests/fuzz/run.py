@@ -132,7 +132,7 @@ def snapshot(space: dict[str, Any], names: Sequence[str]) -> Snapshot:
 def show(t: Any) -> Shown:
     if isinstance(t, torch.Tensor):
         plain = t.detach()
-        values = (plain.double() if plain.is_floating_point() else plain.resolve_conj()).numpy()
+        values = (plain.double() if plain.is_floating_point() else plain).numpy(force=True)
         storage, offset = t.untyped_storage()._cdata, t.storage_offset()
         return Shown(
             *(str(t.dtype)[6:], tuple(t.shape), values.copy(), t.requires_grad, t.is_leaf),

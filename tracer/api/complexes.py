@@ -178,8 +178,8 @@ def is_conj(input: Tensor) -> bool:
 
 
 def is_neg(input: Tensor) -> bool:
-    """Whether this shows its storage's numbers negated: never here."""
-    return False
+    """Whether this shows its storage's numbers negated: the imaginary part of a conjugate does."""
+    return bits.is_neg(input._view)
 
 
 def resolve_conj(input: Tensor) -> Tensor:
@@ -194,9 +194,9 @@ def _resolved(x: Tensor) -> Tensor:
 
 
 def resolve_neg(input: Tensor) -> Tensor:
-    """`input` itself: no view here is negated."""
+    """`input`, or a copy of its own if it shows negated numbers."""
     check_tensor("resolve_neg", input)
-    return input
+    return same_value(input) if is_neg(input) else input
 
 
 METHODS = {

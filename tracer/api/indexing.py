@@ -243,7 +243,7 @@ def _bound(value: Any) -> int | None:
 
 def mask_positions(mask: Tensor) -> list[Tensor]:
     """Where a mask holds, as one index tensor per axis of it; reads the mask's values."""
-    found = np.nonzero(mask.detach().numpy())
+    found = np.nonzero(mask._host())
     return [from_host(i.astype(np.int64), device=mask.device) for i in found]
 
 
@@ -433,7 +433,7 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     Reads the values: its shape hangs on them.
     """
     check_tensor("nonzero", input)
-    array = input.detach().numpy()
+    array = input._host()
     if as_tuple:
         found = np.nonzero(array.reshape(1) if not array.ndim else array)
         return tuple(from_host(i.astype(np.int64), device=input.device) for i in found)

@@ -177,13 +177,13 @@ def repeat_interleave(
     """
     check_tensor("repeat_interleave", input)
     if repeats is None:
-        counts = input.numpy()
+        counts = input._host()
         return from_host(np.repeat(np.arange(counts.size), counts), device=input.device)
     x = input if dim is not None else prims.reshape(input, shape=(input._type.numel,))
     axis = 0 if dim is None else normalize_dim("repeat_interleave", dim, x._type.ndim)
     size = x._type.shape[axis]
     if isinstance(repeats, Tensor) and repeats._type.numel != 1:
-        counts = repeats.numpy()
+        counts = repeats._host()
         if counts.shape != (size,):
             raise ShapeError(
                 "repeat_interleave: repeats must have the same size as input along dim, but got "
