@@ -15,6 +15,7 @@ from .source import Location, RawLocation
 from .types import TensorType
 
 if TYPE_CHECKING:
+    from .cost import GraphCost
     from .ops.table import Op
 
 Scalar = bool | int | float | complex
@@ -264,6 +265,12 @@ class Graph:
         from .jsonform import from_json
 
         return from_json(text)
+
+    def cost(self, donate: Sequence[int] = ()) -> GraphCost:
+        """Operations, bytes moved and memory of each node and in all; see `cost.graph_cost`."""
+        from .cost import graph_cost
+
+        return graph_cost(self, donate)
 
     if TYPE_CHECKING:
         # Bound by the front door: pictures are drawn in `tools`.
