@@ -38,7 +38,8 @@ _EXPENSIVE = frozenset(
 
 
 class Alive(NamedTuple):
-    """A buffer: the value in it, its size, what it is for, and the line that made it."""
+    """A buffer: the value in it, its size, what it is for, and the line that made it (for a
+    gradient, the forward line it is the gradient of)."""
 
     value: Value
     name: str
@@ -236,7 +237,7 @@ class _Plan:
             if start <= at <= self.last[v]:
                 assert v.node is not None
                 kind = "output" if v in results else "intermediate"
-                place = resolve(v.node.loc)
+                place = resolve(v.node.cause or v.node.loc)
                 found.append(Alive(v, names[v], v.type.size_bytes, kind, place))
         return tuple(sorted(found, key=lambda a: -a.size_bytes))
 
