@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ..ir.graph import Graph
 from .command import Command, CommandError, user_code
+from .console import add_colour, print_rich, wants_colour
 from .files import reason, write_output
 from .picture import PICTURES, RenderError, render, rendered
+from .rich_text import highlighted
 from .subject import add_arguments, find_subject
 
 FORMATS = ("text", "json", "dot", *PICTURES, "stablehlo", "jaxpr")
@@ -27,7 +29,19 @@ ENDINGS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     add_arguments(parser)
     parser.add_argument("--format", choices=FORMATS, help="default: by FILE's ending, or text")
-    parser.add_argument("--depth", type=int, metavar="N", help="fold scopes deeper than N (dot)")
+    parser.add_argument(
+        "--depth", type=int, metavar="N", help="fold scopes nested deeper than N (text, pictures)"
+    )
+    parser.add_argument(
+        "--cost", action="store_true", help="operations, bytes moved and bytes live (text)"
+    )
+    parser.add_argument(
+        "--names",
+        choices=("number", "scope"),
+        default="number",
+        help="call results by number, or by scope and op, which a change elsewhere leaves alone",
+    )
+    add_colour(parser)
     parser.add_argument("--output", metavar="FILE", help="default: standard output")
 
 
@@ -48,7 +62,10 @@ def _write(graph: Graph, form: str, args: argparse.Namespace) -> None:
         _draw(graph, form, args)
         return
     if form == "text":
-        text = graph.to_text()
+        text = graph.to_text(depth=args.depth, cost=args.cost, names=args.names)
+        if args.output is None and wants_colour(args.color):
+            print_rich(highlighted(text))
+            return
     elif form == "json":
         text = graph.to_json(indent=1)
     elif form == "dot":
@@ -79,6 +96,7 @@ COMMAND = Command(
     "write out the graph of a function",
     """\
   thrace dump model.py:step --input f32[64,10] --input i64[64]
+  thrace dump model.py:Net --input f32[64,1,8,8] --depth 1 --cost
   thrace dump model.py:Net --input f32[64,1,8,8] --grad --output net.svg
   thrace dump package.models:make_net --input f32[1,3,32,32] --eval --format stablehlo
 """,
