@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import doctor, dump, run
+from . import cost, diff, doctor, dump, run
 from .command import CommandError
 
-COMMANDS = (dump.COMMAND, run.COMMAND, doctor.COMMAND)
+COMMANDS = (dump.COMMAND, diff.COMMAND, cost.COMMAND, run.COMMAND, doctor.COMMAND)
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.errors import GraphError, ThraceError
+from ..ir.errors import ThraceError
 from ..ir.graph import Graph
 from .command import Command, CommandError
 from .compare import differences, largest
 from .draw import draw_inputs
-from .files import read_text
+from .subject import read_graph
 
 EVALUATORS = {"xla": ("xla",), "numpy": ("numpy",), "both": ("xla", "numpy")}
 
@@ -62,15 +62,6 @@ def run(args: argparse.Namespace) -> int:
     (shown, *_) = results.values()
     _print_summary(graph, shown)
     return _report(graph, **results) if len(results) > 1 else 0
-
-
-def read_graph(path: str) -> Graph:
-    """The graph in a text or JSON file."""
-    text = read_text(path)
-    try:
-        return Graph.from_json(text) if text.lstrip().startswith("{") else Graph.from_text(text)
-    except GraphError as e:
-        raise CommandError(f"{path}: {e}") from None
 
 
 def _refuse_without_numpy(graph: Graph) -> None:
