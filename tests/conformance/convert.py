@@ -126,6 +126,8 @@ def to_thrace(t: torch.Tensor) -> Any:
 
 def rebound(fn: Any) -> Any:
     """`fn` with thrace where its module has torch; other callables as they are."""
+    if isinstance(fn, functools.partial):
+        return functools.partial(swapped(fn.func), *fn.args, **fn.keywords)
     if not isinstance(fn, types.FunctionType):
         return fn
     names = dict(fn.__globals__)
@@ -145,6 +147,8 @@ def swapped(value: Any) -> Any:
     name = getattr(value, "__name__", None)
     if isinstance(value, types.BuiltinFunctionType) and name:
         return find(name) or value
+    if isinstance(value, types.FunctionType) and value.__module__.startswith("torch."):
+        return find(f"{value.__module__}.{name}") or value
     return value
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ...ir.errors import DTypeError, UnsupportedDTypeError
 from ...ir.ops import OPS
-from ...ir.types import bool_, float64
+from ...ir.types import bool_, complex128, float64
 from .. import prims
 from ..amp.autocast import autocasts
 from ..promotion import (
@@ -30,7 +28,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
 from ..tensor import Tensor
-from .common import give, laid_like, with_out
+from .common import give, laid_like, require, with_out
 from .unary import truncated
 
 _ADD, _SUB, _MUL, _DIV = OPS["add"], OPS["sub"], OPS["mul"], OPS["div"]
@@ -60,6 +58,7 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
 
 def rsub(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
     """`other - alpha * input`."""
+    check_tensor("rsub", input)
     with scope("rsub"):
         return sub(other, input, alpha=alpha)
 
@@ -168,8 +167,9 @@ def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     if dtype.kind in ("bool", "complex"):
         raise user_error(UnsupportedDTypeError(f"{name}: not implemented for {dtype}"))
     if dtype.kind != "float":
-        known = y._host_if_ready() if isinstance(y, Tensor) else np.asarray(y)
-        if known is not None and (known == 0).any():
+        if isinstance(y, Tensor):
+            require(y, lambda divisor: divisor != 0, "ZeroDivisionError")
+        elif y == 0:
             raise RuntimeError("ZeroDivisionError")
     return cast(x, dtype), cast(y, dtype)
 
@@ -229,6 +229,7 @@ def remainder(input: Operand, other: Operand, *, out: Tensor | None = None) -> T
 @scoped
 def fmod(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """The remainder with the sign of `input`, as C's function."""
+    check_tensor("fmod", input)
     return prims.rem(*_operands("fmod", input, other))
 
 
@@ -272,12 +273,23 @@ def _tensor_power(x: Any, y: Tensor) -> Tensor:
 @with_out
 @scoped
 def float_power(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
-    """`input ** exponent` in double precision."""
+    """`input ** exponent` in double precision, complex if an operand is."""
     x, y = as_operand("float_power", input, "input", 1), as_operand("float_power", exponent)
-    check_kinds("float_power", x, "bool", "uint", "int", "float")
-    if isinstance(x, Tensor):
-        return pow(prims.convert(x, float64), cast(y, float64))
-    return pow(cast(x, float64), cast(y, float64))
+    wide = complex128 if common_dtype(x, y).is_complex else float64
+    return pow(cast(x, wide), cast(y, wide))
+
+
+def float_power_(self: Tensor, exponent: Operand) -> Tensor:
+    """`float_power`, written into this tensor. Raises: RuntimeError unless it has that dtype."""
+    result = float_power(self, exponent)
+    if result._type.dtype is not self._type.dtype:
+        raise user_error(
+            DTypeError(
+                f"float_power_: the base given has dtype {self._type.dtype} but the operation's "
+                f"result requires dtype {result._type.dtype}"
+            )
+        )
+    return self._write(result)
 
 
 @with_out
@@ -388,8 +400,9 @@ FUNCTIONS = {
 }
 FUNCTIONS |= {"subtract": sub, "multiply": mul, "divide": div}
 METHODS = {name: f for name, f in FUNCTIONS.items() if name != "rsub"}
+METHODS["float_power_"] = float_power_
 INPLACE = (
     *("add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow"),
-    *("float_power", "lerp", "addcmul", "addcdiv", "subtract", "multiply", "divide"),
+    *("lerp", "addcmul", "addcdiv", "subtract", "multiply", "divide"),
 )
 INPLACE_FUNCTIONS: tuple[str, ...] = ()

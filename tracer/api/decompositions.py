@@ -18,7 +18,7 @@ from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import as_int, give_each, with_out
+from .common import as_int, with_out
 from .linalg import bmm, combined, matmul
 from .picking import along
 from .reduce import span
@@ -449,7 +449,11 @@ def plain_lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = 
     """(LU, pivots), with `info` if asked for."""
     packed, pivots, info = _lu_factored("linalg.lu_factor_ex", A, pivot, False)
     made = (packed, pivots, info) if get_infos else (packed, pivots)
-    return made if out is None else give_each("lu", made, out)
+    if out is None:
+        return made
+    for target, result in zip(out, made, strict=True):
+        target.resize_(result.shape).copy_(result)  # any dtype takes the numbers, as in PyTorch
+    return out
 
 
 def _permutation_of(pivots: Tensor, rows: int) -> Tensor:

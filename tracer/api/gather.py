@@ -305,6 +305,10 @@ def _scalar(name: str, x: Tensor, value: Any) -> Any:
             f"{name}: only supports a 0-dimensional value tensor, but got tensor with "
             f"{value._type.ndim} dimension(s)."
         )
+    if value._type.dtype.is_complex and not x._type.dtype.is_complex:
+        raise DTypeError(
+            f"{name}: value cannot be converted to type {x._type.dtype} without overflow"
+        )
     return prims.convert(move(value, x._storage.device), x._type.dtype)
 
 

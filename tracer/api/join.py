@@ -211,9 +211,9 @@ def flip(input: Tensor, dims: Any) -> Tensor:
     return relayout(prims.reverse(input, axes=axes), dense_strides(input))
 
 
-def flip_method(self: Tensor, *dims: Any) -> Tensor:
+def flip_method(self: Tensor, *axes: Any, dims: Any = None) -> Tensor:
     """The elements of `dims` in reverse order; a copy."""
-    return flip(self, as_sizes("flip", dims, "dims"))
+    return flip(self, as_sizes("flip", axes if dims is None else (dims,), "dims"))
 
 
 @scoped

@@ -21,6 +21,8 @@ from ..tensor import Tensor
 from .common import (
     Dims,
     as_dtype,
+    check_apart,
+    give,
     located,
     normalize_dim,
     normalize_dims,
@@ -229,23 +231,33 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 
 
 @autocasts
-@with_out
-@scoped
 def cumsum(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:
-    """Running sum along `dim`. Integers and bools give int64."""
-    return relayout(_running("cumsum", prims.add, 0, input, dim, dtype), None)
+    """Running sum along `dim`. Integers and bools give int64, an `out` its own dtype."""
+    return _cumulative("cumsum", prims.add, 0, input, dim, dtype, out)
 
 
 @autocasts
-@with_out
-@scoped
 def cumprod(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:
-    """Running product along `dim`. Integers and bools give int64."""
-    return relayout(_running("cumprod", prims.mul, 1, input, dim, dtype), None)
+    """Running product along `dim`. Integers and bools give int64, an `out` its own dtype."""
+    return _cumulative("cumprod", prims.mul, 1, input, dim, dtype, out)
+
+
+@located
+def _cumulative(
+    name: str, prim: Any, neutral: int, x: Any, dim: Any, dtype: Any, out: Tensor | None
+) -> Tensor:
+    if dtype is None and isinstance(out, Tensor):
+        dtype = out._type.dtype
+    with scope(name):
+        result = relayout(_running(name, prim, neutral, x, dim, dtype), None)
+    if out is None:
+        return result
+    check_apart(name, out, (x,))
+    return give(name, result, out)
 
 
 def _running(name: str, prim: Any, neutral: int, x: Tensor, dim: Any, dtype: Any) -> Tensor:

@@ -298,15 +298,17 @@ def isinf(input: Tensor) -> Tensor:
     return prims.eq(prims.abs(input), math.inf)
 
 
+@with_out
 @scoped
-def isposinf(input: Tensor) -> Tensor:
+def isposinf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is positive infinity."""
     check_tensor("isposinf", input)
     return prims.eq(to_floating(input), math.inf)
 
 
+@with_out
 @scoped
-def isneginf(input: Tensor) -> Tensor:
+def isneginf(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is negative infinity."""
     check_tensor("isneginf", input)
     return prims.eq(to_floating(input), -math.inf)

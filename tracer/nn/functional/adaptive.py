@@ -11,6 +11,7 @@ from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
 from ...amp.autocast import autocasts, autocasts_if_listed
+from ...api.common import same_value
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
 from .common import constant, narrow, widen
@@ -63,7 +64,8 @@ def _adaptive_average(name: str, rank: int, input: Tensor, output_size: Any) -> 
             x = prims.dot_general(x, table, contract=((axis,), (1,)), batch=((), ()))
             perm = (*range(axis), len(shape) - 1, *range(axis, len(shape) - 1))
             x = prims.transpose(x, perm=perm)
-    return narrow(x, input._type.dtype)
+    x = narrow(x, input._type.dtype)
+    return same_value(x) if x is input else x
 
 
 @scoped

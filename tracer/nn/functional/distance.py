@@ -8,7 +8,7 @@ from ....ir.errors import ShapeError
 from ....ir.promotion import broadcast_shapes
 from ... import prims
 from ...amp.autocast import autocasts
-from ...api.common import normalize_dim
+from ...api.common import give, normalize_dim
 from ...api.moments import vector_norm
 from ...promotion import promote
 from ...scoping import scoped
@@ -21,7 +21,7 @@ def normalize(
 ) -> Tensor:
     """`input` divided by its p-norm along `dim`, or by `eps` where that is larger."""
     result = input / prims.maximum(_norm(input, p, dim), eps)
-    return result if out is None else out._write(result)
+    return result if out is None else give("normalize", result, out)
 
 
 def _norm(x: Tensor, p: float, dim: Any) -> Tensor:
