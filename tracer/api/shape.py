@@ -16,7 +16,7 @@ from .. import bits, prims, strided, views
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Size, Tensor
-from .common import Dims, as_int, as_sizes, located, normalize_dim, normalize_dims, same_value
+from .common import Dims, as_int, as_sizes, located, normalize_dim, normalize_dims
 
 # Named as PyTorch's overload, whose backward function carries another number.
 GRAD_FN["squeeze.dim"] = "SqueezeBackward1"
@@ -353,7 +353,7 @@ def sum_to_size(self: Tensor, *size: Any) -> Tensor:
             f"sum_to_size: size {list(wanted)} is not expandable to size {list(shape)}."
         )
     if wanted == shape and shape:
-        return same_value(self)
+        return self
     whole = self._type.dtype.kind in ("float", "complex")
     return prims.sum_to(self if whole else prims.convert(self, int64), shape=wanted)
 
@@ -382,7 +382,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     out: Shape = ()
     for x in tensors:
         out = common_shape("broadcast_tensors", out, x._type.shape)
-    return tuple(views.expand(x, out) for x in tensors)
+    return tuple(x if x._type.shape == out else views.expand(x, out) for x in tensors)
 
 
 def window(x: Tensor, axis: int, start: int, length: int, name: str = "slice") -> Tensor:

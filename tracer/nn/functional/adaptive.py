@@ -63,7 +63,8 @@ def _adaptive_average(name: str, rank: int, input: Tensor, output_size: Any) -> 
             x = prims.dot_general(x, table, contract=((axis,), (1,)), batch=((), ()))
             perm = (*range(axis), len(shape) - 1, *range(axis, len(shape) - 1))
             x = prims.transpose(x, perm=perm)
-    return narrow(x, input._type.dtype)
+    out = narrow(x, input._type.dtype)
+    return out.clone() if out is input else out
 
 
 @scoped
