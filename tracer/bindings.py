@@ -105,9 +105,9 @@ class HyperInput:
         return self.holder
 
 
-def signature_of(t: Tensor) -> tuple:
-    """The views through which a tensor shows its storage, comparable."""
-    return () if t._view is None else t._view.signature()
+def signature_of(view: Link | None) -> tuple:
+    """A chain of views, comparable."""
+    return () if view is None else view.signature()
 
 
 def argument_slots(arguments: Sequence[Any]) -> dict[int, int]:

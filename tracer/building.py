@@ -106,7 +106,7 @@ class _Building:
             by_value.setdefault(id(c.value), ("capture", c))
         for i, a in enumerate(self.arguments):
             if isinstance(a, Tensor):
-                self.argument_of.setdefault(id(a._storage), i)
+                self.argument_of.setdefault(id(self._before(a)[0]), i)
         names = session.argument_names
         primed = {id(v): i for i, v in session.primed_arguments.items()}
         for v in self.plan.inputs:
@@ -161,9 +161,8 @@ class _Building:
         argument = self.argument_of.get(id(storage))
         if argument is not None:
             # Read as a whole if it is written, or if more than the argument's view is read.
-            whole = id(storage) in self.session.written or bool(
-                signature_of(self.session.arguments[argument])
-            )
+            view = self._before(self.arguments[argument])[1]
+            whole = id(storage) in self.session.written or bool(signature_of(view))
             return Binding("argument", argument, self.session.argument_names[argument], whole)
         slot = self.session.grad_storages.get(id(storage))
         if slot is not None:
@@ -181,6 +180,11 @@ class _Building:
         if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
             return Binding("storage", weakref.ref(handle), name)
         return Binding("storage", weakref.ref(storage), name)
+
+    def _before(self, t: Tensor) -> tuple[Storage, Link | None]:
+        """The storage and the view that a tensor was when the run began."""
+        _, storage, link, _ = self.session.handles.get(id(t), (t, t._storage, t._view, None))
+        return storage, link
 
     def _slot_ref(self, slot: GradSlot) -> SlotRef:
         """An argument's gradient slot is that of whatever takes its place."""
@@ -437,8 +441,9 @@ class _Building:
             a = self.session.arguments[b.ref]
             if b.ref in self.trace.marked:
                 return (self.arguments[b.ref]._slot, 0)
-            if b.whole and signature_of(a):
-                return self.session.captures[id(a._storage)].held.edge
+            storage, view = self._before(a)
+            if b.whole and signature_of(view):
+                return self.session.captures[id(storage)].held.edge
             return self.session.argument_edges[b.ref]
         if b.kind == "entry":
             storage = next(i for i, n in self.bound.items() if self.trace.bindings[n] is b)
@@ -448,5 +453,5 @@ class _Building:
         owner = b.ref()
         if isinstance(owner, Tensor) and owner._slot is not None:
             return (owner._slot, 0)
-        storage = owner._storage if isinstance(owner, Tensor) else owner
+        storage = self._before(owner)[0] if isinstance(owner, Tensor) else owner
         return self.session.captures[id(storage)].held.edge

@@ -80,7 +80,7 @@ class Trace:
         """The edge that an input's gradient goes to now."""
         if b.kind == "argument":
             a = arguments[b.ref]
-            return (a._storage.value if b.whole and signature_of(a) else a._value()).edge
+            return (a._storage.value if b.whole and signature_of(a._view) else a._value()).edge
         if b.kind in ("storage", "entry"):
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge

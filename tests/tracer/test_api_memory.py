@@ -337,8 +337,9 @@ LAID_OUT = (
     *("T.rand_like(x)", "T.randint_like(x, 3)", "x.roll(1, 0)", "x.roll(1, 1)", "x.tril()"),
     *("x.triu(1)", "x.diff(dim=-1)", "x.logcumsumexp(0)", "T.copysign(x, x)", "x // y", "y // x"),
     *("T.xlogy(x, y)", "x.signbit()", "x.isreal()", "x[T.tensor([0, 0])]", "x[:, T.tensor([1])]"),
-    *("x[..., T.tensor([0, 1])]", "x[:, T.tensor([[0, 1], [1, 0]]).t()]", "x[T.tensor([0]), :, [1]]"),
-    *("x[x > 3]", "x.index_put((T.tensor([0]),), y[:1])", "T.nn.functional.logsigmoid(x)"),
+    *("x[..., T.tensor([0, 1])]", "x[:, T.tensor([[0, 1], [1, 0]]).t()]"),
+    *("x[T.tensor([0]), :, [1]]", "x[x > 3]", "x.index_put((T.tensor([0]),), y[:1])"),
+    "T.nn.functional.logsigmoid(x)",
     *("T.nn.functional.layer_norm(x, x.shape[-1:])", "T.nn.functional.glu(x[:, :2], 1)"),
     "T.nn.functional.soft_margin_loss(x, y, reduction='none')",
 )  # fmt: skip

@@ -543,3 +543,24 @@ def test_a_tensor_that_is_a_number_indexes_as_one_when_compiled(f: Any):
             seen.append(parts)
         assert seen[0] == seen[1]
     assert len(compiled.traces) == 1 and not compiled.fallbacks
+
+
+@pytest.mark.parametrize("view", [False, True], ids=["whole", "view"])
+def test_an_argument_is_pointed_at_memory_of_the_call(view: bool):
+    def f(x: Any) -> Any:
+        y = x.clone()
+        x.data = y.detach() * 2
+        return y, x
+
+    compiled = thrace.compile(f)
+    for k in (1.0, 2.0, 3.0):
+        seen = []
+        for T, call in ((torch, f), (thrace, compiled)):
+            base = T.tensor([[k, 2.0], [3.0, 4.0]])
+            x = base[0] if view else base
+            y, same = call(x)
+            y += 100
+            assert same is x
+            seen.append((y.tolist(), x.tolist(), base.tolist()))
+        assert seen[0] == seen[1]
+    assert not compiled.fallbacks

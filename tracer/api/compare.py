@@ -202,7 +202,10 @@ def _check_broadcast(name: str, shapes: list[Shape]) -> None:
         raise user_error(error) from None
 
 
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+@with_out
+def where(
+    condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None
+) -> Any:
     """`input` where `condition` holds, else `other`; all three broadcast.
 
     With the condition alone, the positions where it holds: `nonzero(as_tuple=True)`.

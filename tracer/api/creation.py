@@ -213,12 +213,13 @@ def asarray(
     dtype: DType | None = None,
     device: Any = None,
     copy: bool | None = None,
-    requires_grad: bool = False,
+    requires_grad: bool | None = None,
 ) -> Tensor:
     """`obj` as a tensor: itself if it is one that fits, or on the memory of a NumPy array,
     DLPack data or buffer that does, unless `copy`; else a copy.
 
-    Raises: ValueError where `copy=False` and a copy would be needed.
+    It requires grad as `obj` does if `requires_grad` is None, and has no history if it is
+    False. Raises: ValueError where `copy=False` and a copy would be needed.
     """
     shares = isinstance(obj, (Tensor, np.ndarray))
     if not shares and hasattr(obj, "__dlpack__"):
@@ -237,7 +238,7 @@ def asarray(
     )
     if made is obj and copy:
         made = clone(made)
-    if isinstance(obj, Tensor) and made.requires_grad and not requires_grad:
+    if requires_grad is False and made.requires_grad:
         made = made.detach()
     return made.requires_grad_() if requires_grad else made
 

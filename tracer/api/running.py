@@ -58,7 +58,7 @@ def _running_extreme(name: str, x: Tensor, dim: Any, beats: Any) -> tuple[Tensor
         best = prims.select(keeps, best, earlier)
         positions = prims.select(keeps, positions, earlier_place)
         reach *= 2
-    return prims.index(x, *along(x, axis, positions)), positions
+    return prims.index(x, *along(x, axis, positions)), relayout(positions, None)
 
 
 @scoped

@@ -204,8 +204,9 @@ def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`log2(2 ** input + 2 ** other)`, without overflow."""
     x, y = _floating_pair("logaddexp2", input, other)
-    peak = prims.maximum(x, y)
-    gap = prims.neg(prims.abs(prims.sub(x, y)))
+    above = prims.gt(x, y)  # as in logaddexp
+    peak = prims.select(above, x, y)
+    gap = prims.sub(prims.select(above, y, x), peak)
     apart = prims.div(prims.log1p(prims.pow(2.0, gap)), _LN2)
     same = prims.bit_and(prims.eq(x, y), prims.eq(prims.abs(x), math.inf))
     return prims.select(same, x, prims.add(peak, apart))
@@ -215,17 +216,18 @@ def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Te
 @scoped
 def xlogy(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input * log(other)`, 0 where `input` is 0 unless `other` is nan."""
-    return _times_log("xlogy", input, other, prims.log)
+    return _times_log("xlogy", input, other, prims.log, 0)
 
 
 @with_out
 @scoped
 def xlog1py(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input * log1p(other)`, 0 where `input` is 0 unless `other` is nan."""
-    return _times_log("xlog1py", input, other, prims.log1p)
+    return _times_log("xlog1py", input, other, prims.log1p, -1)
 
 
-def _times_log(name: str, x: Operand, y: Operand, log: Any) -> Tensor:
+def _times_log(name: str, x: Operand, y: Operand, log: Any, start: float) -> Tensor:
+    """`x * log(y)`; the logarithm is minus infinity at `start`."""
     x, y = _floats(name, x, y)
     like: Any = x if isinstance(x, Tensor) else y
     numbers: tuple[Any, Any] = (x, y)
@@ -234,8 +236,10 @@ def _times_log(name: str, x: Operand, y: Operand, log: Any) -> Tensor:
         else prims.full(float(t), shape=(), dtype=like._type.dtype, device=like.device)
         for t in numbers
     )  # fmt: skip
-    product = prims.mul(a, log(b))
-    product = prims.select(prims.eq(a, 0), prims.mul(a, 0), product)
+    # Elsewhere zero times a finite logarithm is 0 by itself, and its gradient is right.
+    outside = prims.bit_or(prims.le(b, start), prims.eq(b, math.inf))
+    nothing = prims.bit_and(prims.eq(a, 0), outside)
+    product = prims.mul(a, log(prims.select(nothing, start + 1, b)))
     return laid_like(prims.select(prims.ne(b, b), math.nan, product), a, b)
 
 

@@ -132,12 +132,14 @@ def tanh(input: Tensor) -> Tensor:
 
 
 def log1p_exp(x: Tensor) -> Tensor:
-    """log(1 + exp(x)) without overflow, its gradient at 0 being 1/2.
+    """log(1 + exp(x)) without overflow.
 
-    `maximum` gives half of the gradient at a tie, and `abs` none: together the right one.
+    Each side of 0 is chosen whole, so that gradients of all orders are right at 0 too, where
+    those of `abs` and `maximum` are not.
     """
-    rest = prims.log1p(prims.exp(prims.neg(prims.abs(x))))
-    return prims.add(prims.maximum(x, 0), rest)
+    above = prims.gt(x, 0)
+    rest = prims.log1p(prims.exp(prims.select(above, prims.neg(x), x)))
+    return prims.add(prims.select(above, x, 0), rest)
 
 
 @autocasts
@@ -157,7 +159,9 @@ def softplus(
 @scoped(grad_fn="LogSigmoidBackward0")
 def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`log(sigmoid(input))` without overflow. Dtypes: floating."""
-    return relayout(prims.neg(log1p_exp(prims.neg(input))), None)
+    below = prims.lt(input, 0)  # as in log1p_exp
+    rest = prims.log1p(prims.exp(prims.select(below, input, prims.neg(input))))
+    return relayout(prims.sub(prims.select(below, input, 0), rest), None)
 
 
 @scoped

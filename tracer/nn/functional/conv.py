@@ -346,7 +346,7 @@ def _pad(input: Tensor, amounts: Ints, mode: str, value: Any) -> Tensor:
     for axis in range(ndim):
         if low[axis] or high[axis]:
             input = _extend(input, axis, low[axis], high[axis], mode)
-    return input
+    return input if any(amounts) else input.clone()
 
 
 def _extend(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:

@@ -134,7 +134,7 @@ def _huber_loss(
     size = prims.abs(difference)
     near = prims.mul(prims.mul(difference, difference), 0.5)
     far = prims.mul(prims.sub(size, 0.5 * delta), delta)
-    losses = _weighted(prims.select(prims.le(size, delta), near, far), weight)
+    losses = _weighted(prims.select(prims.lt(size, delta), near, far), weight)
     return _reduce_weighted("huber_loss", losses, weight, reduction)
 
 

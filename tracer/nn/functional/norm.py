@@ -18,6 +18,7 @@ from ... import prims, views
 from ...amp.autocast import autocasts
 from ...api.common import relayout
 from ...autograd import no_grad
+from ...formats import format_strides, suggested
 from ...scoping import scoped
 from ...state import is_grad_enabled
 from ...tensor import Tensor
@@ -139,7 +140,8 @@ def _batch_norm(
     if weight is not None:
         scale = prims.mul(scale, _column(weight, column, x))
     shift = None if bias is None else _column(bias, column, x)
-    return narrow(_scaled(m, scale, shift), input._type.dtype)
+    out = narrow(_scaled(m, scale, shift), input._type.dtype)
+    return relayout(out, format_strides("batch_norm", shape, suggested(shape, input.stride())))
 
 
 def _column(t: Tensor, shape: Ints, like: Tensor) -> Tensor:
