@@ -36,6 +36,16 @@ class Extremes(NamedTuple):
         return f"thrace.return_types.{kind}(\nvalues={self.values!r},\nindices={self.indices!r})"
 
 
+class Ends(NamedTuple):
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
+
+    def __repr__(self) -> str:
+        return f"thrace.return_types.aminmax(\nmin={self.min!r},\nmax={self.max!r})"
+
+
 MAX = type("max", (Extremes,), {"__slots__": ()})
 MIN = type("min", (Extremes,), {"__slots__": ()})
 
@@ -82,12 +92,10 @@ def amin(
 
 
 @scoped
-def aminmax(
-    input: Tensor, *, dim: int | None = None, keepdim: bool = False
-) -> tuple[Tensor, Tensor]:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Ends:
     """The smallest and the largest element along `dim`."""
     low = _all_extremes("aminmax", prims.amin, input, dim, keepdim)
-    return low, _all_extremes("aminmax", prims.amax, input, dim, keepdim)
+    return Ends(low, _all_extremes("aminmax", prims.amax, input, dim, keepdim))
 
 
 def max(

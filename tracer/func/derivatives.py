@@ -169,8 +169,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """The output of `func` and the function that pulls its cotangents back to the primals.
 
     That function takes cotangents in the structure of the output and returns a tuple with a
-    gradient per primal (for one primal, its gradient). Under `has_aux` the auxiliary
-    output comes third.
+    gradient per primal. Under `has_aux` the auxiliary output comes third.
     """
     with Level() as level:
         leaves, spec = flatten(primals)
@@ -193,7 +192,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
             inner.start = level.start
             made = filled(pull(outs, seeds, inputs, level.start), inputs)
             result = unflatten(spec, inner.leave(made))
-        return result[0] if len(primals) == 1 else result
+        return result
 
     return (seen, pullback, aux) if has_aux else (seen, pullback)
 
