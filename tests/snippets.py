@@ -60,15 +60,16 @@ def run(source: str, library: Any, **more: Any) -> dict[str, Any]:
 
 
 def printed(source: str, library: Any) -> str:
-    """What the snippet prints, an exception's type and message included.
-
-    Names of the library, object addresses and our note of the user's line are brought to
-    one form.
-    """
+    """What the snippet prints, an exception's type and message included."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         run(source, library)
-    text = out.getvalue().replace("thrace.", "torch.").replace("thrace", "torch")
+    return brought_to_one_form(out.getvalue())
+
+
+def brought_to_one_form(text: str) -> str:
+    """Without the library's name, object addresses and our note of the user's line."""
+    text = text.replace("thrace.", "torch.").replace("thrace", "torch")
     return _ADDRESS.sub("0x", _PLACE.sub("", text))
 
 

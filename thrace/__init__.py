@@ -4,6 +4,7 @@ import math as _math
 
 from thrace import _higher_order_ops as _higher_order_ops
 from thrace import (
+    accelerator,
     amp,
     array_api,
     autograd,
@@ -21,6 +22,7 @@ from thrace import (
     signal,
     special,
     utils,
+    version,
 )
 from thrace import functions as _functions
 from thrace.functions import *
@@ -97,7 +99,7 @@ from thrace.tracer.tensor import Size, Tensor
 from thrace.tracer.tracing import spec, trace
 from thrace.tracer.typeinfo import finfo, iinfo
 
-__version__ = "0.1.0"
+__version__ = version.__version__
 
 # PyTorch's other names.
 device, dtype = Device, DType
@@ -126,6 +128,7 @@ __all__ = [
     "StateLostError",
     "Tensor",
     "ThraceError",
+    "accelerator",
     "amp",
     "array_api",
     "autocast",
@@ -209,6 +212,7 @@ __all__ = [
     "uint32",
     "uint64",
     "utils",
+    "version",
     "vmap",
 ]
 __all__ += _functions.__all__

@@ -116,6 +116,7 @@ class TensorMethods:
     def __sub__(self, other: Any, /) -> Tensor: ...
     def __truediv__(self, other: Any, /) -> Tensor: ...
     def __xor__(self, other: Any, /) -> Tensor: ...
+    _is_view = strided.is_view
     abs = unary.abs
     abs_ = unary.abs
     absolute = unary.abs
@@ -292,7 +293,7 @@ class TensorMethods:
     flipud = arrange.flipud
     def float(self, memory_format: Any = None) -> Tensor: ...
     float_power = arithmetic.float_power
-    float_power_ = arithmetic.float_power
+    float_power_ = arithmetic.float_power_
     floor = unary.floor
     floor_ = unary.floor
     floor_divide = arithmetic.floor_divide
@@ -559,6 +560,7 @@ class TensorMethods:
     squeeze_ = strided.squeeze_
     std = moments.std
     stft = stft.stft
+    storage = strided.storage
     storage_offset = strided.storage_offset
     sub = arithmetic.sub
     sub_ = arithmetic.sub

@@ -6,6 +6,7 @@ API functions are bound by `methods.py` from tables.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class Size(tuple):
 
     __slots__ = ()
 
+    __module__ = "thrace"  # where users find it, and what `type(x)` prints
+
     def numel(self) -> int:
         out = 1
         for n in self:
@@ -62,6 +65,7 @@ class Tensor(TensorMethods):
     """
 
     __slots__ = ("__dict__", "__weakref__", "_storage", "_strides", "_type", "_view")
+    __module__ = "thrace"  # where users find it, and what `type(x)` prints
 
     _storage: Storage
     _view: views.Link | None
@@ -387,6 +391,14 @@ class Tensor(TensorMethods):
         """The gradient collected so far: of a leaf, or kept by `retain_grad`."""
         slot = self._grad_slot
         if slot is None:
+            if "_retains" not in self.__dict__ and self.requires_grad:
+                warnings.warn(
+                    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. "
+                    "backward() fills it only after retain_grad() on this tensor; perhaps the "
+                    "leaf was meant.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             return self.__dict__.get("_retained")
         if STATE.session is not None:
             STATE.session.note_grad_read(slot, self)

@@ -416,4 +416,4 @@ def _ours(value: Any) -> bool:
 
     Subclasses that the user wrote are the user's.
     """
-    return type(value).__module__.startswith(_OURS_PREFIX)
+    return f"{type(value).__module__}.".startswith(_OURS_PREFIX)

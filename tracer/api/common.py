@@ -15,7 +15,7 @@ from ...ir.errors import DTypeError, ShapeError, ThraceError
 from ...ir.errors import IndexRangeError as IndexRangeError
 from ...ir.ops import OPS
 from ...ir.ops.typing import normalize_axis
-from ...ir.types import DType, Shape
+from ...ir.types import DType, Shape, bool_, complex128, float64, int64
 from .. import prims, strided
 from ..recording import user_error
 from ..state import STATE
@@ -229,9 +229,15 @@ def check_sizes(name: str, shape: Shape) -> Shape:
     return shape
 
 
+# What PyTorch takes for a dtype as well.
+PYTHON_TYPES = {bool: bool_, int: int64, float: float64, complex: complex128}
+
+
 def as_dtype(name: str, dtype: Any) -> DType:
-    """`dtype` again. Raises: TypeError if it is not one of ours."""
+    """`dtype` again, or what Python's number types stand for. Raises: TypeError for others."""
     if not isinstance(dtype, DType):
+        if isinstance(dtype, type) and dtype in PYTHON_TYPES:
+            return PYTHON_TYPES[dtype]
         kind = type(dtype).__name__
         raise TypeError(f"{name}(): argument 'dtype' must be thrace.dtype, not {kind}")
     return dtype

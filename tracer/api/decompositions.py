@@ -322,7 +322,7 @@ def _inverse(name: str, a: Tensor, check: bool) -> tuple[Tensor, Tensor]:
 
 @autocasts
 @with_out
-@scoped(name="linalg_inv")
+@scoped(name="linalg_inv", grad_fn="LinalgInvExBackward0")
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of square matrices. Raises: LinAlgError for a singular one."""
     return _inverse("linalg.inv", A, True)[0]
@@ -338,7 +338,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
 
 @autocasts
 @with_out
-@scoped
+@scoped(name="inverse", grad_fn="LinalgInvExBackward0")
 def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """As `linalg.inv`."""
     return _inverse("linalg.inv", input, True)[0]

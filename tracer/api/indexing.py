@@ -55,6 +55,8 @@ def as_entry(index: Any) -> Any:
         return operator.index(index)
     except TypeError:
         kind = type(index).__name__
+        if kind == "str":
+            raise TypeError("index: a tensor has no items by name") from None
         raise AxisError(
             "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables "
             f"are valid indices (got {kind})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -303,11 +304,18 @@ def embedded(x: Tensor, offset: int) -> Tensor:
     return prims.reshape(flat, shape=(*lead, side, side))
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Each vector spread over the grid that all of them span; views.
 
-    `indexing` "xy" exchanges the first two dims.
+    `indexing` "xy" exchanges the first two dims; "ij", which is to be said, does not.
     """
+    if indexing is None:
+        warnings.warn(
+            'meshgrid: say indexing="ij" or indexing="xy"; leaving it out is deprecated.',
+            UserWarning,
+            stacklevel=2,
+        )
+        indexing = "ij"
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     lines = tensor_list("meshgrid", tensors)

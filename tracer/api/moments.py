@@ -6,6 +6,7 @@ PyTorch's argument order is kept, so `x.var(0, False)` works.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from ...ir.errors import DTypeError, ShapeError
@@ -32,6 +33,13 @@ def _moments(name: str, x: Tensor, dim: Any, correction: Any) -> tuple[Tensor, T
     if dtype in HALF:
         x = prims.convert(x, float32)
     count = count_of(x._type.shape, axes)
+    if count <= correction and x._type.numel:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0: {count} elements less a correction of "
+            f"{correction}.",
+            UserWarning,
+            stacklevel=3,
+        )
     shape = kept(x._type.shape, axes)
     center = prims.reshape(prims.div(total(x, axes), count), shape=shape)
     gap = prims.sub(x, center)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -288,6 +289,9 @@ def _implicit_dim(input: Tensor, dim: int | None) -> int:
     """PyTorch's choice where none is made, for 0, 1 and 3 dimensions the first axis."""
     if dim is not None:
         return dim
+    warnings.warn(
+        "softmax without dim is deprecated: say along which dimension.", UserWarning, stacklevel=3
+    )
     return 0 if input.ndim in (0, 1, 3) else 1
 
 

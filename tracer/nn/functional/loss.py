@@ -19,8 +19,9 @@ from .common import check_reduction, legacy_reduction, reduce_loss, total
 def _warn_if_broadcast(name: str, input: Tensor, target: Tensor) -> None:
     if input._type.shape != target._type.shape:
         warnings.warn(
-            f"{name}: using a target of shape {target._type.shape} for an input of shape "
-            f"{input._type.shape}: both are broadcast, which is seldom meant",
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}): {name} broadcasts both, which is seldom meant.",
+            UserWarning,
             stacklevel=3,
         )
 

@@ -285,7 +285,7 @@ def group_norm(
     return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
-@scoped
+@scoped(grad_fn="ViewBackward0")
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,

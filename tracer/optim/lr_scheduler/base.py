@@ -77,6 +77,12 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch, or to the one given."""
+        if epoch is not None:
+            warnings.warn(
+                "the epoch of scheduler.step() is deprecated and seldom needed.",
+                UserWarning,
+                stacklevel=2,
+            )
         session = STATE.session
         if session is not None:
             session.host_effect(self, lambda: self._advance(epoch))
