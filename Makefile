@@ -15,7 +15,7 @@ SEED ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
-.PHONY: help setup demo test test-gpu lint types typing stubs bench conformance fuzz clean
+.PHONY: help setup demo test test-steps test-gpu lint types typing stubs bench conformance fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -28,6 +28,9 @@ demo: $(call stamp,demo) ## train the digits example; results in build/demo
 
 test: $(call stamp,test) ## run all tests
 	$(PYTEST) -m "not gpu"
+
+test-steps: $(call stamp,test) ## every optimizer under every scheduler, in and outside compiled steps
+	THRACE_ALL_STEPS=1 $(PYTEST) tests/tracer/test_schedules.py
 
 test-gpu: ## run the GPU tests, where there is a CUDA device
 	@if nvidia-smi -L >/dev/null 2>&1; then \

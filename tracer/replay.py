@@ -54,8 +54,8 @@ class Trace:
         self.points: list[tuple[HandleRef, int, Link | None]] = []
         # What says where views lie that only a tensor's value places: new storages.
         self.places: dict[Storage, int] = {}
-        self.effects = list(session.effects)
-        self.effects_first = session.effects_before_hypers > 0
+        self.effects = [effect for _, effect in session.effects]
+        self.schedulers = list({id(s): s for s, _ in session.effects}.values())
         self.attributes = [
             (owner, name, getattr(owner, name)) for owner, name in session.attributes.values()
         ]
@@ -94,10 +94,24 @@ class Trace:
             strip_history(self.graph).optimize(), self.device, self.donate
         )
 
-    def gather(self, arguments: Sequence[Any]) -> list[Value]:
+    def step_schedulers(self) -> dict[int, Any]:
+        """Step all schedulers; hyper-parameters by input, as they were in between."""
+        early: dict[int, Any] = {}
+        hypers = [(b.ref.after, i) for i, b in enumerate(self.bindings) if b.kind == "hyper"]
+        done = 0
+        for after, i in sorted(hypers):
+            for effect in self.effects[done:after]:
+                effect()
+            done = max(done, after)
+            early[i] = self.bindings[i].ref.value()
+        for effect in self.effects[done:]:
+            effect()
+        return early
+
+    def gather(self, arguments: Sequence[Any], early: dict[int, Any]) -> list[Value]:
         """The values of all inputs, read where they are bound now."""
         values: list[Value] = []
-        for b in self.bindings:
+        for i, b in enumerate(self.bindings):
             kind = b.kind
             if kind == "argument":
                 t = arguments[b.ref]
@@ -113,24 +127,24 @@ class Trace:
             elif kind == "grad":
                 values.append(root(self.slot(b.ref, arguments).grad._storage.value))
             elif kind == "hyper":
-                values.append(b.ref.value())
+                values.append(early[i] if early else b.ref.value())
             else:
                 values.append(HyperValue(b.ref))  # type: ignore[arg-type]
         return values
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """Replay: read, execute, write back all or nothing, rebuild the result."""
-        if self.effects_first:
-            for effect in self.effects:
-                effect()
-        with LOCK:
-            inputs = self.gather(arguments)
-            results = self.execute(inputs, arguments)
-            old = [self._old(leaf, arguments) for leaf in self.leaves]
-            new = self.commit(results, inputs, arguments=arguments)
-        if not self.effects_first:
-            for effect in self.effects:
-                effect()
+        before = [scheduler.snapshot() for scheduler in self.schedulers]
+        try:
+            with LOCK:
+                inputs = self.gather(arguments, self.step_schedulers() if before else {})
+                results = self.execute(inputs, arguments)
+                old = [self._old(leaf, arguments) for leaf in self.leaves]
+                new = self.commit(results, inputs, arguments=arguments)
+        except BaseException:
+            for restore in before:
+                restore()
+            raise
         for owner, name, value in self.attributes:
             setattr(owner, name, value)
         return trees.unflatten(self.spec, self._result(new, old, arguments))

@@ -49,12 +49,14 @@ class Capture(NamedTuple):
 
 
 class Hyper(NamedTuple):
-    """A hyper-parameter that entered the graph: where each replay reads it again."""
+    """A hyper-parameter that entered the graph: where each replay reads it again, after how
+    many steps of schedulers."""
 
     value: Value
     group: dict
     key: str
     index: int | None
+    after: int
 
 
 class Suspended:
@@ -94,6 +96,7 @@ class Session:
         self.primed: dict[int, Value] = {}  # link id -> value of an argument that is a view
         self.reasons: list[Reason] = []
         self.hypers: list[Hyper] = []
+        self.hyper_values: dict[tuple[Any, ...], Value] = {}
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
@@ -104,8 +107,7 @@ class Session:
         self.grad_storages: dict[int, Any] = {}
         self.handles: dict[int, tuple[Tensor, Storage, Any, TensorType]] = {}
         self.grad_before: dict[int, tuple[Any, Tensor | None]] = {}
-        self.effects: list[Callable[[], None]] = []
-        self.effects_before_hypers = 0
+        self.effects: list[tuple[Any, Callable[[], None]]] = []  # schedulers' steps
         # Attributes of our own objects that the run sets; each replay leaves them so.
         self.attributes: dict[tuple[int, str], tuple[Any, str]] = {}
         self.watch = Watch(self._blame)
@@ -248,21 +250,31 @@ class Session:
 
     def hyper(self, group: dict, key: str, index: int | None) -> Tensor:
         """A hyper-parameter as an input that replays read again."""
-        for known in self.hypers:
-            if known.group is group and known.key == key and known.index == index:
-                return Tensor._wrap(known.value, self.device)
-        got = group[key] if index is None else group[key][index]
-        value = Value(TensorType((), float64), buffer=np.asarray(got, np.float64))
-        self.hypers.append(Hyper(value, group, key, index))
-        self.effects_before_hypers = len(self.effects)
+        at = (id(group), key, index, len(self.effects))
+        value = self.hyper_values.get(at)
+        if value is None:
+            got = group[key] if index is None else group[key][index]
+            if isinstance(got, Tensor):
+                held = root(got._storage.value)
+                settle_foreign(held)
+                value = Value(held.type, buffer=held.buffer)
+            else:
+                value = Value(TensorType((), float64), buffer=np.asarray(got, np.float64))
+            self.hyper_values[at] = value
+            self.hypers.append(Hyper(value, group, key, index, len(self.effects)))
         return Tensor._wrap(value, self.device)
 
     def guard_zero(self, group: dict, key: str, index: int | None, zero: bool) -> None:
         self.zeros.append((group, key, index, zero))
 
     def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
-        """Python state that each replay changes in the same way: a scheduler's step."""
-        self.effects.append(effect)
+        """Python state that each replay changes in the same way: a scheduler's step.
+
+        It is no part of the graph, not even where it writes to a tensor that is a rate.
+        """
+        self.effects.append((scheduler, effect))
+        with Suspended(self):
+            effect()
 
     def touch_attribute(self, owner: Any, name: str, label: str) -> None:
         """One of our own objects has Python state that is read here, and may be set."""

@@ -170,6 +170,7 @@ class _Tracing(Session):
                 groups()
 
             self.before[id(scheduler)] = restore
+        effect()
 
     def touch_attribute(self, owner: Any, name: str, label: str) -> None:
         value = getattr(owner, name)
