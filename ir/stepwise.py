@@ -114,8 +114,9 @@ class Stepwise:
         stacked, consts = args[carries : carries + xs], args[carries + xs :]
         more = marks[carries:]
         made = (*graph.outputs[carries:], *(graph.inputs[:carries] if saves else ()))
-        ys = [np.empty((length, *v.type.shape), v.type.dtype.np) for v in made]
-        y_marks: list[Any] = [None] * len(ys)
+        empty = [np.empty((length, *v.type.shape), v.type.dtype.np) for v in made]
+        ys: list[Any] = [None] * len(made)
+        y_marks: list[Any] = [None] * len(made)
         for t in reversed(range(length)) if reverse else range(length):
             given = (*carried, *(x[t] for x in stacked), *consts)
             step = Step(node, "step", t)
@@ -123,9 +124,12 @@ class Stepwise:
             rows = (*outs[carries:], *(carried if saves else ()))
             row_marks = (*new[carries:], *(seen if saves else ()))
             for i, (row, mark) in enumerate(zip(rows, row_marks, strict=True)):
+                if ys[i] is None:  # as wide as the rows, whatever `evaluate` makes of them
+                    ys[i] = np.empty(empty[i].shape, np.asarray(row).dtype)
                 ys[i][t] = row
                 y_marks[i] = mark if y_marks[i] is None else y_marks[i]
             carried, seen = outs[:carries], new[:carries]
+        ys = [e if y is None else y for y, e in zip(ys, empty, strict=True)]
         return [*carried, *ys], [*seen, *y_marks]
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import cost, diff, doctor, dump, nan_hunt, run
+from . import bisect_command, cost, diff, doctor, dump, nan_hunt, run
 from .command import CommandError
 
 COMMANDS = (
@@ -16,6 +16,7 @@ COMMANDS = (
     diff.COMMAND,
     cost.COMMAND,
     nan_hunt.COMMAND,
+    bisect_command.COMMAND,
     run.COMMAND,
     doctor.COMMAND,
 )

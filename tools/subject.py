@@ -12,6 +12,8 @@ import numpy as np
 
 from ..ir.errors import GraphError
 from ..ir.graph import Graph
+from ..ir.interpret import interpret
+from ..ir.parser import parse_with_data
 from ..tracer.nn.module import Module
 from ..tracer.tracing import Spec, trace_with_data
 from .command import CommandError, user_code
@@ -87,24 +89,32 @@ def is_saved(text: str) -> bool:
 
 def read_graph(path: str) -> Graph:
     """The graph in a text or JSON file."""
+    return read_graph_and_data(path)[0]
+
+
+def read_graph_and_data(path: str) -> tuple[Graph, list[np.ndarray]]:
+    """The graph in a text or JSON file, and its inputs' data if the file has that."""
     text = read_text(path)
     try:
-        return Graph.from_json(text) if text.lstrip().startswith("{") else Graph.from_text(text)
+        if text.lstrip().startswith("{"):
+            return Graph.from_json(text), []
+        graph, data = parse_with_data(text)
     except GraphError as e:
         raise CommandError(f"{path}: {e}") from None
+    return graph, [] if data is None else interpret(data, [])
 
 
 def _saved(path: str, args: argparse.Namespace) -> Filled:
     for option, given in (("--input", args.input), ("--eval", args.eval)):
         if given:
             raise CommandError(f"{option} is for functions, and {path} is a saved graph")
-    graph = read_graph(path)
+    graph, data = read_graph_and_data(path)
     if args.grad:
         if not any(graph.requires_grad):
             raise CommandError(f"--grad: no input of {path} is marked `grad`")
         with user_code("differentiating", show_traceback=args.traceback):
             graph = graph.backward()
-    return Filled(graph, f"graph {graph.name}")
+    return Filled(graph, f"graph {graph.name}", data)
 
 
 def _from_target(text: str, args: argparse.Namespace) -> Filled:
