@@ -8,11 +8,12 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import bisect_command, cost, diff, doctor, dump, nan_hunt, run
+from . import bisect_command, cost, diff, doctor, dump, nan_hunt, run, show
 from .command import CommandError
 
 COMMANDS = (
     dump.COMMAND,
+    show.COMMAND,
     diff.COMMAND,
     cost.COMMAND,
     nan_hunt.COMMAND,
