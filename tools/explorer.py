@@ -65,7 +65,7 @@ def page_data(graph: Graph, title: str) -> dict[str, Any]:
     graphs = [writer.graph(g) for g in writer.graphs]
     return {
         "title": title,
-        "costs": False,
+        "costs": True,
         "graphs": graphs,
         "scopes": writer.scopes,
         "places": [list(p) for p in writer.places],
@@ -88,13 +88,18 @@ class _Writer:
     def graph(self, g: Graph) -> dict[str, Any]:
         numbers: dict[Value, int] = {v: i for i, v in enumerate(g.inputs)}
         nodes = []
-        for node in g.nodes:
-            nodes.append(self.node(node, numbers))
+        costs = g.cost()
+        live = costs.memory.live_bytes
+        for node, cost, held in zip(g.nodes, costs.nodes, live, strict=True):
+            row = self.node(node, numbers)
+            row |= {"f": cost.flops + cost.transcendentals, "b": cost.bytes, "m": held}
+            nodes.append(row)
             for v in node.outputs:
                 numbers[v] = len(numbers)
         flags = zip(g.input_names, g.inputs, g.requires_grad, strict=True)
         return {
             "name": g.name,
+            "peak": costs.memory.peak_bytes,
             "inputs": [[name, str(v.type), flag] for name, v, flag in flags],
             "nodes": nodes,
             "outputs": [

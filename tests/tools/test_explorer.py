@@ -99,6 +99,7 @@ def test_the_data_says_what_the_graph_is():
         read = [numbers[o] for o in row["i"] if isinstance(o, int)]
         assert read == [o for o in node.operands if isinstance(o, Value)]
         assert explorer.PHASES[row["p"]] == node.phase
+    assert sum(row["b"] for row in main["nodes"]) == graph.cost().total.bytes
     backward = next(row for row in main["nodes"] if row["c"] >= 0)
     file, line, function, text = data["places"][backward["c"]]
     assert (file, function) == (__file__, "step") and "cross_entropy" in text
@@ -240,6 +241,7 @@ def test_a_node_is_found_and_shown(opened: Callable):
     assert "%0 = dot_general" in text and "f32[8,6]" in text and "contract=((1,), (1,))" in text
     assert "test_explorer.py" in text and "loss = F.cross_entropy(net(x), labels)" in text
     assert at.page.inner_text("pre div.here").endswith("loss = F.cross_entropy(net(x), labels)")
+    assert "384 FLOP" in text and "memory live" in text  # 2 * 8 * 6 * 4
     assert "OPERANDS" in text.upper() and "%x" in text and "ITS BACKWARD NODES" in text.upper()
     at.page.click("#details a:has-text('add')")  # a consumer
     assert "%1 = add" in at.details()
@@ -290,6 +292,9 @@ def test_a_graph_that_another_holds(opened: Callable):
 
 def test_the_keys_are_told_and_zoom_moves(opened: Callable):
     at = opened(training_step())
+    plain = at.page.get_attribute(".box rect:not(.under)", "style")
+    at.page.select_option("#heat", "flops")
+    assert plain is None and "color-mix" in at.page.get_attribute(".box rect:not(.under)", "style")
     at.page.keyboard.press("?")
     assert "to what makes an operand" in at.page.inner_text("#help")
     at.page.keyboard.press("Escape")

@@ -63,8 +63,13 @@ function crumbs(item) {
 }
 function costRows(item) {
   const cost = model.cost(item);
-  return cost ? [["FLOPs", amount(cost.flops, "")], ["bytes", amount(cost.bytes, "B")],
-    ["FLOPs / byte", cost.bytes ? (cost.flops / cost.bytes).toPrecision(3) : ""]] : [];
+  if (!cost) return [];
+  const all = model.cost(model.root);
+  const share = all.flops ? ` (${(100 * cost.flops / all.flops).toPrecision(2)} %)` : "";
+  return [["operations", amount(cost.flops, "FLOP") + (item === model.root ? "" : share)],
+    ["bytes moved", amount(cost.bytes, "B")],
+    ["operations / byte", cost.bytes ? (cost.flops / cost.bytes).toPrecision(3) : ""],
+    ["memory live", amount(cost.live, "B")]];
 }
 function actions(out, list) {
   const row = html("div", undefined, { class: "actions" });

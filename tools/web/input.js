@@ -236,7 +236,8 @@ DATA.graphs.forEach((g, i) => $("graphs").append(html("option", `${g.name} (${g.
 $("graphs-label").hidden = DATA.graphs.length < 2;
 if (DATA.costs) {
   $("heat-label").hidden = false;
-  for (const [value, text] of [["flops", "by FLOPs"], ["bytes", "by bytes"]])
+  for (const [value, text] of [["flops", "by operations"], ["bytes", "by bytes moved"],
+    ["live", "by live memory"]])
     $("heat").append(html("option", text, { value }));
 }
 for (const [name, variable] of [["forward", "forward"], ["backward", "backward"],

@@ -203,7 +203,7 @@ class Model {
       const n = group.size;
       group.title = group.label;
       group.note = n === 1 ? "1 node" : `${n} nodes`;
-      if (["inputs", "parameters", "state", "outputs", "written"].includes(group.kind))
+      if (!group.phase && group !== this.root)
         group.note = `${n}`;
     }
   }
@@ -292,11 +292,11 @@ class Model {
   }
   cost(item) {
     if (!DATA.costs) return null;
-    let flops = 0, bytes = 0;
+    let flops = 0, bytes = 0, live = 0;
     for (const leaf of item.isGroup ? this.leaves(item) : [item.leaf]) {
       const n = this.node(leaf);
-      if (n && n.f !== undefined) { flops += n.f; bytes += n.b; }
+      if (n) { flops += n.f; bytes += n.b; live = Math.max(live, n.m); }
     }
-    return { flops, bytes };
+    return { flops, bytes, live };
   }
 }
