@@ -115,9 +115,18 @@ def _shown(text: str) -> str:
     return text if text == _END[1] else repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
-@without_collector
+# A graph of this name, without inputs, gives the data that the last graph runs on.
+DATA = "input_data"
+
+
 def parse(text: str, limits: Limits = LIMITS) -> Graph:
     """The last graph in `text`. Raises: GraphError naming the line at fault."""
+    return parse_with_data(text, limits)[0]
+
+
+@without_collector
+def parse_with_data(text: str, limits: Limits = LIMITS) -> tuple[Graph, Graph | None]:
+    """The last graph in `text`, and the one that gives its inputs, if there is one."""
     reader = _Reader(SizeCheck(limits))
     reader.size.text(text)
     number, line = 0, ""
@@ -132,7 +141,13 @@ def parse(text: str, limits: Limits = LIMITS) -> Graph:
         raise GraphError(f"line {reader.opened_at}: graph {reader.open.name} is never closed")
     if reader.last is None:
         raise GraphError("there is no graph in the text")
-    return reader.last
+    data = reader.graphs.get(DATA)
+    if data is None or data is reader.last:
+        return reader.last, None
+    if data.inputs or data.output_types != reader.last.input_types:
+        wanted = ", ".join(map(str, reader.last.input_types))
+        raise GraphError(f"graph {DATA} must take nothing and give ({wanted})")
+    return reader.last, data
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:

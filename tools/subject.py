@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..ir.errors import GraphError
 from ..ir.graph import Graph
+from ..ir.interpret import interpret
+from ..ir.parser import parse_with_data
 from ..tracer.nn.module import Module
-from ..tracer.tracing import Spec, trace
+from ..tracer.tracing import Spec, trace_with_data
 from .command import CommandError, user_code
 from .files import read_text
 from .target import Target, find_target
 
 SUBJECT = "MODULE_OR_FILE:FUNCTION|GRAPH"
+Traced = tuple[Graph, Sequence[np.ndarray | None]]
 _SAVED = (".txt", ".json", ".graph")
 
 
@@ -24,6 +30,14 @@ class Subject(NamedTuple):
 
     graph: Graph
     kind: str
+
+
+class Filled(NamedTuple):
+    """A subject, and what its first inputs hold: a parameter's values, None for an argument."""
+
+    graph: Graph
+    kind: str
+    data: Sequence[np.ndarray | None] = ()
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, names: tuple[str, ...] = ("target",)) -> None:
@@ -55,6 +69,11 @@ def find_subject(args: argparse.Namespace, text: str | None = None) -> Subject:
 
     Raises: CommandError saying what is wrong with the target, the inputs or the file.
     """
+    return Subject(*find_filled(args, text)[:2])
+
+
+def find_filled(args: argparse.Namespace, text: str | None = None) -> Filled:
+    """What `find_subject` finds, with the data that its inputs hold."""
     subject: str = args.target if text is None else text
     found = _saved(subject, args) if is_saved(subject) else _from_target(subject, args)
     return found._replace(graph=found.graph.optimize()) if args.optimize else found
@@ -70,27 +89,35 @@ def is_saved(text: str) -> bool:
 
 def read_graph(path: str) -> Graph:
     """The graph in a text or JSON file."""
+    return read_graph_and_data(path)[0]
+
+
+def read_graph_and_data(path: str) -> tuple[Graph, list[np.ndarray]]:
+    """The graph in a text or JSON file, and its inputs' data if the file has that."""
     text = read_text(path)
     try:
-        return Graph.from_json(text) if text.lstrip().startswith("{") else Graph.from_text(text)
+        if text.lstrip().startswith("{"):
+            return Graph.from_json(text), []
+        graph, data = parse_with_data(text)
     except GraphError as e:
         raise CommandError(f"{path}: {e}") from None
+    return graph, [] if data is None else interpret(data, [])
 
 
-def _saved(path: str, args: argparse.Namespace) -> Subject:
+def _saved(path: str, args: argparse.Namespace) -> Filled:
     for option, given in (("--input", args.input), ("--eval", args.eval)):
         if given:
             raise CommandError(f"{option} is for functions, and {path} is a saved graph")
-    graph = read_graph(path)
+    graph, data = read_graph_and_data(path)
     if args.grad:
         if not any(graph.requires_grad):
             raise CommandError(f"--grad: no input of {path} is marked `grad`")
         with user_code("differentiating", show_traceback=args.traceback):
             graph = graph.backward()
-    return Subject(graph, f"graph {graph.name}")
+    return Filled(graph, f"graph {graph.name}", data)
 
 
-def _from_target(text: str, args: argparse.Namespace) -> Subject:
+def _from_target(text: str, args: argparse.Namespace) -> Filled:
     positional, named = _specs(args.input)
     has_inputs = bool(positional or named)
     target = find_target(text, has_inputs, show_traceback=args.traceback)
@@ -98,7 +125,8 @@ def _from_target(text: str, args: argparse.Namespace) -> Subject:
         if not isinstance(target.call, Module):
             raise CommandError(f"--eval is for modules, and this is {target.kind}")
         target.call.eval()
-    return Subject(_graph(text, target, positional, named, args), target.kind)
+    graph, data = _graph(text, target, positional, named, args)
+    return Filled(graph, target.kind, data)
 
 
 def _specs(texts: list[str]) -> tuple[list[Spec], dict[str, Spec]]:
@@ -129,20 +157,20 @@ def _graph(
     positional: list[Spec],
     named: dict[str, Spec],
     args: argparse.Namespace,
-) -> Graph:
+) -> Traced:
     _check_arguments(target, positional, named)
-    graph = _traced(text, target, positional, named, args)
+    graph, data = _traced(text, target, positional, named, args)
     if not args.grad:
-        return graph
+        return graph, data
     if not any(graph.requires_grad):
         # Nothing was marked, as in a function without parameters: by all that may be.
         for given in (*positional, *named.values()):
             given.requires_grad = given.type.dtype.kind in ("float", "complex")
-        graph = _traced(text, target, positional, named, args)
+        graph, data = _traced(text, target, positional, named, args)
     if not any(graph.requires_grad):
         raise CommandError("--grad: there is no floating-point input to differentiate by")
     with user_code("differentiating", show_traceback=args.traceback):
-        return graph.backward()
+        return graph.backward(), data
 
 
 def _check_arguments(target: Target, positional: list[Spec], named: dict[str, Spec]) -> None:
@@ -166,7 +194,7 @@ def _traced(
     positional: list[Spec],
     named: dict[str, Spec],
     args: argparse.Namespace,
-) -> Graph:
+) -> Traced:
     def call(*a: Any, **k: Any) -> Any:
         result = target.call(*a, **k)
         if isinstance(result, Module):
@@ -177,7 +205,7 @@ def _traced(
     forward = getattr(target.call, "forward", target.call)
     call.__signature__ = _signature(forward)  # type: ignore[attr-defined]
     with user_code(f"tracing {target.kind}", show_traceback=args.traceback):
-        return trace(call, *positional, **named)
+        return trace_with_data(call, *positional, **named)
 
 
 def _signature(fn: Any) -> inspect.Signature:

@@ -45,7 +45,7 @@ class GradFn(HistoryNode):
         if chain is not None:
             return chain[0]
         if self._scope is not None:
-            return GRAD_FN.get(self._scope.name) or _camel(self._scope.name)
+            return scope_grad_fn(self._scope)
         return _PRIMITIVE_NAMES.get(self._node.op.name) or _camel(self._node.op.name)
 
     @property
@@ -264,6 +264,11 @@ _PRIMITIVE_NAMES = {
     "reshape": "ViewBackward0",
     "update_slice": "CopySlices",
 }
+
+
+def scope_grad_fn(scope: Scope) -> str:
+    """PyTorch's name for the backward of an API function."""
+    return GRAD_FN.get(scope.name) or _camel(scope.name)
 
 
 def _camel(name: str) -> str:

@@ -32,7 +32,7 @@ from .evaluate import LOST, observe
 from .recording import next_seq, settle_foreign
 from .session import Session
 from .shared import is_entangled
-from .state import LOCK
+from .state import ANOMALIES, LOCK
 from .storage import Storage, root
 from .tensor import Tensor
 from .views import Link, own_slots, rebase
@@ -168,6 +168,11 @@ class Trace:
                 data = buffer.to_jax(data, device)
                 v.buffer = data
             args.append(data)
+        if ANOMALIES.watch_compiled is not None:
+            from .anomaly import run_watched
+
+            assert self.graph is not None
+            return run_watched(ANOMALIES.watch_compiled, self.graph, args, device)
         v = data = None
         for i in self.donate:
             # A value's references: the list here, its storage, and getrefcount's own; an

@@ -52,6 +52,21 @@ class State(threading.local):
 
 STATE = State()
 
+
+class Anomalies:
+    """What anomaly detection looks for; it belongs to the process, as in PyTorch.
+
+    `watch` runs what is evaluated outside compiled functions node by node, `watch_compiled` the
+    calls of compiled ones; `in_gradients` has each backward function looked at as it is recorded.
+    """
+
+    watch: Any = None
+    watch_compiled: Any = None
+    in_gradients: bool = False
+
+
+ANOMALIES = Anomalies()
+
 # Evaluation and gather-donate-commit of compiled calls hold this lock, so that one thread
 # never reads a buffer that another is donating.
 LOCK = threading.RLock()

@@ -751,3 +751,16 @@ def test_arguments_that_the_call_makes_leaves():
     for fn in (energy, inside):
         assert len(thrace.explain(fn).traces) == 1
         assert not thrace.explain(fn).fallbacks
+
+
+@pytest.mark.filterwarnings("ignore::thrace.FallbackWarning")
+def test_a_module_class_that_the_run_names_is_no_module():
+    class Twice(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * 2
+
+    def f(x):
+        net = Twice(2, 2)
+        return net(x).sum() - net(x).sum()
+
+    assert thrace.compile(f)(thrace.ones(1, 2)).item() == 0
