@@ -185,7 +185,7 @@ class _Captured:
     `tracked` says whether what it held when the run began had history; None if nobody read it.
     """
 
-    __slots__ = ("hooks", "ref", "slot", "tracked", "type", "view")
+    __slots__ = ("hooks", "ref", "shape", "slot", "tracked", "type", "view")
 
     def __init__(self, ref: Any, owner: Any, tracked: bool | None = None):
         self.ref = ref
@@ -193,6 +193,7 @@ class _Captured:
         is_tensor = isinstance(owner, Tensor)
         self.type = owner._type if is_tensor else None
         self.view = owner._view if is_tensor else None
+        self.shape = _shape_of_view(owner) if is_tensor else ()
         self.slot = owner._slot if is_tensor else None
         self.hooks = _hooks(self.slot)
 
@@ -203,12 +204,12 @@ class _Captured:
             return False
         slot = self.slot
         if t._view is not self.view:
-            if _shape_of_view(t._view) != _shape_of_view(self.view):
+            if _shape_of_view(t) != self.shape:
                 return False
             slot = t._slot
         if slot is None:
             tracked = self.tracked
-            return tracked is None or (t._storage.value.edge is not None) is tracked
+            return tracked is None or _has_history(t) is tracked
         if not (slot.hooks or slot.post_hooks or self.hooks):
             return True
         return _hooks(slot) == self.hooks
@@ -268,12 +269,25 @@ def _space_of(owner: Any) -> Any:
     return owner if isinstance(owner, dict) else getattr(owner, "__dict__", None)
 
 
-def _shape_of_view(link: Any) -> tuple:
+def _shape_of_view(t: Tensor) -> tuple:
+    """The kinds of views that a tensor is. Detached or not shows in its history alone."""
     kinds = []
+    link = t._view
     while link is not None:
-        kinds.append(link.kind)
+        if link.kind != "detach":
+            kinds.append(link.kind)
         link = link.parent
     return tuple(kinds)
+
+
+def _has_history(t: Tensor) -> bool:
+    """Whether what a tensor that is no leaf shows has history."""
+    link = t._view
+    while link is not None:
+        if link.kind == "detach":
+            return False
+        link = link.parent
+    return t._storage.value.edge is not None
 
 
 def _seen_of_base(t: Tensor) -> tuple:
