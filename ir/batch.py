@@ -333,6 +333,7 @@ _GRAPHS: dict[tuple, tuple[Graph, Graph]] = {}
 _NATURAL = (
     *("detach", "graft", "opaque", "bitcast", "fft", "iota", "constant"),
     *("cholesky", "triangular_solve", "lu", "qr", "eigh", "eig", "svd"),
+    *("ldl_factor", "ldl_solve"),
 )
 
 RULES: dict[str, Rule] = {
@@ -341,6 +342,7 @@ RULES: dict[str, Rule] = {
     **{name: shifted(name, "axis") for name in ("argmax", "argmin", "concatenate")},
     "sort": shifted("sort", "axis"),
     "polygamma": natural("polygamma"),
+    "airy_ai": natural("airy_ai"),
     "sum_to": _sum_to,
     "reshape": extended("reshape", shape=None),
     "transpose": _transpose,

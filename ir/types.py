@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import ml_dtypes
 import numpy as np
 
+from .errors import ShapeError
+
 Shape = tuple[int, ...]
 
 
@@ -115,6 +117,9 @@ def is_half(dtype: np.dtype) -> bool:
     return dtype == float16.np or dtype == bfloat16.np
 
 
+MAX_NDIM = 64  # NumPy's limit
+
+
 class TensorType:
     """A static shape and an element type. Interned: equal types are the same object."""
 
@@ -130,6 +135,8 @@ class TensorType:
         shape = tuple(shape)
         found = cls._all.get((shape, dtype))
         if found is None:
+            if len(shape) > MAX_NDIM:
+                raise ShapeError(f"only tensors with up to {MAX_NDIM} dims are supported")
             found = object.__new__(cls)
             found.shape = shape = tuple(int(n) for n in shape)
             found.dtype = dtype

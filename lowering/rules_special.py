@@ -11,7 +11,7 @@ from jax.scipy import special
 from .rules_elementwise import binary, broadcast_right, unary
 
 
-def _widened(fn):
+def widened(fn):
     """`fn` in single precision for half precision, which some functions lack."""
 
     def wide(*args):
@@ -27,7 +27,7 @@ def _widened(fn):
 
 def _polygamma(node, x):
     n = np.asarray(node.attr("order"), x.dtype if x.dtype.itemsize > 2 else np.float32)
-    return _widened(lambda y: lax.polygamma(lax.broadcast(n, y.shape), y))(x)
+    return widened(lambda y: lax.polygamma(lax.broadcast(n, y.shape), y))(x)
 
 
 def _equal_shapes(fn):
@@ -35,7 +35,7 @@ def _equal_shapes(fn):
 
     def rule(node, x, y):
         shape = node.outputs[0].type.shape
-        return _widened(fn)(broadcast_right(x, shape), broadcast_right(y, shape))
+        return widened(fn)(broadcast_right(x, shape), broadcast_right(y, shape))
 
     return rule
 
@@ -60,18 +60,18 @@ RULES = {
     "acosh": unary(lax.acosh),
     "atanh": unary(lax.atanh),
     "atan2": binary(lax.atan2),
-    "lgamma": unary(_widened(lax.lgamma)),
-    "digamma": unary(_widened(lax.digamma)),
+    "lgamma": unary(widened(lax.lgamma)),
+    "digamma": unary(widened(lax.digamma)),
     "polygamma": _polygamma,
     "zeta": _equal_shapes(lax.zeta),
     "igamma": _equal_shapes(lax.igamma),
     "igammac": _equal_shapes(lax.igammac),
-    "erfc": unary(_widened(lax.erfc)),
-    "erfinv": unary(_widened(lax.erf_inv)),
-    "erfcx": unary(_widened(_erfcx)),
-    "ndtri": unary(_widened(special.ndtri)),
-    "log_ndtr": unary(_widened(special.log_ndtr)),
-    "i0e": unary(_widened(lax.bessel_i0e)),
-    "i1e": unary(_widened(lax.bessel_i1e)),
+    "erfc": unary(widened(lax.erfc)),
+    "erfinv": unary(widened(lax.erf_inv)),
+    "erfcx": unary(widened(_erfcx)),
+    "ndtri": unary(widened(special.ndtri)),
+    "log_ndtr": unary(widened(special.log_ndtr)),
+    "i0e": unary(widened(lax.bessel_i0e)),
+    "i1e": unary(widened(lax.bessel_i1e)),
     "nextafter": binary(lax.nextafter),
 }

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 from . import (
+    rules_bessel,
     rules_complex,
     rules_control,
     rules_decompositions,
     rules_elementwise,
     rules_fft,
     rules_indexing,
+    rules_ldl,
     rules_linalg,
     rules_loops,
     rules_random,
@@ -33,9 +35,11 @@ TABLES: tuple[dict[str, Callable[..., Any]], ...] = (
     rules_indexing.RULES,
     rules_linalg.RULES,
     rules_decompositions.RULES,
+    rules_ldl.RULES,
     rules_fft.RULES,
     rules_sort.RULES,
     rules_special.RULES,
+    rules_bessel.RULES,
     rules_random.RULES,
     rules_control.RULES,
     rules_loops.RULES,

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
+from ..ir.passes import channels_last, checked
 from . import checks, counters, faults
 from .apart import apart
 from .device import CPU, Device, jax_device, normalize
@@ -222,6 +223,8 @@ def _trace(graph: Graph, device: Device, donate: tuple[int, ...]) -> Any:
 
     from ..lowering import lower
 
+    if device.type == "cpu":  # elsewhere XLA lays convolutions out itself
+        graph = checked(channels_last, graph)
     place = SingleDeviceSharding(jax_device(device))
     shapes = [jax.ShapeDtypeStruct(t.shape, t.dtype.np, sharding=place) for t in graph.input_types]
     program = jax.jit(lower(graph), donate_argnums=donate, keep_unused=True, out_shardings=place)

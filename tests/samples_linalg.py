@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import torch
 from sampling import Sample, sample
 
 WIDE = ("float64", "float32")
@@ -43,9 +44,24 @@ def spd(n: int) -> np.ndarray:
     return a @ a.swapaxes(-1, -2) + n * np.eye(n)
 
 
+def indefinite(n: int) -> np.ndarray:
+    """Symmetric, with a small diagonal: most pivots are blocks of two."""
+    a = RNG.standard_normal((2, n, n))
+    return (a + a.swapaxes(-1, -2)) * (1 - 0.95 * np.eye(n))
+
+
+def ldl(a: np.ndarray) -> tuple[np.ndarray, ...]:
+    return tuple(t.numpy() for t in torch.linalg.ldl_factor(torch.from_numpy(a)))
+
+
+def ldl_solve(packed: np.ndarray, pivots: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return torch.linalg.ldl_solve(*map(torch.from_numpy, (packed, pivots, x))).numpy()
+
+
 SQUARE = RNG.standard_normal((2, 3, 3)) + 2 * np.eye(3)
 TALL, FLAT = RNG.standard_normal((4, 2)), RNG.standard_normal((2, 4))
 SYMMETRIC = spd(3) + np.diag([0.0, 3.0, 9.0])
+INDEFINITE = indefinite(6)
 RIGHT = RNG.standard_normal((2, 3, 2))
 
 LINALG: tuple[Sample, ...] = (
@@ -65,6 +81,9 @@ LINALG: tuple[Sample, ...] = (
     sample("lu", SQUARE, oracle=batched(lu), dtypes=("float64",)),
     sample("lu", TALL, oracle=lu, dtypes=("float64",)),
     sample("lu", FLAT, oracle=lu, dtypes=("float64",)),
+    sample("ldl_factor", INDEFINITE, oracle=ldl, dtypes=("float64",), hermitian=False),
+    sample("ldl_solve", *ldl(INDEFINITE), RNG.standard_normal((2, 6, 2)), oracle=ldl_solve,
+           dtypes=("float64",), hermitian=False),
     sample("qr", SQUARE, oracle=batched(lambda a: tuple(np.linalg.qr(a))), dtypes=("float64",),
            full=False),
     sample("qr", TALL, oracle=lambda a: tuple(np.linalg.qr(a)), dtypes=("float64",), full=False),

@@ -20,6 +20,17 @@ def by_second(op: str, oracle: Any, first: np.ndarray) -> Iterator[Sample]:
         yield made._replace(differentiate=False)
 
 
+# Both sides of where one way of computing takes over from another.
+FAR = np.array([0.05, 1.99, 2.01, 5.9, 6.1, 7.99, 8.01, 31.0])
+
+
+def bessel(op: str, oracle: Any, kind: str = "spaced", **attrs: Any) -> Iterator[Sample]:
+    numbers = FAR if kind == "positive" else np.concatenate([-FAR, FAR])
+    yield sample(op, Arg((3, 4), kind), oracle=oracle, dtypes=WIDE, **attrs)
+    yield sample(op, Arg((0, 3), kind), oracle=oracle, dtypes=WIDE[:1], **attrs)
+    yield sample(op, numbers, oracle=oracle, dtypes=("float64",), **attrs)
+
+
 SPECIAL: tuple[Sample, ...] = (
     *unary("asin", np.arcsin, INEXACT, "unit"),
     *unary("acos", np.arccos, INEXACT, "unit"),
@@ -49,5 +60,16 @@ SPECIAL: tuple[Sample, ...] = (
     *unary("log_ndtr", s.log_ndtr, WIDE),
     *unary("i0e", s.i0e, FLOATS),
     *unary("i1e", s.i1e, FLOATS),
+    *bessel("bessel_j0", s.j0),
+    *bessel("bessel_j1", s.j1),
+    *bessel("bessel_y0", s.y0, "positive"),
+    *bessel("bessel_y1", s.y1, "positive"),
+    *bessel("k0e", s.k0e, "positive"),
+    *bessel("k1e", s.k1e, "positive"),
+    *(
+        made
+        for order in (0, 1)
+        for made in bessel("airy_ai", lambda x, n=order: s.airy(x)[n], order=order)
+    ),
     *binary("nextafter", np.nextafter, ("float64",)),
 )  # fmt: skip

@@ -4,9 +4,13 @@ import math as _math
 
 from thrace import _higher_order_ops as _higher_order_ops
 from thrace import (
+    accelerator,
+    amp,
     array_api,
     autograd,
+    cpu,
     cuda,
+    debug,
     fft,
     func,
     higher_order_ops,
@@ -19,6 +23,7 @@ from thrace import (
     signal,
     special,
     utils,
+    version,
 )
 from thrace import functions as _functions
 from thrace.functions import *
@@ -56,6 +61,16 @@ from thrace.ir.types import (
 )
 from thrace.ir.types import bool_ as bool
 from thrace.tools import bind as _bind_tools
+from thrace.tracer.amp.autocast import (
+    autocast,
+    clear_autocast_cache,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
 from thrace.tracer.compile import (
     FallbackWarning,
     RecompileWarning,
@@ -91,7 +106,7 @@ from thrace.tracer.tensor import Size, Tensor
 from thrace.tracer.tracing import spec, trace
 from thrace.tracer.typeinfo import finfo, iinfo
 
-__version__ = "0.1.0"
+__version__ = version.__version__
 
 # PyTorch's other names.
 device, dtype = Device, DType
@@ -121,7 +136,10 @@ __all__ = [
     "StateLostError",
     "Tensor",
     "ThraceError",
+    "accelerator",
+    "amp",
     "array_api",
+    "autocast",
     "autograd",
     "bfloat16",
     "bool",
@@ -130,11 +148,14 @@ __all__ = [
     "cfloat",
     "channels_last",
     "channels_last_3d",
+    "clear_autocast_cache",
     "compile",
     "complex64",
     "complex128",
     "contiguous_format",
+    "cpu",
     "cuda",
+    "debug",
     "default_generator",
     "device",
     "double",
@@ -149,6 +170,7 @@ __all__ = [
     "float32",
     "float64",
     "func",
+    "get_autocast_dtype",
     "get_default_dtype",
     "half",
     "higher_order_ops",
@@ -160,6 +182,8 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_autocast_cache_enabled",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "layout",
@@ -181,6 +205,9 @@ __all__ = [
     "promote_types",
     "random",
     "save",
+    "set_autocast_cache_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
@@ -195,6 +222,7 @@ __all__ = [
     "uint32",
     "uint64",
     "utils",
+    "version",
     "vmap",
 ]
 __all__ += _functions.__all__

@@ -33,9 +33,10 @@ from .naming import distinct
 from .reasons import NotReplayable, Why
 from .replay import Trace
 from .session import Capture, Session
+from .shared import is_entangled
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import chain, leaf_slot
+from .views import Link, chain, leaf_slot
 
 _CALL = OPS["call"]
 
@@ -82,6 +83,11 @@ class _Building:
     def fill(self, result: Any) -> dict[int, Storage]:
         """Make the trace complete. Returns the new storages by their number."""
         self._bind()
+        if is_entangled(
+            [c.storage for c in self.session.captures.values()],
+            list(self.session.written.values()),
+        ):
+            raise NotReplayable(Why.NUMPY_SHARED)
         storages = self._account(result)
         self.made = list(storages.values())
         self._place_outputs(storages)
@@ -100,7 +106,7 @@ class _Building:
             by_value.setdefault(id(c.value), ("capture", c))
         for i, a in enumerate(self.arguments):
             if isinstance(a, Tensor):
-                self.argument_of.setdefault(id(session.storage_before(a)), i)
+                self.argument_of.setdefault(id(self._before(a)[0]), i)
         names = session.argument_names
         primed = {id(v): i for i, v in session.primed_arguments.items()}
         for v in self.plan.inputs:
@@ -155,9 +161,8 @@ class _Building:
         argument = self.argument_of.get(id(storage))
         if argument is not None:
             # Read as a whole if it is written, or if more than the argument's view is read.
-            whole = id(storage) in self.session.written or bool(
-                signature_of(self.session.arguments[argument])
-            )
+            view = self._before(self.arguments[argument])[1]
+            whole = id(storage) in self.session.written or bool(signature_of(view))
             return Binding("argument", argument, self.session.argument_names[argument], whole)
         slot = self.session.grad_storages.get(id(storage))
         if slot is not None:
@@ -178,6 +183,11 @@ class _Building:
         if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
             return Binding("storage", weakref.ref(handle), name)
         return Binding("storage", weakref.ref(storage), name)
+
+    def _before(self, t: Tensor) -> tuple[Storage, Link | None]:
+        """The storage and the view that a tensor was when the run began."""
+        _, storage, link, _ = self.session.handles.get(id(t), (t, t._storage, t._view, None))
+        return storage, link
 
     def _slot_ref(self, slot: GradSlot) -> SlotRef:
         """An argument's gradient slot is that of whatever takes its place."""
@@ -236,6 +246,8 @@ class _Building:
                 raise NotReplayable(Why.ELSEWHERE, entry.label)
             trace.sets.append((entry, number(tensor._storage), tensor._view))
         made = [e.link for e in trace.leaves if e.kind == "new"] + [link for *_, link in trace.sets]
+        for link in [e.link for e in trace.leaves] + [link for *_, link in trace.sets]:
+            trace.places |= {index: number(index) for index in self._indices(link)}
         slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
             raise NotReplayable(Why.LEAF, "it keeps the gradient or several views of")
@@ -262,6 +274,7 @@ class _Building:
                 raise NotReplayable(Why.ELSEWHERE, "the data of a tensor")
             target = weakref.ref(t) if number_of is None else number_of
             trace.points.append((target, number(t._storage), t._view))
+            trace.places |= {index: number(index) for index in self._indices(t._view)}
         del leaves, result
         for attempt in range(2):
             stray = [
@@ -275,6 +288,11 @@ class _Building:
             if attempt == 0:
                 gc.collect()
         raise NotReplayable(Why.ESCAPES)
+
+    def _indices(self, link: Link | None) -> list[Storage]:
+        """Tensors of the run that say where views of a chain lie: each call has its own."""
+        picks = [step.args[1] for step in chain(link) if step is not None and step.kind == "pick"]
+        return [index for index in picks if index.owner is self.session]
 
     def _old_leaf(self, leaf: Tensor) -> Leaf:
         """How to return a tensor whose storage was there before the run."""
@@ -299,7 +317,8 @@ class _Building:
             if any(leaf is owner for owner in owners):
                 return Leaf("owner", number)
             return Leaf("bound", number, leaf._view)
-        return Leaf("bound", number, leaf._view, weakref.ref(leaf))
+        lasts = not self._indices(leaf._view)
+        return Leaf("bound", number, leaf._view, weakref.ref(leaf) if lasts else None)
 
     def _place_outputs(self, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""
@@ -426,8 +445,9 @@ class _Building:
             a = self.session.arguments[b.ref]
             if b.ref in self.trace.marked:
                 return (self.arguments[b.ref]._slot, 0)
-            if b.whole and signature_of(a):
-                return self.session.captures[id(a._storage)].held.edge
+            storage, view = self._before(a)
+            if b.whole and signature_of(view):
+                return self.session.captures[id(storage)].held.edge
             return self.session.argument_edges[b.ref]
         if b.kind == "entry":
             storage = next(i for i, n in self.bound.items() if self.trace.bindings[n] is b)
@@ -437,5 +457,5 @@ class _Building:
         owner = b.ref()
         if isinstance(owner, Tensor) and owner._slot is not None:
             return (owner._slot, 0)
-        storage = self.session.storage_before(owner) if isinstance(owner, Tensor) else owner
+        storage = self._before(owner)[0] if isinstance(owner, Tensor) else owner
         return self.session.captures[id(storage)].held.edge

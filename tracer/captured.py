@@ -59,7 +59,7 @@ class Captured:
             return False
         if slot is None:
             tracked = self.tracked
-            return tracked is None or (t._storage.value.edge is not None) is tracked
+            return tracked is None or _has_history(t) is tracked
         if not (slot.hooks or slot.post_hooks or self.hooks):
             return True
         return _hooks(slot) == self.hooks
@@ -95,6 +95,16 @@ def _shape_of_view(link: Any) -> tuple:
     return tuple(kinds)
 
 
+def _has_history(t: Tensor) -> bool:
+    """Whether what a tensor that is no leaf shows has history."""
+    link = t._view
+    while link is not None:
+        if link.kind == "detach":
+            return False
+        link = link.parent
+    return t._storage.value.edge is not None
+
+
 def named_tags(found: dict, names: frozenset[str]) -> dict:
     """What the user put on a tensor under a name that the code mentions."""
     return {k: v for k, v in found.items() if k in names}
@@ -115,7 +125,7 @@ def relations(leaves: Sequence[Any]) -> tuple:
     out = []
     for t, storage, slot in zip(tensors, storages, slots, strict=True):
         number = None if slot is None else slots.index(slot)
-        out.append((storages.index(storage), same.index(id(t)), number, signature_of(t)))
+        out.append((storages.index(storage), same.index(id(t)), number, signature_of(t._view)))
     return tuple(out)
 
 
@@ -182,7 +192,7 @@ class Memory:
         number = self.numbers.get(id(t))
         if number is not None and self.refs[number]() is not t:
             number = None
-        return (found[1], number, signature_of(t))
+        return (found[1], number, signature_of(t._view))
 
     def _mutual(self, tensors: list[Tensor]) -> tuple:
         return relations(tensors) if self.assigned else ()

@@ -132,6 +132,7 @@ class CompiledFunction:
         except BaseException:
             # As uncompiled: writes made before the error stay.
             session.recorder.session = None
+            session.flush()
             raise
         session.outer_mutations(result)
         if not session.reasons:
@@ -144,6 +145,7 @@ class CompiledFunction:
                     session.reasons.append(reason(error.why, where, *error.details))
             except BaseException:
                 session.recorder.session = None
+                session.flush()
                 raise
             else:
                 guards.watch(session, trace, leaves)
@@ -151,6 +153,7 @@ class CompiledFunction:
                 return result
         session.recorder.session = None
         session.recorder.evaluate()
+        session.flush()
         session.restore_views()
         self.uncompiled.append(guards)
         self._fall_back(session.reasons)

@@ -101,6 +101,7 @@ class Follow:
         self.optimizers: dict[int, tuple[Any, str, Any]] = {}
         self.codes: dict[types.CodeType, None] = {}
         self.large_arrays: list[str] = []
+        self.arrays: list[np.ndarray] = []
         self.weak: list[str] = []
         self.large: list[str] = []
         self.code: types.CodeType | None = None  # that is being read
@@ -125,8 +126,8 @@ class Follow:
             probed = {c for c in code.co_consts if isinstance(c, str) and c.isidentifier()}
             mentioned |= probed
             stored |= probed
-        new = mentioned - self.names
-        self.names |= new
+        new = (mentioned - self.names) | (stored - self.stored)
+        self.names |= mentioned
         self.stored |= stored
         for name in self._globals(code):
             if name in space:
@@ -187,6 +188,7 @@ class Follow:
             if type(value).__module__ in ("builtins", "collections"):
                 return
         if isinstance(value, np.ndarray):
+            self.arrays.append(value)
             if value.nbytes > MAX_ARRAY_BYTES:
                 self.large_arrays.append(label)
             return
@@ -292,6 +294,14 @@ class Follow:
                     self.note(known, name, f"{label}.{name}", missing=True)
             return
         known = {} if known is None else known
+        # A module keeps tensors apart. That they are still the same is seen to by its guards;
+        # which of them the code sets must be known.
+        for store in (known.get("_parameters"), known.get("_buffers")):
+            if isinstance(store, dict):
+                kept = names & store.keys()
+                for name in kept & self.stored:
+                    self.note(store, name, f"{label}.{name}", lasting=lasting)
+                names = names - kept
         # All of its own attributes are guarded.
         guarded = id(owner) in self.modules or id(owner) in self.given
         members = [known.get(m, {}) for m in ("_modules",)] if guarded else []
@@ -324,7 +334,7 @@ def is_ours(value: Any) -> bool:
 
     Subclasses that the user wrote are the user's.
     """
-    return type(value).__module__.startswith(_OURS_PREFIX)
+    return f"{type(value).__module__}.".startswith(_OURS_PREFIX)
 
 
 def _in_slot(owner: Any, name: str) -> bool:

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from . import trees
+from . import shared, trees
 from .bindings import argument_slots
 from .captured import Captured, Memory, named_tags, relations
 from .entries import MISSING, SCALARS, Entry, by_contents, exact
@@ -22,6 +22,7 @@ from .modes import changed, modes
 from .optimizer_guards import OptimizerForm
 from .replay import Trace
 from .session import Session
+from .spaces import Space, space_of
 from .tensor import Tensor
 
 
@@ -50,9 +51,8 @@ class Guards:
         self.aliases = relations(leaves)
         self.entries: list[Entry] = []
         self.absent: list[tuple[dict, frozenset[str]]] = []
-        # A dictionary of a module's attributes: its keys, and its values as they were.
-        # Hooks have numbers for keys, others each time.
-        self.spaces: list[tuple[dict, tuple | None, list[int], list[Any], str]] = []
+        # Dictionaries of modules' attributes as they were.
+        self.spaces: list[Space] = []
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.slots: list[tuple[Any, bool]] = []
@@ -67,17 +67,20 @@ class Guards:
         self.tags: dict[int, dict] = {}
         self.mentioned: frozenset[str] = frozenset()
         self.memory: Memory | None = None
+        self.trace: Trace | None = None
         self.checks = _ALWAYS
 
     def watch(self, session: Session, trace: Trace, leaves: Sequence[Any]) -> None:
         """Guard what the run depended on beside its arguments."""
+        self.trace = trace
         own = argument_slots(leaves)
         watch = session.watch
         self.mentioned = frozenset(watch.names)
         self.entries = list(watch.entries.values())
         self.absent = [(space, frozenset(names)) for space, names in watch.absent.values()]
+        assigned = {(id(space_of(e.owner)), e.name) for e, _, _ in trace.sets}
         for module in session.modules.values():
-            self._module(module)
+            self._module(module, assigned)
         for cls in dict.fromkeys(type(module) for module in session.modules.values()):
             self.entries += [Entry(cls, n, f"{cls.__name__}.{n}") for n in ("forward", "__call__")]
         for value, label, kind, _ in watch.objects.values():
@@ -99,17 +102,19 @@ class Guards:
         self._watch_captured(session, trace, leaves)
         self.checks = tuple(check for check, has in CHECKS if has is None or has(self))
 
-    def _module(self, module: Any) -> None:
-        """Every attribute by identity or exact value; the tensors in it may be written to."""
+    def _module(self, module: Any, assigned: set[tuple[int, str]]) -> None:
+        """Every attribute by identity or exact value; the tensors in it may be written to.
+
+        What each call sets is left to `self.assigned`.
+        """
         name = type(module).__name__
         own = module.__dict__
         spaces = {"": own, **{k: d for k, d in own.items() if isinstance(d, dict)}}
         for key, space in spaces.items():
-            values = list(space.values())
-            keys = None if key.endswith("_hooks") else tuple(space)
-            # The values are kept, so that their ids stay theirs.
-            label = f"{name}.{key}" if keys is None else name
-            self.spaces.append((space, keys, [id(v) for v in values], values, label))
+            free = [i for i, k in enumerate(space) if (id(space), k) in assigned]
+            numbered = key.endswith("_hooks")  # by other numbers each time
+            label = f"{name}.{key}" if numbered else name
+            self.spaces.append(Space(space, free, label, numbered))
             for key, value in space.items():
                 if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
                     self.places.append((space, key, value, exact(value), f"{name}.{key}"))
@@ -140,8 +145,8 @@ class Guards:
         own = {id(session.storage_before(t)) for t in leaves if isinstance(t, Tensor)}
         handles = [c.handle() for c in session.captures.values() if id(c.storage) not in own]
         known = [*handles, *_tensors_in([entry.value for entry in self.entries])]
-        for _, _, _, values, _ in self.spaces:
-            known += [v for v in values if isinstance(v, Tensor)]
+        for seen_of in self.spaces:
+            known += [v for v in seen_of.values if isinstance(v, Tensor)]
         for t in known:
             if isinstance(t, Tensor) and id(t) not in seen:
                 seen.add(id(t))
@@ -173,7 +178,7 @@ class Guards:
         out = [f"{self._name(i)} is {_words(d)}" for i, d in enumerate(self.leaves)]
         out.append(f"grad mode is {self.modes[0]}")
         out += [f"{e.label} is {_short(e.value)}" for e in self.entries]
-        out += sorted({f"{space[-1]} keeps its attributes" for space in self.spaces})
+        out += sorted({f"{space.label} keeps its attributes" for space in self.spaces})
         out += [f"{key} is {'' if zero else 'not '}zero" for _, key, _, zero in self.zeros]
         return out
 
@@ -228,13 +233,13 @@ def _aliases(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
 
 
 def _spaces(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
-    for space, keys, ids, values, label in g.spaces:
-        if len(space) != len(ids) or (
-            ids and ([*map(id, space.values())] != ids or (keys is not None and (*space,) != keys))
-        ):
-            change = _changed(space, keys, values, label)
-            if change is not None:
-                return change
+    for seen in g.spaces:
+        space = seen.space  # often empty, and nearly always as it was
+        if len(space) != len(seen.ids) or (space and not seen.same()):
+            found = seen.difference()
+            if found is not None:
+                name, now, was = found
+                return Change(name, _short(now), _short(was), None, name.rpartition(".")[2])
     return None
 
 
@@ -358,6 +363,12 @@ def _memory(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
     return Change(f"what {who} shares memory with", "another tensor", "as recorded")
 
 
+def _entangled(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    if not shared.are_several() or g.trace is None or not g.trace.is_entangled(leaves):
+        return None
+    return Change("what a tensor it writes to shares memory with", "another by NumPy", "nothing")
+
+
 Check = Callable[[Guards, Any, Sequence[Any]], Change | None]
 # Each kind, and whether a trace has something of it.
 CHECKS: list[tuple[Check, Callable[[Guards], Any] | None]] = [
@@ -380,23 +391,9 @@ CHECKS: list[tuple[Check, Callable[[Guards], Any] | None]] = [
     (_asked, lambda g: g.asked),
     (_tags, lambda g: any(d is not None for d in g.leaves)),
     (_memory, None),
+    (_entangled, None),
 ]
 _ALWAYS: tuple[Check, ...] = (_modes, _structure, _arguments, _aliases)
-
-
-def _changed(space: dict, keys: tuple | None, values: list[Any], label: str) -> Change | None:
-    """What changed in a dictionary of attributes; None if all are equal after all."""
-    if keys is None:
-        if [exact(v) for v in space.values()] == [exact(v) for v in values]:
-            return None
-        return Change(label, "other ones", "as recorded")
-    if (*space,) != keys:
-        names = sorted(map(str, set(space) ^ set(keys))) or "another order"
-        return Change(f"{label}'s attributes", f"other: {names}", "as recorded")
-    for (key, now), before in zip(space.items(), values, strict=True):
-        if now is not before and exact(now) != exact(before):
-            return Change(f"{label}.{key}", _short(now), _short(before), None, str(key))
-    return None
 
 
 def _seen_of_base(t: Tensor) -> tuple:

@@ -37,17 +37,9 @@ class Why(Enum):
         "draw thrace's (thrace.rand), or pass the numbers as a tensor",
     )
     SYSTEM = ("it talks to the operating system", "do so outside of the call")
-    NATIVE = (
-        "it calls {}, of an extension that is not known to depend on its arguments alone",
-        "call it outside and pass what it gives",
-    )
     LOOKUP = (
         "it looks names up with {}, so nobody can tell which ones",
         "name the variable or the attribute, or use getattr",
-    )
-    CACHE = (
-        "it calls {}, which keeps what it computed for later calls",
-        "call the function behind it, or pass what it gives",
     )
     IDENTITY = (
         "it asks for the address of a tensor ({})",
@@ -78,6 +70,14 @@ class Why(Enum):
     NUMPY_DATA = (
         "it makes a tensor of NumPy data",
         "pass it as an argument instead",
+    )
+    NUMPY_WRITES = (
+        "NumPy writes to a tensor's memory in it",
+        "write with the tensor's own methods, or outside of the call",
+    )
+    NUMPY_SHARED = (
+        "it writes to a tensor that shares memory with another by NumPy",
+        "make a copy: thrace.tensor(array)",
     )
     LARGE_ARRAY = ("it names a large NumPy array", "make it a tensor outside of the call")
     LARGE_CONTAINER = (

@@ -71,6 +71,12 @@ class _Nobody:
     def needs_value(self, t: Tensor) -> None:
         pass
 
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        raise Unrecordable(f"it changes {label}")
+
+    def note_outside_write(self, storage: Storage) -> None:
+        pass
+
     def unfaithful(self, why: Why, *details: Any) -> None:
         pass
 
@@ -207,6 +213,9 @@ class Region:
             raise Unrecordable("it writes to a tensor that only history holds")
         self.written[id(storage)] = storage
 
+    def note_outside_write(self, storage: Storage) -> None:
+        self.outer.note_outside_write(storage)
+
     def note_handle(self, t: Tensor) -> None:
         if t._storage.owner is not self:
             raise Unrecordable("it changes what a tensor outside is (.data, requires_grad)")
@@ -226,6 +235,9 @@ class Region:
         if node is not None and node.owner is self.recorder:
             raise user_error(DataDependentError(_NO_VALUE))
         self.outer.needs_value(t)
+
+    def constant(self, t: Tensor) -> None:
+        """No value is looked at: what a body makes may be another number at each turn."""
 
     def settle_on(self, device: Any) -> bool:
         if device is not self.device:

@@ -22,6 +22,7 @@ from .entries import CACHES, SCALARS, Entry, by_contents, exact
 from .modes import changed, modes
 from .reasons import Reason, Why, reason
 from .recording import Recorder, evaluate_all, next_seq, settle_foreign
+from .shared import is_seen
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
@@ -39,12 +40,14 @@ class Capture(NamedTuple):
 
 
 class Hyper(NamedTuple):
-    """A hyper-parameter that entered the graph: where each replay reads it again."""
+    """A hyper-parameter that entered the graph: where each replay reads it again, after how
+    many steps of schedulers."""
 
     value: Value
     group: dict
     key: str
     index: int | None
+    after: int
 
 
 class Suspended:
@@ -84,6 +87,7 @@ class Session:
         self.primed: dict[int, Value] = {}  # link id -> value of an argument that is a view
         self.reasons: list[Reason] = []
         self.hypers: list[Hyper] = []
+        self.hyper_values: dict[tuple[Any, ...], Value] = {}
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
@@ -94,8 +98,9 @@ class Session:
         self.grad_storages: dict[int, Any] = {}
         self.handles: dict[int, tuple[Tensor, Storage, Any, TensorType]] = {}
         self.grad_before: dict[int, tuple[Any, Tensor | None]] = {}
-        self.effects: list[Callable[[], None]] = []
-        self.effects_before_hypers = 0
+        self.effects: list[tuple[Any, Callable[[], None]]] = []  # schedulers' steps
+        # Attributes of our own objects that the run sets; each replay leaves them so.
+        self.attributes: dict[tuple[int, str], tuple[Any, str]] = {}
         self.watch = Watch(self._blame)
         self.name = "main"
         self.arguments: list[Any] = []
@@ -146,10 +151,13 @@ class Session:
         self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
         STATE.session, STATE.recorder, STATE.scope = self, self.recorder, None
         STATE.module_depth = 0
+        # What autocast kept before is no value of this run, nor the other way round.
+        self.cast_before, STATE.autocast_cache = STATE.autocast_cache, None
         return self
 
     def __exit__(self, *error: Any) -> None:
         STATE.session, STATE.recorder, STATE.scope, STATE.module_depth = self.saved
+        STATE.autocast_cache = self.cast_before
 
     # Hooks that the tracer calls while the run goes on
 
@@ -198,6 +206,20 @@ class Session:
     def note_write(self, storage: Storage) -> None:
         self.written[id(storage)] = storage
 
+    def sees(self, storage: Storage) -> bool:
+        """Whether the run may look at a storage through NumPy before it ends."""
+        return storage.export.session is self or is_seen(storage, self.watch.arrays)
+
+    def flush(self) -> None:
+        """The run is over and no trace: what it wrote to memory that NumPy shares goes there."""
+        for storage in self.written.values():
+            storage.flush()
+
+    def note_outside_write(self, storage: Storage) -> None:
+        """NumPy wrote to a tensor's memory."""
+        if id(storage) in self.captures:
+            self.unfaithful(Why.NUMPY_WRITES)
+
     def note_handle(self, t: Tensor) -> None:
         """A handle is about to be pointed elsewhere (`.data =`, `requires_grad_`)."""
         if t._storage.owner is not self and id(t) not in self.handles:
@@ -219,6 +241,16 @@ class Session:
     def needs_value(self, t: Tensor) -> None:
         """Python needs a tensor's value in the middle of the run."""
         self.unfaithful(Why.VALUE)
+
+    def constant(self, t: Tensor) -> np.ndarray | None:
+        """The value of a tensor that each call makes anew from the same numbers, else None."""
+        value = root(t._value())
+        inputs = (*self.primed_arguments.values(), *(h.value for h in self.hypers))
+        if t._storage.owner is not self or value.node is not None or value in self.seen:
+            return None
+        if not isinstance(value.buffer, np.ndarray) or any(value is v for v in inputs):
+            return None
+        return value.buffer
 
     def settle_on(self, device: Device) -> bool:
         """Whether the run is on this device; its first operation decides where it is."""
@@ -245,21 +277,36 @@ class Session:
 
     def hyper(self, group: dict, key: str, index: int | None) -> Tensor:
         """A hyper-parameter as an input that replays read again."""
-        for known in self.hypers:
-            if known.group is group and known.key == key and known.index == index:
-                return Tensor._wrap(known.value, self.device)
-        got = group[key] if index is None else group[key][index]
-        value = Value(TensorType((), float64), buffer=np.asarray(got, np.float64))
-        self.hypers.append(Hyper(value, group, key, index))
-        self.effects_before_hypers = len(self.effects)
+        at = (id(group), key, index, len(self.effects))
+        value = self.hyper_values.get(at)
+        if value is None:
+            got = group[key] if index is None else group[key][index]
+            if isinstance(got, Tensor):
+                held = root(got._storage.value)
+                settle_foreign(held)
+                value = Value(held.type, buffer=held.buffer)
+            else:
+                value = Value(TensorType((), float64), buffer=np.asarray(got, np.float64))
+            self.hyper_values[at] = value
+            self.hypers.append(Hyper(value, group, key, index, len(self.effects)))
         return Tensor._wrap(value, self.device)
 
     def guard_zero(self, group: dict, key: str, index: int | None, zero: bool) -> None:
         self.zeros.append((group, key, index, zero))
 
     def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
-        """Python state that each replay changes in the same way: a scheduler's step."""
-        self.effects.append(effect)
+        """Python state that each replay changes in the same way: a scheduler's step.
+
+        It is no part of the graph, not even where it writes to a tensor that is a rate.
+        """
+        self.effects.append((scheduler, effect))
+        with Suspended(self):
+            effect()
+
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        """One of our own objects has Python state that is read here, and may be set."""
+        self.watch.note(owner, name, label)
+        self.attributes[id(owner), name] = (owner, name)
 
     def outside(self, make: Callable[[], Tensor]) -> Tensor:
         """Make a tensor as if before the run."""

@@ -184,15 +184,18 @@ def start_of(t: Tensor) -> int:
     return views.offset(t._view, storage.strides, storage.value.type)
 
 
-def partly_overlap(x: Tensor, y: Tensor, whole: bool = False) -> bool:
+def partly_overlap(x: Tensor, y: Tensor, whole: bool = False, size: int = 0) -> bool:
     """Whether tensors of one storage share some places: as far as PyTorch looks, those that
-    fill theirs. The same places for both do not count unless `whole`."""
+    fill theirs. The same places for both do not count unless `whole`.
+
+    With a `size`, `y` has so many elements by then.
+    """
     ends = []
-    for t in (x, y):
+    for t, count in ((x, x._type.numel), (y, size or y._type.numel)):
         start = start_of(t)
-        if memory_order(t._type.shape, t.stride()) is None or not t._type.numel:
+        if memory_order(t._type.shape, t.stride()) is None or not count:
             return False
-        ends.append((start, start + t._type.numel))
+        ends.append((start, start + count))
     if ends[0] == ends[1]:
         return whole or x.stride() != y.stride()
     return max(a for a, _ in ends) < min(b for _, b in ends)

@@ -6,6 +6,7 @@ API functions are bound by `methods.py` from tables.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,8 @@ class Size(tuple):
 
     __slots__ = ()
 
+    __module__ = "thrace"  # where users find it, and what `type(x)` prints
+
     def numel(self) -> int:
         out = 1
         for n in self:
@@ -64,6 +67,7 @@ class Tensor(TensorMethods):
     """
 
     __slots__ = ("__dict__", "__weakref__", "_storage", "_strides", "_type", "_view")
+    __module__ = "thrace"  # where users find it, and what `type(x)` prints
 
     _storage: Storage
     _view: views.Link | None
@@ -236,7 +240,9 @@ class Tensor(TensorMethods):
         storage, link = self._storage, self._view
         while link is not None and link.kind in ("leaf", "detach"):
             link = link.parent
-        value = storage.value if link is None else storage.cached(link)
+        value = storage.value
+        if link is not None:
+            value = storage.cached(link)
         buffer = None if value is None else root(value).buffer
         return buffer if isinstance(buffer, np.ndarray) else None
 
@@ -298,10 +304,11 @@ class Tensor(TensorMethods):
         return True
 
     def data_ptr(self) -> int:
-        """A number that tensors share exactly if they start at the same element."""
+        """A number that tensors share exactly if they start at the same element; the address
+        where they do while NumPy shares their memory."""
         storage = self._storage
         start = views.offset(self._view, storage.strides, storage.value.type)
-        return id(storage) + start * self.itemsize
+        return storage.address() + start * self.itemsize
 
     # Autograd
 
@@ -391,6 +398,14 @@ class Tensor(TensorMethods):
         """The gradient collected so far: of a leaf, or kept by `retain_grad`."""
         slot = self._grad_slot
         if slot is None:
+            if "_retains" not in self.__dict__ and self.requires_grad:
+                warnings.warn(
+                    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. "
+                    "backward() fills it only after retain_grad() on this tensor; perhaps the "
+                    "leaf was meant.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             return self.__dict__.get("_retained")
         if STATE.session is not None:
             STATE.session.note_grad_read(slot, self)
@@ -545,27 +560,43 @@ class Tensor(TensorMethods):
         return array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The data as a NumPy array of its own: a copy, which later writes do not reach.
+        """A NumPy array on this tensor's memory: what one writes, the other reads.
 
-        Raises: RuntimeError if the tensor requires grad and `force` is not set.
+        `force` gives a copy where memory cannot be shared. Raises: RuntimeError if the tensor
+        requires grad or shows conjugated numbers, TypeError for bfloat16 and on a GPU.
         """
-        if self.requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
-            )
-        return np.array(self._host())
+        from .api.interchange import to_numpy
+
+        return to_numpy(self, force)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
-        return array if dtype is None else array.astype(dtype, copy=False)
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a copy is needed to convert {self.dtype} to {dtype}")
+            return array.astype(dtype)
+        return array.copy() if copy else array
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        from ..runtime.interop import to_dlpack
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        from .api.interchange import wrap
 
-        if self.requires_grad:
-            raise BufferError("can't export a tensor that requires grad; use tensor.detach()")
-        return to_dlpack(self._observe(), **kwargs)
+        return wrap(array)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = -1,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A DLPack capsule on this tensor's memory.
+
+        Raises: BufferError if the tensor requires grad or shows conjugated numbers.
+        """
+        from .api.interchange import to_dlpack
+
+        return to_dlpack(self, stream, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (2, self.device.index or 0) if self.is_cuda else (1, 0)

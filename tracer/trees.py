@@ -91,7 +91,7 @@ def _register(cls: Any) -> None:
     plain = not issubclass(cls, (Tensor, list, dict, tuple, set)) and not hasattr(cls, "forward")
     _KNOWN[cls] = theirs and plain
     if _KNOWN[cls]:
-        names = tuple(f.name for f in dataclasses.fields(cls))
+        names = tuple(f.name for f in dataclasses.fields(cls))  # type: ignore[arg-type]
         _optree().register_pytree_node(
             cls,
             functools.partial(_fields, names),

@@ -1,11 +1,13 @@
 """The closed set of primitive ops. `get(name)` is the only way to look one up."""
 
+from .bessel import BESSEL
 from .complex import COMPLEX_PARTS
 from .control import CONTROL
 from .decompositions import DECOMPOSITIONS
 from .elementwise import ELEMENTWISE
 from .fft import FFT
 from .indexing import INDEXING
+from .ldl import LDL
 from .linalg import LINALG
 from .loops import LOOPS
 from .random import RANDOM
@@ -17,6 +19,7 @@ from .table import ZERO, Op
 
 TABLES = (
     SPECIAL,
+    BESSEL,
     ELEMENTWISE,
     COMPLEX_PARTS,
     REDUCE,
@@ -24,6 +27,7 @@ TABLES = (
     INDEXING,
     LINALG,
     DECOMPOSITIONS,
+    LDL,
     FFT,
     SORT,
     RANDOM,

@@ -21,7 +21,7 @@ from .typing import check_dtype
 _FLOATS: tuple[DType, ...] = (float32, float64, complex64, complex128)
 
 
-def _check(name: str, x: TensorType, square: bool = False) -> None:
+def check_matrix(name: str, x: TensorType, square: bool = False) -> None:
     if x.dtype not in _FLOATS:
         check_dtype(name, x.dtype, frozenset())
     if x.ndim < 2:
@@ -121,7 +121,7 @@ def _or_zeros(b: Any, g: Any, out: Any) -> Any:
 
 
 def _cholesky_type(name: str, a: TensorType) -> TensorType:
-    _check(name, a, square=True)
+    check_matrix(name, a, square=True)
     return a
 
 
@@ -152,8 +152,8 @@ def _cholesky(a: np.ndarray) -> np.ndarray:
 def _triangular_type(
     name: str, a: TensorType, x: TensorType, *, lower: bool, adjoint: bool, unit: bool
 ) -> TensorType:
-    _check(name, a, square=True)
-    _check(name, x)
+    check_matrix(name, a, square=True)
+    check_matrix(name, x)
     if a.dtype is not x.dtype or a.shape[:-2] != x.shape[:-2] or a.shape[-1] != x.shape[-2]:
         raise ShapeError(f"{name}: Incompatible shapes or dtypes {a} and {x}")
     return x
@@ -190,7 +190,7 @@ def _triangular(
 
 
 def _lu_type(name: str, a: TensorType) -> tuple[TensorType, ...]:
-    _check(name, a)
+    check_matrix(name, a)
     *lead, m, n = a.shape
     return a, TensorType((*lead, min(m, n)), int32), TensorType((*lead, m), int64)
 
@@ -253,7 +253,7 @@ def _lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _qr_type(name: str, a: TensorType, *, full: bool) -> tuple[TensorType, TensorType]:
-    _check(name, a)
+    check_matrix(name, a)
     *lead, m, n = a.shape
     k = m if full else min(m, n)
     return a.with_shape((*lead, m, k)), a.with_shape((*lead, k, n))
@@ -298,7 +298,7 @@ def _qr(a: np.ndarray, *, full: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _eigh_type(name: str, a: TensorType) -> tuple[TensorType, TensorType]:
-    _check(name, a, square=True)
+    check_matrix(name, a, square=True)
     return TensorType(a.shape[:-1], a.dtype.to_real() if a.dtype.is_complex else a.dtype), a
 
 
@@ -321,7 +321,7 @@ def _eigh(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _eig_type(name: str, a: TensorType) -> tuple[TensorType, TensorType]:
-    _check(name, a, square=True)
+    check_matrix(name, a, square=True)
     dtype = a.dtype if a.dtype.is_complex else a.dtype.to_complex()
     return TensorType(a.shape[:-1], dtype), TensorType(a.shape, dtype)
 
@@ -361,7 +361,7 @@ def _eig(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _svd_type(name: str, a: TensorType, *, full: bool) -> tuple[TensorType, ...]:
-    _check(name, a)
+    check_matrix(name, a)
     *lead, m, n = a.shape
     k = min(m, n)
     real = a.dtype.to_real() if a.dtype.is_complex else a.dtype

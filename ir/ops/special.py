@@ -27,7 +27,7 @@ def _called(name: str, *args: Any) -> np.ndarray:
     return np.asarray(getattr(special, name)(*wide)).astype(dtype)
 
 
-def _scipy(name: str) -> Any:
+def scipy_rule(name: str) -> Any:
     return lambda x: _called(name, x)
 
 
@@ -41,7 +41,7 @@ def _polygamma(x: np.ndarray, *, order: int) -> np.ndarray:
     return np.asarray(special.polygamma(order, np.asarray(x, np.float64))).astype(x.dtype)
 
 
-def _unary(name: str, grad: Any, evaluate: Any, kinds: Kinds = FLOATING) -> Op:
+def unary_row(name: str, grad: Any, evaluate: Any, kinds: Kinds = FLOATING) -> Op:
     return op(name, same_dtype(kinds), grad, evaluate=evaluate, elementwise=True)
 
 
@@ -85,37 +85,43 @@ def _i1e_grad(b: Any, g: Any, out: Any, x: Any) -> Any:
 
 
 SPECIAL = table(
-    _unary(
+    unary_row(
         "asin",
         lambda b, g, out, x: _over(b, g, b.sqrt(b.sub(1, _square(b, x)))),
         np.arcsin,
         INEXACT,
     ),
-    _unary(
+    unary_row(
         "acos",
         lambda b, g, out, x: b.neg(_over(b, g, b.sqrt(b.sub(1, _square(b, x))))),
         np.arccos,
         INEXACT,
     ),
-    _unary("atan", lambda b, g, out, x: _over(b, g, b.add(_square(b, x), 1)), np.arctan, INEXACT),
-    _unary("sinh", lambda b, g, out, x: b.mul(g, b.conj(b.cosh(x))), np.sinh, INEXACT),
-    _unary("cosh", lambda b, g, out, x: b.mul(g, b.conj(b.sinh(x))), np.cosh, INEXACT),
-    _unary(
+    unary_row(
+        "atan", lambda b, g, out, x: _over(b, g, b.add(_square(b, x), 1)), np.arctan, INEXACT
+    ),
+    unary_row("sinh", lambda b, g, out, x: b.mul(g, b.conj(b.cosh(x))), np.sinh, INEXACT),
+    unary_row("cosh", lambda b, g, out, x: b.mul(g, b.conj(b.sinh(x))), np.cosh, INEXACT),
+    unary_row(
         "asinh",
         lambda b, g, out, x: _over(b, g, b.sqrt(b.add(_square(b, x), 1))),
         np.arcsinh,
         INEXACT,
     ),
-    _unary("acosh", _acosh_grad, np.arccosh, INEXACT),
-    _unary("atanh", lambda b, g, out, x: _over(b, g, b.sub(1, _square(b, x))), np.arctanh, INEXACT),
+    unary_row("acosh", _acosh_grad, np.arccosh, INEXACT),
+    unary_row(
+        "atanh", lambda b, g, out, x: _over(b, g, b.sub(1, _square(b, x))), np.arctanh, INEXACT
+    ),
     _binary(
         "atan2",
         lambda b, g, out, y, x: _atan2_grad(b, g, y, x, x),
         lambda b, g, out, y, x: b.neg(_atan2_grad(b, g, y, x, y)),
         evaluate=np.arctan2,
     ),
-    _unary("lgamma", lambda b, g, out, x: b.mul(g, b.digamma(x)), _scipy("gammaln")),
-    _unary("digamma", lambda b, g, out, x: b.mul(g, b.polygamma(x, order=1)), _scipy("digamma")),
+    unary_row("lgamma", lambda b, g, out, x: b.mul(g, b.digamma(x)), scipy_rule("gammaln")),
+    unary_row(
+        "digamma", lambda b, g, out, x: b.mul(g, b.polygamma(x, order=1)), scipy_rule("digamma")
+    ),
     op(
         "polygamma",
         lambda name, x, *, order: same_dtype(FLOATING)(name, x),
@@ -141,38 +147,38 @@ SPECIAL = table(
         lambda b, g, out, a, x: b.neg(_igamma_slope(b, g, a, x)),
         evaluate=_scipy_pair("gammaincc"),
     ),
-    _unary(
+    unary_row(
         "erfc",
         lambda b, g, out, x: b.mul(g, b.mul(b.exp(b.neg(_square(b, x))), -2 / _ROOT_PI)),
-        _scipy("erfc"),
+        scipy_rule("erfc"),
     ),
-    _unary(
+    unary_row(
         "erfinv",
         lambda b, g, out, x: b.mul(g, b.mul(b.exp(_square(b, out)), _ROOT_PI / 2)),
-        _scipy("erfinv"),
+        scipy_rule("erfinv"),
     ),
-    _unary(
+    unary_row(
         "erfcx",
         lambda b, g, out, x: b.mul(g, b.sub(b.mul(b.mul(x, out), 2), 2 / _ROOT_PI)),
-        _scipy("erfcx"),
+        scipy_rule("erfcx"),
     ),
-    _unary(
+    unary_row(
         "ndtri",
         lambda b, g, out, x: b.mul(g, b.mul(b.exp(b.mul(_square(b, out), 0.5)), _ROOT_TWO_PI)),
-        _scipy("ndtri"),
+        scipy_rule("ndtri"),
     ),
-    _unary(
+    unary_row(
         "log_ndtr",
         lambda b, g, out, x: b.mul(
             g, b.div(b.exp(b.sub(b.mul(_square(b, x), -0.5), out)), _ROOT_TWO_PI)
         ),
-        _scipy("log_ndtr"),
+        scipy_rule("log_ndtr"),
     ),
-    _unary(
+    unary_row(
         "i0e",
         lambda b, g, out, x: b.mul(g, b.sub(b.i1e(x), b.mul(b.sign(x), out))),
-        _scipy("i0e"),
+        scipy_rule("i0e"),
     ),
-    _unary("i1e", _i1e_grad, _scipy("i1e")),
+    unary_row("i1e", _i1e_grad, scipy_rule("i1e")),
     _binary("nextafter", evaluate=np.nextafter, no_grad="it steps between numbers"),
 )

@@ -21,6 +21,7 @@ from .entries import database, examine, full_name
 from .report import REQUIRED, page, summary
 
 ROOT = Path(__file__).resolve().parents[2]
+BATCH = 40
 
 
 def main() -> int:
@@ -56,30 +57,37 @@ def main() -> int:
 
 
 def run(indices: list[int], checks: tuple[str, ...], workers: int, verbose: bool) -> Any:
-    """Entries as they finish, each in a process that can crash without ending the run."""
-    if workers < 2 or len(indices) < 8:
-        for i in indices:
-            entry = examine(i, checks)
-            tell(entry, verbose)
-            yield entry
-        return
-    left = list(indices)
+    """Entries as they finish. A process takes a batch of them, and may crash."""
+    if workers < 2 and len(indices) < BATCH:
+        found = (examine(i, checks) for i in indices)
+    else:
+        found = in_processes(indices, checks, workers)
+    for entry in found:
+        tell(entry, verbose)
+        yield entry
+
+
+def in_processes(indices: list[int], checks: tuple[str, ...], workers: int) -> Any:
+    """Entries from processes that are fresh for each batch: programs compiled pile up in one."""
+    left, count = list(indices), BATCH * workers
     while left:
+        batch = left[:count]
         spawn = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(workers, spawn, max_tasks_per_child=60) as pool:
-            jobs = {i: pool.submit(examine, i, checks) for i in left}
+        with concurrent.futures.ProcessPoolExecutor(min(workers, len(batch)), spawn) as pool:
+            jobs = {i: pool.submit(examine, i, checks) for i in batch}
             for i, job in jobs.items():
                 try:
-                    entry = job.result()
+                    yield job.result()
                 except concurrent.futures.process.BrokenProcessPool:
-                    entry = {"name": full_name(database()[i]), "checks": {}, "crashed": True}
-                    left.remove(i)
-                    tell(entry, verbose)
-                    yield entry
+                    if len(batch) == 1:
+                        left.remove(i)
+                        yield {"name": full_name(database()[i]), "checks": {}, "crashed": True}
                     break
                 left.remove(i)
-                tell(entry, verbose)
-                yield entry
+            else:
+                count = BATCH * workers
+                continue
+        count = 1  # one at a time, until the entry that crashes is alone in its process
 
 
 def tell(entry: dict[str, Any], verbose: bool) -> None:

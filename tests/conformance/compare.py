@@ -9,7 +9,8 @@ import torch
 
 import thrace
 
-# Relative to the largest finite number compared, by the dtype of the result.
+# By the dtype of the result: relative to the element and, where an element is made of many,
+# to the largest finite one.
 TOLERANCE = {
     torch.float64: 1e-7,
     torch.complex128: 1e-7,
@@ -34,17 +35,20 @@ def to_numpy(t: Any) -> np.ndarray:
     return (t.float() if t.dtype is thrace.bfloat16 else t).numpy()
 
 
-def same(expected: Any, got: Any, values: bool = True) -> None:
-    """Raises: Mismatch if structure, shapes, dtypes or (unless not `values`) elements differ."""
+def same(expected: Any, got: Any, values: bool = True, each: bool = False) -> None:
+    """Hold a result, or a nest of them, against PyTorch's; `each` element for itself.
+
+    Raises: Mismatch if structure, shapes, dtypes or (unless not `values`) elements differ.
+    """
     if isinstance(expected, torch.Tensor):
         if not isinstance(got, thrace.Tensor):
             raise Mismatch(f"expected a tensor, got {type(got).__name__}")
-        same_tensor(expected, got, values)
+        same_tensor(expected, got, values, each)
     elif isinstance(expected, (list, tuple)):
         if not isinstance(got, (list, tuple)) or len(expected) != len(got):
             raise Mismatch(f"expected {len(expected)} results, got {describe(got)}")
         for e, g in zip(expected, got, strict=True):
-            same(e, g, values)
+            same(e, g, values, each)
     elif isinstance(expected, torch.dtype):
         if str(expected).removeprefix("torch.") != got.name:
             raise Mismatch(f"dtype {expected}, got {got}")
@@ -52,28 +56,32 @@ def same(expected: Any, got: Any, values: bool = True) -> None:
         equal = np.allclose(expected, got, rtol=1e-5, equal_nan=True)
         if values and not (equal and type(expected) is type(got)):
             raise Mismatch(f"expected {expected!r}, got {got!r}")
+    elif expected is None and got is not None:
+        raise Mismatch(f"expected None, got {type(got).__name__}")
 
 
 def describe(got: Any) -> str:
     return str(len(got)) if isinstance(got, (list, tuple)) else type(got).__name__
 
 
-def same_tensor(expected: torch.Tensor, got: Any, values: bool) -> None:
+def same_tensor(expected: torch.Tensor, got: Any, values: bool, each: bool = False) -> None:
     if str(expected.dtype).removeprefix("torch.") != got.dtype.name:
         raise Mismatch(f"dtype {got.dtype}, expected {expected.dtype}")
     if tuple(expected.shape) != tuple(got.shape):
         raise Mismatch(f"shape {tuple(got.shape)}, expected {tuple(expected.shape)}")
     mine, theirs = to_numpy(got), to_numpy(expected)  # observed even if not compared
     if values:
-        same_array(theirs, mine, TOLERANCE.get(expected.dtype))
+        same_array(theirs, mine, TOLERANCE.get(expected.dtype), each)
 
 
-def same_array(expected: np.ndarray, got: np.ndarray, tolerance: float | None) -> None:
+def same_array(
+    expected: np.ndarray, got: np.ndarray, tolerance: float | None, each: bool = False
+) -> None:
     if tolerance is None:
         bad = expected != got
     else:
         finite = np.abs(expected[np.isfinite(expected)])
-        scale = max(1.0, float(finite.max())) if finite.size else 1.0
+        scale = 1.0 if each or not finite.size else max(1.0, float(finite.max()))
         with np.errstate(all="ignore"):
             bad = ~np.isclose(got, expected, rtol=tolerance, atol=tolerance * scale, equal_nan=True)
     if bad.any():

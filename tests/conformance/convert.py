@@ -126,6 +126,8 @@ def to_thrace(t: torch.Tensor) -> Any:
 
 def rebound(fn: Any) -> Any:
     """`fn` with thrace where its module has torch; other callables as they are."""
+    if isinstance(fn, functools.partial):
+        return functools.partial(swapped(fn.func), *fn.args, **fn.keywords)
     if not isinstance(fn, types.FunctionType):
         return fn
     names = dict(fn.__globals__)
@@ -145,16 +147,14 @@ def swapped(value: Any) -> Any:
     name = getattr(value, "__name__", None)
     if isinstance(value, types.BuiltinFunctionType) and name:
         return find(name) or value
+    if isinstance(value, types.FunctionType) and value.__module__.startswith("torch."):
+        return find(f"{value.__module__}.{name}") or value
     return value
 
 
 def find(name: str) -> Callable[..., Any] | None:
     """thrace's function of a dotted name, or a function calling the method of that name."""
-    found: Any = thrace
-    for part in name.removeprefix("torch.").split("."):
-        found = getattr(found, part, None)
-        if found is None:
-            break
+    found = find_in(thrace, name)
     if callable(found):
         return found
     if "." not in name and hasattr(thrace.Tensor, name):
@@ -163,6 +163,13 @@ def find(name: str) -> Callable[..., Any] | None:
             return lambda x: getattr(x, name)
         return functools.partial(method, name)
     return None
+
+
+def find_in(library: Any, name: str) -> Any:
+    """What a dotted name means in `library`; None if nothing."""
+    for part in name.removeprefix("torch.").split("."):
+        library = getattr(library, part, None)
+    return library
 
 
 def method(name: str, self: Any, *args: Any, **kwargs: Any) -> Any:

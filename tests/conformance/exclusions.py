@@ -6,6 +6,8 @@ the whole database.
 
 from __future__ import annotations
 
+from typing import Any
+
 _JITERATOR = "compiles CUDA source text given by the user"
 _SPARSE = "sparse layouts: thrace has dense tensors only"
 _PRIVATE = "a private kernel of PyTorch without a public function"
@@ -33,19 +35,22 @@ UNDEFINED_VALUES = frozenset(
         *("empty_permuted", "resize_", "resize_as_", "bernoulli", "cauchy", "exponential"),
         *("geometric", "log_normal", "normal", "uniform", "multinomial", "rand_like"),
         *("randn_like", "randint_like", "randint", "randn", "rand", "randperm", "poisson"),
-        *("nn.functional.dropout", "nn.functional.dropout2d", "nn.functional.dropout3d"),
-        *("nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout"),
-        *("nn.functional.rrelu", "nn.functional.fractional_max_pool2d"),
-        *("nn.functional.fractional_max_pool3d", "svd_lowrank", "pca_lowrank"),
+        *("nn.functional.fractional_max_pool2d", "nn.functional.fractional_max_pool3d"),
     )
 )
-# Entries whose dropout or sampling is on for some samples only.
-SOMETIMES_RANDOM = frozenset(
-    (
-        "nn.functional.scaled_dot_product_attention",
-        "nn.functional.multi_head_attention_forward",
-    )
-)
+# Entries that draw random numbers if all of these arguments are true; with their defaults.
+_DROPS = {"p": 0.5, "training": True}
+SOMETIMES_RANDOM: dict[str, dict[str, Any]] = {
+    "nn.functional.scaled_dot_product_attention": {"dropout_p": 0.0},
+    "nn.functional.multi_head_attention_forward": {"dropout_p": 0.0, "training": True},
+    "nn.functional.rrelu": {"training": False},
+    "nn.functional.dropout": _DROPS,
+    "nn.functional.dropout2d": _DROPS,
+    "nn.functional.dropout3d": _DROPS,
+    "nn.functional.alpha_dropout": {"p": 0.5, "training": False},
+    "svd_lowrank": {"M": None},  # then of lower rank than the matrix, as the projection falls
+    "nn.functional.feature_alpha_dropout": {"p": 0.5, "training": False},
+}
 # PyTorch's own gradients differ from finite differences: its one for `as_strided_scatter` is
 # what was overwritten, and zero for what was kept. Shapes and dtypes are compared.
 WRONG_GRADIENTS = frozenset(("as_strided_scatter",))

@@ -152,17 +152,7 @@ RULES: tuple[Rule, ...] = (
 )
 # Differences that are no exclusions: defects that are known and still open, so that a run
 # shows others. A run that met one fails nevertheless.
-OPEN: tuple[Rule, ...] = (
-    Rule("sigmoid of complex numbers", _says("logistic: not implemented")),
-    Rule("the layout of a new tensor", lambda p, mode, d: d.category == "stride"),
-    Rule(
-        "a 0-d tensor as an index makes a copy when compiled",
-        lambda p, mode, d: (
-            "compiled" in mode
-            and any(re.search(r"T.tensor\(\d+\)[],]", s.source) for s in p.statements)
-        ),
-    ),
-)
+OPEN: tuple[Rule, ...] = ()
 
 
 def is_open(program: Program, mode: str, found: Difference) -> str:

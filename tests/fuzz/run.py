@@ -17,6 +17,7 @@ import torch
 
 import thrace
 
+from .functions import classes
 from .program import NAME, Program, Statement, code
 
 
@@ -56,10 +57,27 @@ def execute(statement: Statement, space: dict[str, Any]) -> BaseException | None
     if space["T"] is torch and crashes(statement.source, space):
         return NotImplementedError("PyTorch itself would crash")
     try:
-        exec(code(statement.source), space)
+        with without_hooks() if statement.transforms else contextlib.nullcontext():
+            exec(code(statement.source), space)
     except Exception as error:
         return error
     return None
+
+
+@contextlib.contextmanager
+def without_hooks() -> Iterator[None]:
+    """PyTorch's transforms of functions refuse to run beside hooks on saved tensors."""
+    autograd: Any = torch._C._autograd  # type: ignore[attr-defined]
+    try:
+        autograd._pop_saved_tensors_default_hooks()
+        known = True
+    except RuntimeError:
+        known = False  # thrace's turn
+    try:
+        yield
+    finally:
+        if known:
+            autograd._push_saved_tensors_default_hooks(_pack, _unpack)
 
 
 def crashes(source: str, space: dict[str, Any]) -> bool:
@@ -132,8 +150,8 @@ def snapshot(space: dict[str, Any], names: Sequence[str]) -> Snapshot:
 def show(t: Any) -> Shown:
     if isinstance(t, torch.Tensor):
         plain = t.detach()
-        values = (plain.double() if plain.is_floating_point() else plain.resolve_conj()).numpy()
-        storage, offset = t.untyped_storage()._cdata, t.storage_offset()
+        values = (plain.double() if plain.is_floating_point() else plain).numpy(force=True)
+        storage, offset = t.untyped_storage()._cdata, int(t.storage_offset())
         return Shown(
             *(str(t.dtype)[6:], tuple(t.shape), values.copy(), t.requires_grad, t.is_leaf),
             *(t.stride(), storage, offset, id(t)),
@@ -150,7 +168,7 @@ def show(t: Any) -> Shown:
 
 def fresh(program: Program, lib: Any, which: int = 0) -> dict[str, Any]:
     """A namespace with the inputs."""
-    space: dict[str, Any] = {"T": lib}
+    space: dict[str, Any] = {"T": lib, **classes(lib)}
     for i in program.inputs:
         space[i.name] = space[i.same_as] if i.same_as else i.make(lib, which)
     return space

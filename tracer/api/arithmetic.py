@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from ...ir.errors import DTypeError, UnsupportedDTypeError
 from ...ir.ops import OPS
-from ...ir.types import bool_, float64
+from ...ir.types import bool_, complex128, float64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import (
     Number,
     Operand,
@@ -29,7 +28,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
 from ..tensor import Tensor
-from .common import give, with_out
+from .common import give, laid_like, require, with_out
 from .unary import truncated
 
 _ADD, _SUB, _MUL, _DIV = OPS["add"], OPS["sub"], OPS["mul"], OPS["div"]
@@ -59,6 +58,7 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
 
 def rsub(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
     """`other - alpha * input`."""
+    check_tensor("rsub", input)
     with scope("rsub"):
         return sub(other, input, alpha=alpha)
 
@@ -141,6 +141,12 @@ def _true_div(x: Any, y: Any) -> Tensor:
         return prims.apply(_DIV, tuple(promote_float(x, y)))
 
 
+@autocasts
+def rdiv(input: Operand, other: Operand) -> Tensor:
+    """`other / input`, as the operator computes it."""
+    return div(other, input)
+
+
 def true_divide(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input / other`; integers give the default dtype."""
     return div(input, other, out=out)
@@ -161,8 +167,9 @@ def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
     if dtype.kind in ("bool", "complex"):
         raise user_error(UnsupportedDTypeError(f"{name}: not implemented for {dtype}"))
     if dtype.kind != "float":
-        known = y._host_if_ready() if isinstance(y, Tensor) else np.asarray(y)
-        if known is not None and (known == 0).any():
+        if isinstance(y, Tensor):
+            require(y, lambda divisor: divisor != 0, "ZeroDivisionError")
+        elif y == 0:
             raise RuntimeError("ZeroDivisionError")
     return cast(x, dtype), cast(y, dtype)
 
@@ -183,7 +190,7 @@ def _floor_div(name: str, x: Any, y: Any) -> Tensor:
         inexact = prims.bit_and(prims.ne(rest, 0), differ)
         if not _is_float(x, y):
             quotient = prims.int_div(x, y)
-            return prims.select(inexact, prims.sub(quotient, 1), quotient)
+            return laid_like(prims.select(inexact, prims.sub(quotient, 1), quotient), x, y)
         # floor(x / y) would round up first: 1.0 // 0.1 is 9. What is left of x after rem
         # divides exactly, but for the last bit.
         quotient = prims.div(prims.sub(x, rest), y)
@@ -197,7 +204,8 @@ def _floor_div(name: str, x: Any, y: Any) -> Tensor:
             whole = ratio
         elif by_zero is not False:
             whole = prims.select(by_zero, ratio, whole)
-        return prims.floor(whole)  # changes nothing, but ends the gradient here
+        # Rounding changes nothing, but ends the gradient here.
+        return laid_like(prims.floor(whole), x, y)
 
 
 def _trunc_div(x: Any, y: Any) -> Tensor:
@@ -221,9 +229,11 @@ def remainder(input: Operand, other: Operand, *, out: Tensor | None = None) -> T
 @scoped
 def fmod(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """The remainder with the sign of `input`, as C's function."""
+    check_tensor("fmod", input)
     return prims.rem(*_operands("fmod", input, other))
 
 
+@autocasts
 def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input ** exponent`. Raises: RuntimeError for integers to a negative integer number."""
     if isinstance(exponent, Tensor):
@@ -263,12 +273,23 @@ def _tensor_power(x: Any, y: Tensor) -> Tensor:
 @with_out
 @scoped
 def float_power(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
-    """`input ** exponent` in double precision."""
+    """`input ** exponent` in double precision, complex if an operand is."""
     x, y = as_operand("float_power", input, "input", 1), as_operand("float_power", exponent)
-    check_kinds("float_power", x, "bool", "uint", "int", "float")
-    if isinstance(x, Tensor):
-        return pow(prims.convert(x, float64), cast(y, float64))
-    return pow(cast(x, float64), cast(y, float64))
+    wide = complex128 if common_dtype(x, y).is_complex else float64
+    return pow(cast(x, wide), cast(y, wide))
+
+
+def float_power_(self: Tensor, exponent: Operand) -> Tensor:
+    """`float_power`, written into this tensor. Raises: RuntimeError unless it has that dtype."""
+    result = float_power(self, exponent)
+    if result._type.dtype is not self._type.dtype:
+        raise user_error(
+            DTypeError(
+                f"float_power_: the base given has dtype {self._type.dtype} but the operation's "
+                f"result requires dtype {result._type.dtype}"
+            )
+        )
+    return self._write(result)
 
 
 @with_out
@@ -314,6 +335,7 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     return prims.select(prims.lt(prims.abs(weight), 0.5), near, far)
 
 
+@autocasts
 @with_out
 @scoped
 def addcmul(
@@ -332,6 +354,7 @@ def addcmul(
     return prims.add(x, prims.mul(a, b))
 
 
+@autocasts
 @with_out
 @scoped
 def addcdiv(
@@ -360,9 +383,10 @@ def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     check_tensor("logaddexp", other, "other", 2)
     x, y = promote(input, other)
     check_kinds("logaddexp", x, "float")
-    peak = prims.maximum(x, y)
-    gap = prims.neg(prims.abs(prims.sub(x, y)))
-    total = prims.add(peak, prims.log1p(prims.exp(gap)))
+    # Chosen by side, for gradients of all orders where the two are equal.
+    above = prims.gt(x, y)
+    gap = prims.sub(prims.select(above, y, x), prims.select(above, x, y))
+    total = prims.add(prims.select(above, x, y), prims.log1p(prims.exp(gap)))
     # Equal infinities: their difference is nan.
     same = prims.bit_and(prims.eq(x, y), prims.eq(prims.abs(x), math.inf))
     return prims.select(same, x, total)
@@ -377,8 +401,9 @@ FUNCTIONS = {
 }
 FUNCTIONS |= {"subtract": sub, "multiply": mul, "divide": div}
 METHODS = {name: f for name, f in FUNCTIONS.items() if name != "rsub"}
+METHODS["float_power_"] = float_power_
 INPLACE = (
     *("add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow"),
-    *("float_power", "lerp", "addcmul", "addcdiv", "subtract", "multiply", "divide"),
+    *("lerp", "addcmul", "addcdiv", "subtract", "multiply", "divide"),
 )
 INPLACE_FUNCTIONS: tuple[str, ...] = ()

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ...ir.errors import AxisError as AxisError
+from ...ir.errors import DTypeError, ShapeError, ThraceError
 from ...ir.errors import IndexRangeError as IndexRangeError
-from ...ir.errors import ShapeError, ThraceError
 from ...ir.ops import OPS
 from ...ir.ops.typing import normalize_axis
-from ...ir.types import DType, Shape
+from ...ir.types import DType, Shape, bool_, complex128, float64, int64
 from .. import prims, strided
 from ..recording import user_error
 from ..state import STATE
@@ -24,6 +24,27 @@ from ..tensor import Tensor, check_cast
 F = TypeVar("F", bound=Callable[..., Any])
 Dims = int | Sequence[int] | None
 _CONVERT = OPS["convert"]
+# Functions whose `out` must have the dtype of the result: no cast on the way.
+_EXACT = frozenset(
+    (
+        *("abs", "addmm", "addmv", "addbmm", "baddbmm", "dot", "vdot", "bmm", "mv", "ceil"),
+        *("conj_physical", "cross", "cummax", "cummin", "diff", "diag", "frac", "floor", "frexp"),
+        *("isin", "kthvalue", "lu_unpack", "lu_solve", "masked_select", "matmul", "max", "min"),
+        *("quantile", "nanquantile", "heaviside", "softmax", "linear", "logsigmoid", "topk"),
+        *("softshrink", "hardshrink", "gelu", "mm", "mode", "neg", "ormqr", "qr", "round", "sign"),
+        *("sgn", "slice_scatter", "signbit", "triangular_solve", "trunc", "nan_to_num", "svd"),
+        *("polar", "gather", "index_copy", "index_select", "index_add", "index_reduce", "sort"),
+        *("avg_pool2d", "avg_pool3d", "aminmax", "hash_tensor", "isposinf", "isneginf", "amax"),
+        *("amin", "ldl_factor", "ldl_factor_ex", "ldl_solve", "svdvals", "plain_qr", "plain_svd"),
+        *("plain_lu_solve", "scatter", "scatter_add", "scatter_reduce", "take", "take_along_dim"),
+        *("norm", "vector_norm", "matrix_norm", "renorm", "histogram", "histc", "msort", "tril"),
+        *("triu", "bucketize", "searchsorted", "inner", "tensordot", "vecdot", "multi_dot"),
+        *("logcumsumexp", "log_softmax", "nonzero", "softplus", "all", "any", "argmax", "argmin"),
+        *("ifft", "ihfft", "linalg_cross", "det", "slogdet", "cholesky", "cholesky_ex", "eigh"),
+        *("eigvalsh", "lu", "lu_factor", "lu_factor_ex", "inv", "inv_ex", "solve", "solve_ex"),
+        *("solve_triangular",),
+    )
+)
 # Functions that read an element after others are written: `out` may be no operand at all.
 _APART = frozenset(("cat", "gather", "take", "take_along_dim", "masked_select", "kthvalue"))
 
@@ -49,7 +70,8 @@ def with_out(fn: F) -> F:
         result = fn(*args, **kwargs)
         if out is None:
             return result
-        check_apart(fn.__name__, out, args)
+        size = result._type.numel if isinstance(result, Tensor) else 0
+        check_apart(fn.__name__, out, (*args, *kwargs.values()), size)
         if isinstance(result, tuple):
             return give_each(fn.__name__, result, out)
         return give(fn.__name__, result, out)
@@ -57,8 +79,15 @@ def with_out(fn: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-def check_apart(name: str, out: Any, args: Any) -> None:
-    """Raises: RuntimeError if an argument shows part of `out`, or `out` one place twice."""
+def check_apart(name: str, out: Any, args: Any, size: int = 0) -> None:
+    """Raises: RuntimeError if an argument shows part of `out`, or `out` one place twice.
+
+    `size` is how many elements `out` is about to have.
+    """
+    if isinstance(out, (tuple, list)):
+        for one in out:
+            check_apart(name, one, args)
+        return
     if not isinstance(out, Tensor):
         return
     shape, strides = out._type.shape, out.stride()
@@ -72,11 +101,14 @@ def check_apart(name: str, out: Any, args: Any) -> None:
         )
     for x in args:
         if isinstance(x, (tuple, list)):
-            check_apart(name, out, x)
+            check_apart(name, out, x, size)
         elif (
             isinstance(x, Tensor)
             and x._storage is out._storage
-            and ((x is out and name in _APART) or strided.partly_overlap(x, out, name in _APART))
+            and (
+                (x is out and name in _APART)
+                or strided.partly_overlap(x, out, name in _APART, size)
+            )
         ):
             raise user_error(
                 RuntimeError(
@@ -108,6 +140,13 @@ def give(name: str, result: Tensor, out: Tensor) -> Tensor:
         raise RuntimeError(
             f"{name}(): functions with out=... arguments don't support automatic "
             "differentiation, but one of the arguments requires grad."
+        )
+    if out._type.dtype is not result._type.dtype and (name in _EXACT or name.endswith("_copy")):
+        raise user_error(
+            DTypeError(
+                f"{name}: Expected out tensor to have dtype {result._type.dtype}, but got "
+                f"{out._type.dtype} instead"
+            )
         )
     if out._type.shape == result._type.shape:
         return out._write(result)
@@ -190,9 +229,15 @@ def check_sizes(name: str, shape: Shape) -> Shape:
     return shape
 
 
+# What PyTorch takes for a dtype as well.
+PYTHON_TYPES = {bool: bool_, int: int64, float: float64, complex: complex128}
+
+
 def as_dtype(name: str, dtype: Any) -> DType:
-    """`dtype` again. Raises: TypeError if it is not one of ours."""
+    """`dtype` again, or what Python's number types stand for. Raises: TypeError for others."""
     if not isinstance(dtype, DType):
+        if isinstance(dtype, type) and dtype in PYTHON_TYPES:
+            return PYTHON_TYPES[dtype]
         kind = type(dtype).__name__
         raise TypeError(f"{name}(): argument 'dtype' must be thrace.dtype, not {kind}")
     return dtype
@@ -233,6 +278,11 @@ def relayout(x: Tensor, strides: tuple[int, ...] | None) -> Tensor:
     """The fresh tensor `x`, with strides as if it had been laid out so."""
     x._storage.strides = x._strides = strides
     return x
+
+
+def laid_like(x: Tensor, *operands: Any) -> Tensor:
+    """The fresh tensor `x`, laid out as an elementwise result of `operands` is."""
+    return relayout(x, prims.result_strides(x._type.shape, operands))
 
 
 def dense_strides(x: Tensor) -> tuple[int, ...] | None:

@@ -33,6 +33,7 @@ _INTEGRAL = ("bool", "int", "uint")
 
 
 def _compare(row: Op, x: Any, y: Any, out: Tensor | None) -> Tensor:
+    check_tensor(row.name, x)
     result = elementwise(row, row.name, x, y)
     return result if out is None else give(row.name, result, out)
 
@@ -201,7 +202,10 @@ def _check_broadcast(name: str, shapes: list[Shape]) -> None:
         raise user_error(error) from None
 
 
-def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
+@with_out
+def where(
+    condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None
+) -> Any:
     """`input` where `condition` holds, else `other`; all three broadcast.
 
     With the condition alone, the positions where it holds: `nonzero(as_tuple=True)`.
@@ -274,14 +278,23 @@ def clamp(
 @scoped
 def clamp_min(input: Tensor, min: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input` where it is not below `min`, else `min`."""
-    return clamp(input, min=min)
+    found = _clamped_bool(input, min, prims.bit_or)
+    return clamp(input, min=min) if found is None else found
 
 
 @with_out
 @scoped
 def clamp_max(input: Tensor, max: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input` where it is not above `max`, else `max`."""
-    return clamp(input, max=max)
+    found = _clamped_bool(input, max, prims.bit_and)
+    return clamp(input, max=max) if found is None else found
+
+
+def _clamped_bool(x: Any, bound: Any, prim: Any) -> Tensor | None:
+    """Bools, which PyTorch clamps on one side but not on two; None for other dtypes."""
+    if not isinstance(x, Tensor) or common_dtype(x, as_operand("clamp", bound)) is not bool_:
+        return None
+    return prim(*promote(x, bound))
 
 
 METHODS = {

@@ -13,7 +13,17 @@ from ..scoping import GRAD_FN, scoped
 from ..state import STATE, scope
 from ..tensor import Tensor
 from .arithmetic import maximum, minimum
-from .common import Dims, located, normalize_dim, normalize_dims, same_value, with_out
+from .common import (
+    Dims,
+    check_apart,
+    give,
+    give_each,
+    located,
+    normalize_dim,
+    normalize_dims,
+    same_value,
+    with_out,
+)
 from .reduce import Axes, dropped, finish
 
 # Named as PyTorch's overloads, whose backward functions carry other numbers.
@@ -34,6 +44,16 @@ class Extremes(NamedTuple):
     def __repr__(self) -> str:
         kind = type(self).__name__
         return f"thrace.return_types.{kind}(\nvalues={self.values!r},\nindices={self.indices!r})"
+
+
+class Ends(NamedTuple):
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
+
+    def __repr__(self) -> str:
+        return f"thrace.return_types.aminmax(\nmin={self.min!r},\nmax={self.max!r})"
 
 
 MAX = type("max", (Extremes,), {"__slots__": ()})
@@ -81,13 +101,14 @@ def amin(
     return _all_extremes("amin", prims.amin, input, dim, keepdim)
 
 
+@with_out
 @scoped
 def aminmax(
-    input: Tensor, *, dim: int | None = None, keepdim: bool = False
-) -> tuple[Tensor, Tensor]:
-    """The smallest and the largest element along `dim`."""
+    input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None
+) -> Ends:
+    """(min, max): the smallest and the largest element along `dim`."""
     low = _all_extremes("aminmax", prims.amin, input, dim, keepdim)
-    return low, _all_extremes("aminmax", prims.amax, input, dim, keepdim)
+    return Ends(low, _all_extremes("aminmax", prims.amax, input, dim, keepdim))
 
 
 def max(
@@ -132,14 +153,13 @@ def _extreme(name: str, kind: tuple, x: Tensor, dim: Any, keepdim: bool, other: 
     if dim is None:
         with scope(name):
             result = _all_extremes(name, reduce, x, None, False)
-        return result if out is None else out._write(result)
+        return result if out is None else give(f"{name}.all", result, out)
     with scope(f"{name}.dim"):
         axis = normalize_dim(name, dim, x._type.ndim)
         result = make(*_along(name, x, axis, arg, reduce, keepdim))
     if out is not None:
-        for target, value in zip(out, result, strict=True):
-            target._write(value)
-        return make(*out)
+        check_apart(name, out, (x,))
+        return give_each(name, result, out)
     return result
 
 

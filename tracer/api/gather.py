@@ -8,6 +8,7 @@ from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
 from ...ir.types import bool_, int32, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import Number, Operand, as_operand, check_tensor, literal
 from ..scoping import scoped
 from ..tensor import Tensor
@@ -204,6 +205,7 @@ def _scattered(name: str, x: Tensor, dim: Any, index: Any, src: Tensor, prim: An
     return prims.reshape(result, shape=()) if scalar else result
 
 
+@autocasts
 @with_out
 @scoped
 def scatter_add(
@@ -253,6 +255,7 @@ def index_add(
     return _put_slices(prims.index_add, input, picks, source)
 
 
+@autocasts
 @with_out
 @scoped
 def index_copy(
@@ -302,6 +305,10 @@ def _scalar(name: str, x: Tensor, value: Any) -> Any:
             f"{name}: only supports a 0-dimensional value tensor, but got tensor with "
             f"{value._type.ndim} dimension(s)."
         )
+    if value._type.dtype.is_complex and not x._type.dtype.is_complex:
+        raise DTypeError(
+            f"{name}: value cannot be converted to type {x._type.dtype} without overflow"
+        )
     return prims.convert(move(value, x._storage.device), x._type.dtype)
 
 
@@ -317,6 +324,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     return relayout(prims.select(mask, _scalar("masked_fill", input, value), input), None)
 
 
+@autocasts
 @scoped
 def index_put(
     input: Tensor, indices: tuple[Tensor, ...], values: Tensor, accumulate: bool = False
@@ -328,7 +336,31 @@ def index_put(
     entries = [Entry(a, i) for a, i in enumerate(indices) if i is not None]
     picks = index_tensors(input, entries)
     update = prims.broadcast(values, shape=picks.result_shape(input))
-    return put(prims.index_add if accumulate else prims.index_set, input, picks, update)
+    made = put(prims.index_add if accumulate else prims.index_set, input, picks, update)
+    return relayout(made, dense_strides(input))
+
+
+def _inside(x: Tensor, mask: Tensor, indices: Any) -> list[Tensor | None]:
+    """Indices with zero where they have no part: there they may be out of range."""
+    return [None if i is None else prims.select(mask, i, 0) for i in indices]
+
+
+@scoped(name="_unsafe_masked_index")
+def masked_index(input: Tensor, mask: Tensor, indices: Any, fill: Number) -> Tensor:
+    """`input[indices]` where `mask` holds, else `fill`: indices may be out of range there."""
+    check_tensor("_unsafe_masked_index", input)
+    check_tensor("_unsafe_masked_index", mask, "mask", 2)
+    picked: Tensor = input[tuple(_inside(input, mask, indices))]  # type: ignore[index]
+    return masked_fill(picked, prims.bit_not(mask), fill)
+
+
+@scoped(name="_unsafe_masked_index_put_accumulate")
+def masked_index_put(input: Tensor, mask: Tensor, indices: Any, values: Tensor) -> Tensor:
+    """`input` with `values` added at `indices` where `mask` holds."""
+    check_tensor("_unsafe_masked_index_put_accumulate", input)
+    check_tensor("_unsafe_masked_index_put_accumulate", mask, "mask", 2)
+    kept = masked_fill(values, prims.bit_not(mask), 0)
+    return index_put(input, tuple(_inside(input, mask, indices)), kept, accumulate=True)
 
 
 METHODS = {
@@ -338,7 +370,10 @@ METHODS = {
         *(index_copy, index_fill, masked_fill, index_put),
     )
 }
-FUNCTIONS = dict(METHODS)
+FUNCTIONS = METHODS | {
+    "_unsafe_masked_index": masked_index,
+    "_unsafe_masked_index_put_accumulate": masked_index_put,
+}
 INPLACE = (
     *("scatter", "scatter_add", "index_add", "index_copy", "index_fill", "masked_fill"),
     "index_put",

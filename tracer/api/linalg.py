@@ -12,6 +12,7 @@ from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
 from ...ir.types import DType, int64
 from .. import prims, views
+from ..amp.autocast import autocasts
 from ..promotion import Number, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
@@ -42,6 +43,7 @@ def _dot(x: Tensor, y: Tensor, contract: Any, batch: Any = NO_BATCH) -> Tensor:
     return prims.dot_general(x, y, contract=contract, batch=batch)
 
 
+@autocasts
 @with_out
 @scoped
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -63,6 +65,7 @@ def _mm(name: str, x: Tensor, y: Tensor) -> Tensor:
     return _dot(x, y, ((1,), (0,)))
 
 
+@autocasts
 @with_out
 @scoped
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -81,6 +84,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _dot(input, vec, ((1,), (0,)))
 
 
+@autocasts
 @with_out
 @scoped
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -100,6 +104,7 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _dot(input, tensor, ((0,), (0,)))
 
 
+@autocasts
 @with_out
 @scoped
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -117,6 +122,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _dot(input, mat2, ((2,), (1,)), ((0,), (0,)))
 
 
+@autocasts
 @with_out
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product, over leading dims that broadcast; vectors as rows or columns.
@@ -203,6 +209,7 @@ def combined(name: str, base: Tensor, product: Tensor, beta: Number, alpha: Numb
     return prims.add(base if beta == 1 else prims.mul(base, literal(beta, dtype)), product)
 
 
+@autocasts
 @with_out
 @scoped
 def addmm(
@@ -223,6 +230,7 @@ def addmm(
     return combined("addmm", input, _mm("addmm", mat1, mat2), beta, alpha)
 
 
+@autocasts
 @with_out
 @scoped
 def addmv(
@@ -239,6 +247,7 @@ def addmv(
     return combined("addmv", input, mv(mat, vec), beta, alpha)
 
 
+@autocasts
 @with_out
 @scoped
 def baddbmm(
@@ -255,6 +264,7 @@ def baddbmm(
     return combined("baddbmm", input, bmm(batch1, batch2), beta, alpha)
 
 
+@autocasts
 @with_out
 @scoped
 def addr(
@@ -271,6 +281,7 @@ def addr(
     return combined("addr", input, outer(vec1, vec2), beta, alpha)
 
 
+@autocasts
 @scoped
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
@@ -283,6 +294,7 @@ def trace(input: Tensor) -> Tensor:
     return prims.sum(x, axes=(0,))
 
 
+@autocasts
 @with_out
 @scoped
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None) -> Tensor:
@@ -306,9 +318,17 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
                 "tensordot: contracted dimensions need to match, but first has size "
                 f"{a._type.shape[i]} in dim {i} and second has size {b._type.shape[j]} in dim {j}"
             )
-    return _dot(a, b, (axes_a, axes_b))
+    # What contracts to a number PyTorch computes as a `dot`, the rest as a matrix product.
+    whole = len(axes_a) == a._type.ndim and len(axes_b) == b._type.ndim
+    return (_dot if whole else _tensordot)(a, b, (axes_a, axes_b))
 
 
+@autocasts(name="tensordot_product")
+def _tensordot(a: Tensor, b: Tensor, contract: Any) -> Tensor:
+    return _dot(a, b, contract)
+
+
+@autocasts
 @with_out
 @scoped
 def matrix_norm(
@@ -394,6 +414,7 @@ def norm(
     return vector_norm(A, ord, dim, keepdim, dtype=dtype, out=out)
 
 
+@autocasts
 @with_out
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The sum of products along `dim`; the rest broadcasts."""

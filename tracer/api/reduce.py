@@ -13,6 +13,7 @@ from ...ir.errors import DTypeError
 from ...ir.ops.reduce import kept
 from ...ir.types import DType, bfloat16, bool_, float16, float32, int64, uint8
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
@@ -20,6 +21,8 @@ from ..tensor import Tensor
 from .common import (
     Dims,
     as_dtype,
+    check_apart,
+    give,
     located,
     normalize_dim,
     normalize_dims,
@@ -62,6 +65,7 @@ def dropped(shape: tuple[int, ...], axes: Axes, keepdim: bool) -> tuple[int, ...
     return kept(shape, axes) if keepdim else tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
+@autocasts
 @with_out
 def sum(
     input: Tensor,
@@ -119,6 +123,7 @@ def _mean(x: Tensor, dim: Any, keepdim: bool, dtype: DType | None) -> Tensor:
     return finish(prims.convert(result, dtype), shape, axes, keepdim)
 
 
+@autocasts
 @with_out
 def prod(
     input: Tensor,
@@ -225,22 +230,34 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 # Running sums
 
 
-@with_out
-@scoped
+@autocasts
 def cumsum(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:
-    """Running sum along `dim`. Integers and bools give int64."""
-    return relayout(_running("cumsum", prims.add, 0, input, dim, dtype), None)
+    """Running sum along `dim`. Integers and bools give int64, an `out` its own dtype."""
+    return _cumulative("cumsum", prims.add, 0, input, dim, dtype, out)
 
 
-@with_out
-@scoped
+@autocasts
 def cumprod(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:
-    """Running product along `dim`. Integers and bools give int64."""
-    return relayout(_running("cumprod", prims.mul, 1, input, dim, dtype), None)
+    """Running product along `dim`. Integers and bools give int64, an `out` its own dtype."""
+    return _cumulative("cumprod", prims.mul, 1, input, dim, dtype, out)
+
+
+@located
+def _cumulative(
+    name: str, prim: Any, neutral: int, x: Any, dim: Any, dtype: Any, out: Tensor | None
+) -> Tensor:
+    if dtype is None and isinstance(out, Tensor):
+        dtype = out._type.dtype
+    with scope(name):
+        result = relayout(_running(name, prim, neutral, x, dim, dtype), None)
+    if out is None:
+        return result
+    check_apart(name, out, (x,))
+    return give(name, result, out)
 
 
 def _running(name: str, prim: Any, neutral: int, x: Tensor, dim: Any, dtype: Any) -> Tensor:

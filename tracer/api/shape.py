@@ -16,7 +16,7 @@ from .. import bits, prims, strided, views
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Size, Tensor
-from .common import Dims, as_int, as_sizes, located, normalize_dim, normalize_dims, same_value
+from .common import Dims, as_int, as_sizes, located, normalize_dim, normalize_dims
 
 # Named as PyTorch's overload, whose backward function carries another number.
 GRAD_FN["squeeze.dim"] = "SqueezeBackward1"
@@ -340,20 +340,24 @@ def expand_as(self: Tensor, other: Tensor) -> Tensor:
     return expand(self, other._type.shape)
 
 
-@scoped
 def sum_to_size(self: Tensor, *size: Any) -> Tensor:
     """The sum over the dims that broadcasting `size` to this shape would repeat.
 
+    Of the same shape it is the tensor itself.
     Raises: RuntimeError if `size` does not broadcast to this shape.
     """
-    wanted, shape = as_sizes("sum_to_size", size), self._type.shape
+    wanted = as_sizes("sum_to_size", size)
+    return self if wanted and wanted == self._type.shape else _summed_to(self, wanted)
+
+
+@scoped(name="sum_to_size")
+def _summed_to(self: Tensor, wanted: Shape) -> Tensor:
+    shape = self._type.shape
     lead = len(shape) - len(wanted)
     if lead < 0 or any(n not in (1, m) for n, m in zip(wanted, shape[lead:], strict=True)):
         raise ShapeError(
             f"sum_to_size: size {list(wanted)} is not expandable to size {list(shape)}."
         )
-    if wanted == shape and shape:
-        return same_value(self)
     whole = self._type.dtype.kind in ("float", "complex")
     return prims.sum_to(self if whole else prims.convert(self, int64), shape=wanted)
 
@@ -382,7 +386,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     out: Shape = ()
     for x in tensors:
         out = common_shape("broadcast_tensors", out, x._type.shape)
-    return tuple(views.expand(x, out) for x in tensors)
+    return tuple(x if x._type.shape == out else views.expand(x, out) for x in tensors)
 
 
 def window(x: Tensor, axis: int, start: int, length: int, name: str = "slice") -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 from ...ir.ops.reduce import kept
 from ...ir.types import DType, float32
 from .. import prims, views
+from ..amp.autocast import autocasts
 from ..promotion import check_kinds, check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor
@@ -16,6 +17,7 @@ from .common import Dims, as_dtype, normalize_dim, normalize_dims, relayout, sam
 from .reduce import HALF, Axes, dropped, finish, total
 
 
+@autocasts
 @with_out
 @scoped
 def logsumexp(
@@ -61,6 +63,7 @@ def _softmax_input(name: str, x: Tensor, dim: Any, dtype: DType | None) -> tuple
     return x, (axis,) if x._type.ndim else ()
 
 
+@autocasts
 @with_out
 @scoped
 def softmax(
@@ -78,6 +81,7 @@ def _softmax(x: Tensor, axes: Axes) -> Tensor:
     return prims.div(powers, keep(total(powers, axes), x, axes))
 
 
+@autocasts
 @with_out
 @scoped
 def log_softmax(

@@ -8,10 +8,20 @@ from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.ops.reduce import kept
 from ...ir.types import float32, float64, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
-from .common import as_int, dense_strides, give, normalize_dim, relayout, with_out
+from .common import (
+    as_int,
+    check_apart,
+    dense_strides,
+    give,
+    give_each,
+    normalize_dim,
+    relayout,
+    with_out,
+)
 from .picking import along
 from .reduce import span
 
@@ -42,8 +52,7 @@ def _given(name: str, pair: Any, out: Any) -> Any:
     """The pair, written into the two tensors of `out` if there are any."""
     if out is None:
         return pair
-    values, indices = out
-    return type(pair)(give(name, pair.values, values), give(name, pair.indices, indices))
+    return give_each(name, pair, out)
 
 
 def _ordered(name: str, x: Tensor, axis: int, descending: bool = False) -> tuple[Tensor, Tensor]:
@@ -170,6 +179,7 @@ def kthvalue(
     input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None
 ) -> Any:
     """(values, indices) of the `k`-th smallest element along `dim`, counted from 1."""
+    check_apart("kthvalue", out, (input,))
     return _given("kthvalue", _kthvalue(input, k, dim, keepdim), out)
 
 
@@ -348,6 +358,7 @@ def _quantile(
     return prims.reshape(values, shape=(rest if scalar or not q._type.ndim else (count, *rest)))
 
 
+@autocasts
 @with_out
 @scoped
 def quantile(
@@ -367,6 +378,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
+@autocasts
 @with_out
 @scoped
 def nanquantile(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -11,17 +10,18 @@ import numpy as np
 from ...ir.errors import DTypeError, ShapeError
 from ...ir.types import DType
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
-from .common import Dims, as_int, normalize_dim, same_value, with_out
-from .join import meshgrid, stack
+from .common import Dims, normalize_dim, require, with_out
 from .moments import vector_norm
 from .reduce import mean, span, sum
 
 _sum, _mean = sum, mean
 
 
+@autocasts
 @with_out
 @scoped
 def nansum(
@@ -42,6 +42,7 @@ def nansum(
     return _sum(x, dim, keepdim, dtype=dtype)
 
 
+@autocasts
 @with_out
 @scoped
 def nanmean(
@@ -76,9 +77,7 @@ def _weights(name: str, w: Any, count: int, integral: bool) -> None:
             f"cov: expected {name} to have the same numel as there are observations in the input, "
             f"got {w._type.numel} != {count}"
         )
-    known = w._host_if_ready()
-    if known is not None and known.size and known.min() < 0:
-        raise ShapeError(f"cov: {name} cannot be negative")
+    require(w, lambda weight: weight >= 0, f"cov: {name} cannot be negative")
     if (w._type.dtype.kind in ("int", "uint")) is not integral:
         kind = "integral" if integral else "floating point"
         raise DTypeError(f"cov: expected {name} to have {kind} dtype but got {w._type.dtype}")
@@ -105,15 +104,16 @@ def cov(
         raise DTypeError("cov: bool dtype is not supported for input")
     x = input if input._type.ndim == 2 else prims.reshape(input, shape=(1, input._type.numel))
     x = to_floating(x)
+    real = x._type.dtype.to_real()
     count = x._type.shape[1]
     weights = None
     if fweights is not None:
         _weights("fweights", fweights, count, True)
-        weights = prims.convert(prims.reshape(fweights, shape=(count,)), x._type.dtype)
+        weights = prims.convert(prims.reshape(fweights, shape=(count,)), real)
     if aweights is not None:
         _weights("aweights", aweights, count, False)
         given = prims.reshape(aweights, shape=(count,))
-        given = prims.convert(given, x._type.dtype)
+        given = prims.convert(given, real)
         weights = given if weights is None else prims.mul(weights, given)
     if weights is None:
         total: Any = float(count)
@@ -128,7 +128,7 @@ def cov(
             norm = total - correction * (weights * given).sum() / total  # type: ignore[attr-defined]
         norm = norm.clamp(min=0)  # type: ignore[attr-defined]
     centered = prims.sub(x, average)
-    scaled = centered if weights is None else prims.mul(centered, weights)
+    scaled = centered if weights is None else centered * weights
     product = scaled @ centered.mH  # type: ignore[attr-defined]
     product = product / norm if isinstance(norm, Tensor) or norm else product / 0.0
     return product.squeeze()
@@ -158,6 +158,7 @@ def corrcoef(input: Tensor) -> Tensor:
 # Norms and distances
 
 
+@autocasts
 @with_out
 @scoped
 def renorm(
@@ -182,6 +183,7 @@ def renorm(
     return prims.mul(input, prims.convert(factor, input._type.dtype))
 
 
+@autocasts
 @scoped
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The `p`-norm of `input - other`."""
@@ -218,6 +220,7 @@ def _power(size: Tensor, p: float) -> Tensor:
     return prims.select(none, 0, prims.pow(prims.select(none, 1, size), float(p)))
 
 
+@autocasts
 @scoped
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
     """The `p`-norm distances of each row of `x1` (..., P, M) from each of `x2` (..., R, M).
@@ -250,6 +253,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
     return _distances(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)  # type: ignore[attr-defined]
 
 
+@autocasts
 @scoped
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The `p`-norm distances of each two rows of `input` (N, M): shape (N (N - 1) / 2,)."""
@@ -267,40 +271,6 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
 
 
 # Combinations
-
-
-@scoped
-def cartesian_prod(*tensors: Tensor) -> Tensor:
-    """All combinations of an element of each vector, one row each."""
-    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
-        tensors = tuple(tensors[0])
-    for t in tensors:
-        check_tensor("cartesian_prod", t, "tensors")
-        if t._type.ndim != 1:
-            raise ShapeError(f"Expect a 1D vector, but got shape {list(t._type.shape)}")
-    if not tensors:
-        raise ShapeError("meshgrid expects a non-empty TensorList")
-    if len(tensors) == 1:
-        return same_value(tensors[0])
-    grids = meshgrid(*tensors, indexing="ij")
-    return stack([g.reshape(-1) for g in grids], 1)
-
-
-@scoped
-def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
-    """All choices of `r` elements of a vector, in order, one row each."""
-    check_tensor("combinations", input)
-    if input._type.ndim != 1:
-        raise ShapeError(f"Expect a 1D vector, but got shape {list(input._type.shape)}")
-    r = as_int("combinations", r, "r")
-    if r < 0:
-        raise ShapeError(f"Expect a non-negative number, but got {r}")
-    if r == 0:
-        return prims.full(0, shape=(0,), dtype=input._type.dtype, device=input.device)
-    choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    rows = list(choose(range(input._type.numel), r))
-    index = np.array(rows, np.int64).reshape(len(rows), r)
-    return prims.index(input, from_host(index, device=input.device))
 
 
 # Numerical gradients
@@ -413,8 +383,6 @@ def _derivative(x: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:
 
 
 METHODS: dict[str, Any] = {f.__name__: f for f in (nansum, nanmean, cov, corrcoef, renorm, dist)}
-FUNCTIONS = METHODS | {
-    f.__name__: f for f in (cdist, pdist, cartesian_prod, combinations, gradient)
-}
+FUNCTIONS = METHODS | {f.__name__: f for f in (cdist, pdist, gradient)}
 INPLACE = ("renorm",)
 INPLACE_FUNCTIONS: tuple[str, ...] = ()
