@@ -16,7 +16,7 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
 .PHONY: help setup demo test test-steps test-gpu test-browser web lint types typing stubs bench \
-	conformance fuzz clean
+	conformance fuzz mutation clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -69,6 +69,9 @@ fuzz: $(call stamp,test) ## compare random programs with PyTorch, draw new examp
 
 conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in build/ and docs/
 	$(BIN)/python -m tests.conformance --docs
+
+mutation: $(call stamp,test) ## compare programs in every state, disable each guard and rule in turn
+	$(BIN)/python -m tests.states
 
 clean: ## remove what was built, .venv included
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

@@ -30,7 +30,10 @@ from .tensor import Tensor
 # traces again before a warning says which guard keeps changing.
 MAX_TRACES = 32
 WARN_AFTER = 8
+# A function without a trace is tried with so many signatures, and given up as well once it ran
+# uncompiled so often: then the decorator costs next to nothing.
 MAX_FALLBACKS = 8
+MAX_IDLE = 64
 
 
 class FallbackWarning(UserWarning):
@@ -61,6 +64,8 @@ class CompiledFunction:
         slots["fallbacks"] = []
         slots["recompiles"] = []
         slots["warned"] = False
+        slots["idle"] = 0  # calls in vain since the last trace
+        slots["given_up"] = False
         slots["__wrapped__"] = fn
         if not _is_module(fn):
             for name in ("__name__", "__qualname__", "__doc__", "__module__"):
@@ -68,8 +73,8 @@ class CompiledFunction:
                     slots[name] = getattr(fn, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if STATE.session is not None or STATE.levels:
-            return self.fn(*args, **kwargs)  # part of the function being recorded or transformed
+        if self.given_up or STATE.session is not None or STATE.levels:
+            return self.fn(*args, **kwargs)  # or part of one being recorded or transformed
         leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
         for guards, trace in self.traces:
             if guards.failure(spec, leaves) is None:
@@ -78,9 +83,9 @@ class CompiledFunction:
                 return trace.run(leaves)
         for guards in self.uncompiled:
             if guards.failure(spec, leaves) is None:
-                return self.fn(*args, **kwargs)
+                return self._run_uncompiled(args, kwargs)
         if len(self.uncompiled) >= MAX_FALLBACKS and not self.traces:
-            return self.fn(*args, **kwargs)  # it never could be replayed
+            return self._run_uncompiled(args, kwargs)
         if self.traces and not self._may_trace_again(spec, leaves):
             return self.fn(*args, **kwargs)
         return self._record(args, kwargs, leaves, spec)
@@ -106,6 +111,14 @@ class CompiledFunction:
 
     def __repr__(self) -> str:
         return f"<compiled {self.fn!r}>"
+
+    def _run_uncompiled(self, args: tuple, kwargs: dict) -> Any:
+        if not self.traces:  # it never could be replayed
+            self.__dict__["idle"] += 1
+            self.__dict__["given_up"] = self.idle >= MAX_IDLE or (
+                len(self.uncompiled) >= MAX_FALLBACKS
+            )
+        return self.fn(*args, **kwargs)
 
     def _record(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         """Run the function once, recorded, and keep a trace if it can be replayed."""

@@ -290,7 +290,10 @@ def sorted_keys() -> Patches:
 
 
 def late_arguments() -> Patches:
-    return [mock.patch.object(session.Session, "storage_before", lambda self, t: t._storage)]
+    return [
+        mock.patch.object(session.Session, "storage_before", lambda self, t: t._storage),
+        mock.patch.object(building._Building, "_before", lambda self, t: (t._storage, t._view)),
+    ]
 
 
 def everything_lasts() -> Patches:
