@@ -15,8 +15,8 @@ SEED ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
-.PHONY: help setup demo test test-steps test-gpu test-browser web docs lint types typing stubs \
-	bench conformance fuzz clean
+.PHONY: help setup demo test test-steps test-gpu test-browser matrix web docs lint types typing \
+	stubs bench conformance fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -40,6 +40,9 @@ test-gpu: ## run the GPU tests, where there is a CUDA device
 	else \
 		echo "test-gpu: no CUDA device on this machine, nothing to test"; \
 	fi
+
+matrix: ## run the tests that need no PyTorch on every Python and the oldest and newest JAX
+	$(PYTHON) make/matrix.py $(TESTS)
 
 test-browser: $(call stamp,test) $(call stamp,browser) ## test the explorer in Chromium (apt install chromium)
 	THRACE_REQUIRE_BROWSER=1 $(BIN)/pytest tests/tools/test_explorer.py
