@@ -9,10 +9,12 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from needs_torch import HAVE_TORCH, needs_torch
 
 EXECUTABLES_LIMIT = 10_000
 
@@ -65,6 +67,13 @@ class Executables:
             terminalreporter.write_line(f"ERROR: {line}", red=True)
         else:
             terminalreporter.write_line(line)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Without PyTorch, as in `make matrix`, the files that compare with it are left out."""
+    if HAVE_TORCH or not collection_path.name.startswith("test_"):
+        return None
+    return True if needs_torch(collection_path) else None
 
 
 def pytest_configure(config: pytest.Config) -> None:
