@@ -10,6 +10,8 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...amp.autocast import autocasts
+from ...api.common import relayout
+from ...formats import format_strides, suggested
 from ...promotion import check_tensor
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
@@ -193,7 +195,9 @@ def _all_resized(
     x = input
     for i, (count, scale) in enumerate(zip(sizes, scales, strict=True)):
         x = _resized(x, 2 + i, count, mode, align, scale, antialias)
-    return x.clone() if x is input else x  # type: ignore[attr-defined]
+    made = x.clone() if x is input else x  # type: ignore[attr-defined]
+    kept = suggested(input._type.shape, input.stride())
+    return relayout(made, format_strides("interpolate", made._type.shape, kept))
 
 
 def _resized(
