@@ -12,7 +12,7 @@ from html import escape
 from ..ir.graph import Graph
 from .picture import RenderError, rendered
 
-NODES_DRAWN = 200
+NODES_DRAWN = 20_000  # folded to one page
 LINES_SHOWN = 400
 
 
