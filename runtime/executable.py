@@ -198,14 +198,14 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     # 64-bit types hold while this is made; the user's own setting stays as it is.
     with jax.enable_x64(True):
         started = time.perf_counter()
-        traced = _trace(graph, device, donate)
+        stage = traced(as_run(graph, device), device, donate)
         traced_at = time.perf_counter()
-        lowered = traced.lower()
+        lowered = stage.lower()
         lowered_at = time.perf_counter()
         compiled = lowered.compile()
         done = time.perf_counter()
     counters.executables += 1
-    words = len(traced.out_tree.children()) - len(graph.outputs)
+    words = len(stage.out_tree.children()) - len(graph.outputs)
     return Program(
         run=compiled,
         check_parts=(slice(None),) * words,
@@ -216,18 +216,26 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     )
 
 
-def _trace(graph: Graph, device: Device, donate: tuple[int, ...]) -> Any:
-    """The graph as traced by JAX; 64-bit types must be enabled."""
+def as_run(graph: Graph, device: Device) -> Graph:
+    """The graph as it is lowered for a device."""
+    if device.type == "cpu":  # elsewhere XLA lays convolutions out itself
+        return checked(channels_last, graph)
+    return graph
+
+
+def traced(graph: Graph, device: Device, donate: tuple[int, ...] = (), **options: Any) -> Any:
+    """A graph from `as_run` as traced by JAX, with options of `lower`; 64-bit types must be
+    enabled."""
     import jax
     from jax.sharding import SingleDeviceSharding
 
     from ..lowering import lower
 
-    if device.type == "cpu":  # elsewhere XLA lays convolutions out itself
-        graph = checked(channels_last, graph)
     place = SingleDeviceSharding(jax_device(device))
     shapes = [jax.ShapeDtypeStruct(t.shape, t.dtype.np, sharding=place) for t in graph.input_types]
-    program = jax.jit(lower(graph), donate_argnums=donate, keep_unused=True, out_shardings=place)
+    program = jax.jit(
+        lower(graph, **options), donate_argnums=donate, keep_unused=True, out_shardings=place
+    )
     return program.trace(*shapes)
 
 
@@ -238,7 +246,7 @@ def _text(
 
     def work() -> str:
         with jax.enable_x64(True):
-            return stage(_trace(graph, device, donate))
+            return stage(traced(as_run(graph, device), device, donate))
 
     return apart(work)
 

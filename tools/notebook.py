@@ -41,3 +41,8 @@ def svg(graph: Graph) -> str | None:
         return rendered(graph, "svg").decode()
     except (RenderError, OSError):
         return None
+
+
+def preformatted(text: str) -> str:
+    """Plain text, in columns, as a notebook shows it."""
+    return f"<pre>{escape(text)}</pre>"
