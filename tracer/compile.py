@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any, overload
 
+from ..ir import log
 from ..ir.errors import FallbackError
 from ..ir.graph import Value
 from ..ir.source import here, resolve
@@ -116,6 +118,7 @@ class CompiledFunction:
                 session.primed[id(leaf._view)] = value
                 session.primed_arguments[i] = value
         grad_mode = STATE.grad_enabled
+        started = time.perf_counter()
         try:
             with session, session.watch:
                 result = self.fn(*args, **kwargs)
@@ -126,6 +129,7 @@ class CompiledFunction:
             raise
         finally:
             STATE.grad_enabled = grad_mode
+        recorded_s = time.perf_counter() - started
         session.outer_mutations(result)
         if not session.reasons:
             try:
@@ -140,6 +144,9 @@ class CompiledFunction:
                 raise
             else:
                 guards.watch(session, trace, leaves)
+                trace.recorded_s = recorded_s
+                if log.enabled("traces"):
+                    log.write("traces", f"{name}: {trace.summary()}")
                 self.traces.insert(0, (guards, trace))
                 del self.traces[MAX_TRACES:]
                 return result
@@ -155,6 +162,8 @@ class CompiledFunction:
         self.fallbacks.extend(new)
         why = "; ".join(map(str, session.reasons))
         message = f"{session.name} cannot be replayed and runs uncompiled: {why}"
+        if new and log.enabled("traces"):
+            log.write("traces", message)
         if self.fullgraph:
             raise FallbackError(message)
         self.uncompiled.append((guards, None))
@@ -166,6 +175,9 @@ class CompiledFunction:
             return
         why = self.traces[0][0].failure(spec, leaves)
         self.recompiles.append(Reason(why, resolve(here(1))))
+        if log.enabled("traces"):
+            name = getattr(self.fn, "__name__", type(self.fn).__name__)
+            log.write("traces", f"{name} is traced again: {self.recompiles[-1]}")
         if len(self.recompiles) >= 8 and not self.warned:
             self.__dict__["warned"] = True
             warnings.warn(

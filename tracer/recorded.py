@@ -40,7 +40,7 @@ def record(fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Recor
         trace = fitting[0]
         assert trace.graph is not None
         with LOCK:
-            values = trace.gather(leaves)
+            values = trace.gather(leaves, {})
             for v in values:
                 if v.buffer is None:
                     settle_foreign(v)
