@@ -20,6 +20,8 @@ EXECUTABLES_LIMIT = 10_000
 
 # The verifier runs after every pass.
 os.environ.setdefault("THRACE_VERIFY", "1")
+# A busy machine compiles slowly: what goes to standard error must not hang on that.
+os.environ.setdefault("THRACE_PROGRESS", "0")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker per core: a pool of threads in each would only take turns.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
