@@ -15,8 +15,8 @@ SEED ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
-.PHONY: help setup demo test test-steps test-gpu test-browser web lint types typing stubs bench \
-	conformance fuzz mutation clean
+.PHONY: help setup demo test test-steps test-gpu test-browser matrix web docs lint types typing \
+	stubs bench conformance fuzz mutation clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -40,6 +40,9 @@ test-gpu: ## run the GPU tests, where there is a CUDA device
 	else \
 		echo "test-gpu: no CUDA device on this machine, nothing to test"; \
 	fi
+
+matrix: ## run the tests that need no PyTorch on every Python and the oldest and newest JAX
+	$(PYTHON) make/matrix.py $(TESTS)
 
 test-browser: $(call stamp,test) $(call stamp,browser) ## test the explorer in Chromium (apt install chromium)
 	THRACE_REQUIRE_BROWSER=1 $(BIN)/pytest tests/tools/test_explorer.py
@@ -72,6 +75,9 @@ conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in bui
 
 mutation: $(call stamp,test) ## compare programs in every state, disable each guard and rule in turn
 	$(BIN)/python -m tests.states
+
+docs: $(call stamp,test) $(call stamp,docs) ## build the documentation's site in build/site
+	$(BIN)/python make/docs.py
 
 clean: ## remove what was built, .venv included
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

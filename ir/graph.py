@@ -198,10 +198,12 @@ class Graph:
 
     @property
     def input_types(self) -> tuple[TensorType, ...]:
+        """The types of its inputs, in order."""
         return tuple(v.type for v in self.inputs)
 
     @property
     def output_types(self) -> tuple[TensorType, ...]:
+        """The types of its outputs, in order."""
         return tuple(v.type for v in self.outputs)
 
     def __len__(self) -> int:

@@ -70,7 +70,11 @@ def split(graph: Graph, nodes: int, donate: Sequence[int]) -> Plan:
     """The graph in stretches of that many nodes."""
     graph = inline(graph)
     starts = range(0, len(graph.nodes), nodes)
-    stretches = [graph.nodes[i : i + nodes] for i in starts]
+    return plan_of(graph, [graph.nodes[i : i + nodes] for i in starts], donate)
+
+
+def plan_of(graph: Graph, stretches: Sequence[Sequence[Node]], donate: Sequence[int] = ()) -> Plan:
+    """One segment per stretch; together they are all nodes of the graph, in order."""
     numbers: dict[Value, int] = {v: i for i, v in enumerate(graph.inputs)}
     last: dict[Value, int] = {}  # the last stretch that reads a value
     for i, stretch in enumerate(stretches):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import bisect_command, cost, diff, doctor, dump, nan_hunt, run, show
+from . import bisect_command, cost, diff, doctor, dump, explain, nan_hunt, profile, run, show
 from .command import CommandError
 
 COMMANDS = (
@@ -16,6 +16,8 @@ COMMANDS = (
     show.COMMAND,
     diff.COMMAND,
     cost.COMMAND,
+    profile.COMMAND,
+    explain.COMMAND,
     nan_hunt.COMMAND,
     bisect_command.COMMAND,
     run.COMMAND,

@@ -118,7 +118,7 @@ def _saved(path: str, args: argparse.Namespace) -> Filled:
 
 
 def _from_target(text: str, args: argparse.Namespace) -> Filled:
-    positional, named = _specs(args.input)
+    positional, named = input_specs(args.input)
     has_inputs = bool(positional or named)
     target = find_target(text, has_inputs, show_traceback=args.traceback)
     if args.eval:
@@ -129,7 +129,8 @@ def _from_target(text: str, args: argparse.Namespace) -> Filled:
     return Filled(graph, target.kind, data)
 
 
-def _specs(texts: list[str]) -> tuple[list[Spec], dict[str, Spec]]:
+def input_specs(texts: list[str]) -> tuple[list[Spec], dict[str, Spec]]:
+    """What `--input` says of positional and keyword arguments. Raises: CommandError."""
     positional: list[Spec] = []
     named: dict[str, Spec] = {}
     for text in texts:
@@ -158,7 +159,7 @@ def _graph(
     named: dict[str, Spec],
     args: argparse.Namespace,
 ) -> Traced:
-    _check_arguments(target, positional, named)
+    check_arguments(target, positional, named)
     graph, data = _traced(text, target, positional, named, args)
     if not args.grad:
         return graph, data
@@ -173,7 +174,7 @@ def _graph(
         return graph.backward(), data
 
 
-def _check_arguments(target: Target, positional: list[Spec], named: dict[str, Spec]) -> None:
+def check_arguments(target: Target, positional: list[Spec], named: dict[str, Spec]) -> None:
     """Refuse inputs that the signature does not take, before a frame of ours is involved."""
     call = target.call.forward if isinstance(target.call, Module) else target.call
     try:

@@ -248,7 +248,10 @@ class _Building:
         made = [e.link for e in trace.leaves if e.kind == "new"] + [link for *_, link in trace.sets]
         for link in [e.link for e in trace.leaves] + [link for *_, link in trace.sets]:
             trace.places |= {index: number(index) for index in self._indices(link)}
-        slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
+        leaves_made = [slot for link in made if (slot := leaf_slot(link)) is not None]
+        if any(slot.hooks or slot.post_hooks for slot in leaves_made):
+            raise NotReplayable(Why.LATE_HOOK)
+        slots = [id(slot) for slot in leaves_made]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
             raise NotReplayable(Why.LEAF, "it keeps the gradient or several views of")
         kept = {"_retained", "_retains"}
@@ -305,8 +308,7 @@ class _Building:
             for i, a in sharing:
                 if a._view is link:
                     return Leaf("view", i, leaf._view, link)
-                below = a._view if i in self.trace.marked else None
-                if below is not None and below.parent is link:
+                if link is self._before(a)[1]:  # it became a leaf
                     return Leaf("below", i, leaf._view, link)
         self.session.capture(leaf)
         number = self._bind_storage(leaf._storage)
@@ -317,7 +319,7 @@ class _Building:
             if any(leaf is owner for owner in owners):
                 return Leaf("owner", number)
             return Leaf("bound", number, leaf._view)
-        lasts = not self._indices(leaf._view)
+        lasts = self.trace.bindings[number].kind != "argument" and not self._indices(leaf._view)
         return Leaf("bound", number, leaf._view, weakref.ref(leaf) if lasts else None)
 
     def _place_outputs(self, storages: dict[int, Storage]) -> None:

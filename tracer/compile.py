@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, overload
 
+from ..ir import log
 from ..ir.errors import FallbackError, RecompileError
 from ..ir.graph import Value
 from ..ir.source import here, resolve
@@ -139,6 +141,7 @@ class CompiledFunction:
                 leaf._storage.remember(leaf._view, value)
                 session.primed[id(leaf._view)] = value
                 session.primed_arguments[i] = value
+        started = time.perf_counter()
         try:
             with session, session.watch:
                 result = self.fn(*args, **kwargs)
@@ -147,6 +150,7 @@ class CompiledFunction:
             session.recorder.session = None
             session.flush()
             raise
+        recorded_s = time.perf_counter() - started
         session.outer_mutations(result)
         if not session.reasons:
             try:
@@ -162,6 +166,9 @@ class CompiledFunction:
                 raise
             else:
                 guards.watch(session, trace, leaves)
+                trace.recorded_s = recorded_s
+                if log.enabled("traces"):
+                    log.write("traces", f"{name}: {trace.summary()}")
                 self.traces.insert(0, (guards, trace))
                 return result
         session.recorder.session = None
@@ -179,6 +186,8 @@ class CompiledFunction:
         self.fallbacks.extend(new)
         why = "; ".join(f"{r} [remedy: {r.remedy}]" for r in reasons)
         message = f"{self._name()} cannot be replayed and runs uncompiled: {why}"
+        if new and log.enabled("traces"):
+            log.write("traces", message)
         if self.fullgraph:
             raise FallbackError(message)
         if new:
@@ -200,6 +209,8 @@ class CompiledFunction:
                 )
             return False
         self.recompiles.append(new)
+        if log.enabled("traces"):
+            log.write("traces", f"{self._name()} is traced again: {new}")
         if len(self.recompiles) >= WARN_AFTER and not self.warned:
             self.__dict__["warned"] = True
             often = _most_frequent(self.recompiles)

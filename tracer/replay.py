@@ -65,6 +65,7 @@ class Trace:
         self.graph: Graph | None = None  # differentiable, as recorded
         self.executable: Any = None
         self.calls = 0
+        self.recorded_s = 0.0  # what the recording run took, without the compile at its end
         # Which inputs and outputs the gradient of the call reads.
         self.kept_reads: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self.has_history = False
@@ -93,6 +94,17 @@ class Trace:
         self.executable = executable.compile_graph(
             strip_history(self.graph).optimize(), self.device, self.donate
         )
+
+    def summary(self) -> str:
+        """What was recorded, in a line."""
+        assert self.graph is not None
+        counts = (
+            (len(self.graph), "nodes"),
+            (len(self.graph.inputs), "inputs"),
+            (len(self.writes), "writes"),
+            (len(self.donate), "donated"),
+        )
+        return f"recorded in {self.recorded_s:.2f} s: " + ", ".join(f"{n} {w}" for n, w in counts)
 
     def step_schedulers(self) -> dict[int, Any]:
         """Step all schedulers; hyper-parameters by input, as they were in between."""

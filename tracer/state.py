@@ -83,6 +83,7 @@ def is_grad_enabled() -> bool:
 
 
 def default_dtype() -> DType:
+    """What Python floats become."""
     return _default_dtype
 
 

@@ -250,34 +250,42 @@ class Tensor(TensorMethods):
 
     @property
     def dtype(self) -> DType:
+        """What its elements are."""
         return self._type.dtype
 
     @property
     def shape(self) -> Size:
+        """Its sizes."""
         return Size(self._type.shape)
 
     @property
     def ndim(self) -> int:
+        """How many axes it has."""
         return self._type.ndim
 
     @property
     def device(self) -> Device:
+        """Where its data is."""
         return self._storage.device
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one element."""
         return self._type.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements."""
         return self._type.size_bytes
 
     @property
     def layout(self) -> formats.Layout:
+        """How its elements lie: always strided."""
         return formats.strided
 
     @property
     def is_cuda(self) -> bool:
+        """Whether its data is on a CUDA device."""
         return self._storage.device.type == "cuda"
 
     def stride(self, dim: int | None = None) -> Any:
@@ -319,6 +327,7 @@ class Tensor(TensorMethods):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether gradients flow through it; may be set on a leaf."""
         link = self._view
         while link is not None:
             if link.kind == "leaf":
@@ -391,6 +400,7 @@ class Tensor(TensorMethods):
 
     @property
     def is_leaf(self) -> bool:
+        """Whether it was made by the user and not by an operation that records history."""
         return self._slot is not None or not self.requires_grad
 
     @property
@@ -447,6 +457,7 @@ class Tensor(TensorMethods):
 
     @property
     def data(self) -> Tensor:
+        """The same data without history; assigning puts other data under the tensor."""
         return views.detach(self)
 
     @data.setter

@@ -73,8 +73,8 @@ LAYERS = (
     Call(f"{F}conv1d({{a}}, {{a}}[:1, :, :2])", lambda t: stack(t) and t.shape[-1] >= 2),
     Call(f"{F}conv1d({{a}}, {{a}}[:1, :, :1], padding=1)", stack),
     Call(f"{F}max_pool1d({{a}}, 2)", long, exact=True),
-    Call(f"{F}avg_pool1d({{a}}, 2, padding=1)", long),
-    Call(f"{F}adaptive_avg_pool1d({{a}}, 2)", long),
+    Call(f"{F}avg_pool1d({{a}}.contiguous(), 2, padding=1)", long),
+    Call(f"{F}adaptive_avg_pool1d({{a}}.contiguous(), 2)", long),
     Call(f"{F}interpolate({{a}}, scale_factor=2)", stack),
     Call(f"{F}interpolate({{a}}, size=3, mode='linear')", stack),
     Call(f"{F}pad({{a}}, (1, 0), value=0.5)", lambda t: t.ndim > 0 and t.numel() > 0),
@@ -100,7 +100,7 @@ LOSSES = (
     Call(f"{F}kl_div({{a}}, {{b}}.detach().softmax(0), reduction='sum')", has_elements),
 )
 MORE = (
-    Call("T.einsum('...i,...i->...', {a}, {b})", has_elements),
+    Call("T.einsum('...i,...i->...', {a}, {b}).contiguous()", has_elements),
     Call("T.einsum('ij,kj->ik', {a}, {b})", matrix),
     Call("T.einsum('ii->i', {a})", lambda t: matrix(t) and t.shape[0] == t.shape[1]),
     Call("T.tensordot({a}, {b}, dims=([0], [0]))", matrix),
@@ -194,8 +194,16 @@ TRANSFORMS = (
         "T.autograd.functional.jacobian(lambda t: t * t, {a}).clone(memory_format=T.contiguous_format)",
         small,
     ),
-    Call("T.autograd.functional.hvp(lambda t: (t ** 3).sum(), {a}, {b})", small, binds=2),
-    Call("T.autograd.functional.vjp(lambda t: (t ** 3).sum(), {a})", small, binds=2),
+    Call(
+        "(t.clone() for t in T.autograd.functional.hvp(lambda t: (t ** 3).sum(), {a}, {b}))",
+        small,
+        binds=2,
+    ),
+    Call(
+        "(t.clone() for t in T.autograd.functional.vjp(lambda t: (t ** 3).sum(), {a}))",
+        small,
+        binds=2,
+    ),
 )
 
 

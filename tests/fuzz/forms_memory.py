@@ -23,6 +23,9 @@ def strided(g: Generator) -> Draft | None:
         size = g.rng.randrange(1, t.shape[d] + 1)
         return made(f"{name}.unfold({d}, {size}, {g.rng.choice((1, 1, 2))})", "unfold")
     size = t.untyped_storage().nbytes() // t.itemsize
+    base = t if t._base is None else t._base
+    if size * t.itemsize != base.numel() * base.itemsize:
+        return None  # some results have more memory than elements
     shape = g.rng.choice(((2,), (3,), (2, 2), (2, 3), (3, 2), ()))
     strides = [g.rng.choice((0, 1, 1, 2, 3)) for _ in shape]
     reach = sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
@@ -154,7 +157,9 @@ def placing(g: Generator) -> Draft | None:
     ways = [f"masked_scatter{mark}({mask}, {source})"]
     if not t.is_complex() and t.dtype is not torch.bool:
         kinds = ["sum", "mean"] if t.is_floating_point() else ["sum"]
-        kinds += ["amax", "amin"] if exact else []
+        # PyTorch's second derivative of extremes is wrong where the tensor itself is as large.
+        tracked = t.requires_grad or (like is not None and g.tensor(like).requires_grad)
+        kinds += ["amax", "amin"] if exact and not tracked else []
         keep = g.rng.choice(("", ", include_self=False"))
         kind = g.rng.choice(kinds)
         ways += [f"scatter_reduce{mark}({d}, {index}, {source}, '{kind}'{keep})"] * 2
@@ -217,20 +222,15 @@ def giving_out(g: Generator) -> Draft | None:
         return None
     out = g.pick(lambda t: t.shape == shown.shape and torch.can_cast(shown.dtype, t.dtype))
     rounds = word in ("sum", "matmul", "sin") or (shown.is_floating_point() and not exact)
-    if out is None or g.rng.random() < 0.25:
+    if out is None or g.tensor(out).shape != shown.shape or g.rng.random() < 0.25:
         dtype = str(shown.dtype)[6:]
         return made(f"{call}, out=T.empty(0, dtype=T.{dtype}))", "out=", rounds=rounds)
     if out in (a, b) or g.limits.storage(out) in (g.limits.storage(a), g.limits.storage(b)):
         return None
     smooth = g.tensor(out).is_floating_point() or not shown.is_floating_point()
-    source = f"T.empty(0).copy_({call})" if not source_fits(g, out) else f"{call}, out={out})"
-    return Draft(source, ("out=", "write"), writes=True, rounds=rounds, smooth=smooth)
-
-
-def source_fits(g: Generator, name: str) -> bool:
-    """Whether each element of a tensor lies in a place of its own."""
-    t = g.tensor(name)
-    return not any(n > 1 and s == 0 for n, s in zip(t.shape, t.stride(), strict=True))
+    return Draft(
+        f"{call}, out={out})", ("out=", "write"), writes=True, rounds=rounds, smooth=smooth
+    )
 
 
 def promoting(g: Generator) -> Draft | None:
@@ -293,10 +293,13 @@ def second_order(g: Generator) -> Draft | None:
     penalty = f"({first} ** 2).sum() + {leaf}.sum()"
     if g.rng.random() < 0.4:
         return Draft(
-            f"({penalty}).backward()", ("second order", "backward"), writes=True, rounds=True
+            f"({penalty}).backward()",
+            ("second order", "create_graph", "backward"),
+            writes=True,
+            rounds=True,
         )
     text = f"{{new}}, = {PLAIN} for g in T.autograd.grad({penalty}, [{leaf}]))"
-    return Draft(text, ("second order", "autograd.grad"), writes=True, rounds=True)
+    return Draft(text, ("second order", "create_graph", "autograd.grad"), writes=True, rounds=True)
 
 
 def complex_backward(g: Generator) -> Draft | None:

@@ -22,7 +22,7 @@ import thrace
 
 from .limits import Limits
 from .program import NAME, Input, Program, Statement
-from .run import Overwritten, execute, fresh, oracle
+from .run import Overwritten, execute, fresh, oracle, refusal_counts
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 COMPLEX = ("complex64", "complex128")
@@ -346,7 +346,7 @@ class Generator:
                     return False
                 if not isinstance(t, torch.Tensor):
                     continue
-                if t.numel() > MAX_NUMEL or t.ndim > MAX_DIM + 1:
+                if t.numel() > MAX_NUMEL or t.ndim > MAX_DIM + 1 or t.dtype is torch.complex32:
                     return False
                 for x in (t, t.grad):
                     if x is None or not x.numel() or x.dtype is torch.bool:
@@ -448,24 +448,3 @@ def lacking(source: str) -> bool:
     missing = {n for n in PATH.findall(source) if n not in (".grad", ".apply") and lacks(n)}
     MISSING.update(missing)
     return bool(missing)
-
-
-# What PyTorch refuses for reasons of its own: it has no kernel for it, or not yet.
-UNIMPLEMENTED = (
-    "some elements of the input tensor and the written-to tensor",  # here values are read first
-    "is not implemented",
-    "returned an invalid gradient",  # a defect of PyTorch's own
-    "would crash",
-    "created in no_grad mode",  # a view of what needs no gradient is one like any other here
-    "moved into the graph interior",  # values are no variables here: nothing has moved
-    "NoneType",  # a hook that is given no gradient
-    "source and destination dtypes match",  # a 0-d tensor is converted, as a number is
-    "modified by an inplace operation",  # in a transform, which saves without the oracle's hooks
-    "second time",  # see exclusions: which operations save something
-    *("not implemented for", "Could not run", "not currently supported", "not support"),
-)
-
-
-def refusal_counts(text: str) -> bool:
-    """Whether an error is the fault of the program."""
-    return not any(part in text for part in UNIMPLEMENTED)

@@ -44,6 +44,9 @@ class Limits:
         leaf = re.match(r"([xv]\d+)\.requires_grad_\(", source)
         if leaf is not None:
             return self._has_views(leaf[1])
+        leaf = re.match(r"([xv]\d+)\.detach_\(", source)
+        if leaf is not None:
+            return self._has_views(leaf[1]) and not self.is_view(leaf[1])
         pointed = re.match(r"([xv]\d+)\.data = ", source)
         if pointed is not None:
             t = self.tensor(pointed[1])
@@ -85,6 +88,10 @@ class Limits:
             return t.requires_grad and t._is_view() and t.grad_fn is None
         except RuntimeError:  # made invalid by a write to another output of split
             return True
+
+    def is_view(self, name: str) -> bool:
+        t = self.tensor(name)
+        return t is not None and t._is_view()
 
     def _has_views(self, name: str) -> bool:
         """A view that becomes a leaf, or a tensor with views: what PyTorch then says of the

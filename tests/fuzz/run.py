@@ -98,6 +98,30 @@ def run_statements(statements: Sequence[Statement], space: dict[str, Any], first
                 raise Failed(number, s, error)
         elif error is None or not compatible(error, s.refused):
             raise Failed(number, s, error)
+        elif space["T"] is torch and not refusal_counts(str(error)):
+            raise Failed(number, s, error)  # refused of other inputs, and for another reason
+
+
+# What PyTorch refuses for reasons of its own: it has no kernel for it, or not yet.
+UNIMPLEMENTED = (
+    "some elements of the input tensor and the written-to tensor",  # here values are read first
+    "is not implemented",
+    "Found dtype",  # some functions do not convert to the dtype of `out`
+    "returned an invalid gradient",  # a defect of PyTorch's own
+    "would crash",
+    "created in no_grad mode",  # a view of what needs no gradient is one like any other here
+    "moved into the graph interior",  # values are no variables here: nothing has moved
+    "NoneType",  # a hook that is given no gradient
+    "source and destination dtypes match",  # a 0-d tensor is converted, as a number is
+    "modified by an inplace operation",  # in a transform, which saves without the oracle's hooks
+    "second time",  # see exclusions: which operations save something
+    *("not implemented for", "Could not run", "not currently supported", "not support"),
+)
+
+
+def refusal_counts(text: str) -> bool:
+    """Whether an error is the fault of the program."""
+    return not any(part in text for part in UNIMPLEMENTED)
 
 
 def compatible(error: BaseException, wanted: str) -> bool:

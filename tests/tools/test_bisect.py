@@ -23,7 +23,7 @@ from thrace.runtime import executable
 def training_step() -> tuple[Callable, tuple]:
     thrace.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 6), nn.GELU(), nn.LayerNorm(6), nn.Linear(6, 3))
-    opt = optim.AdamW(net.parameters(), lr=1e-3)
+    opt = optim.SGD(net.parameters(), lr=1e-3)
 
     def step(x, labels):
         opt.zero_grad()
@@ -33,6 +33,17 @@ def training_step() -> tuple[Callable, tuple]:
         return loss
 
     return step, (thrace.randn(5, 4), thrace.tensor([0, 1, 2, 1, 0]))
+
+
+def adam() -> tuple[Callable, tuple]:
+    weight = nn.Parameter(thrace.ones(3))
+    opt = optim.Adam([weight], lr=1e-3)
+
+    def step(x):
+        (weight * x).sum().backward()
+        opt.step()
+
+    return step, (thrace.tensor([1.0, 2.0, 3.0]),)
 
 
 def convolution() -> tuple[Callable, tuple]:
@@ -93,15 +104,19 @@ def one_element(node: Any, result: Any) -> Any:
     return lax.reshape(lax.concatenate([flat[:1] * 0, flat[1:]], 0), result.shape)
 
 
+def is_backward_float(node: Any) -> bool:
+    return node.phase == "backward" and node.outputs[0].type.dtype.is_floating_point
+
+
 PLANTS = (
     Plant("dot_general", training_step, half_as_large, lambda n: n.phase == "backward"),
     Plant("erf", training_step, shifted),
-    Plant("sqrt", training_step, half_as_large, lambda n: n.phase == "optimizer"),
+    Plant("sqrt", adam, half_as_large, lambda n: n.phase == "optimizer"),
     Plant("rsqrt", training_step, one_element),
     Plant("exp", training_step, shifted, lambda n: n.phase == "forward"),
     Plant("amax", training_step, negative),  # the loss is right all the same
     Plant("convolution", convolution, one_element, lambda n: n.phase == "forward"),
-    Plant("transpose", convolution, negative, lambda n: n.phase == "backward"),
+    Plant("transpose", convolution, negative, is_backward_float),
     Plant("tanh", loop, backwards, inside="step 0 of scan"),
     Plant("sin", branch, half_as_large, inside="true branch of cond"),
 )
@@ -227,19 +242,19 @@ def test_tolerance_and_bad_arguments():
 
 
 def test_the_command(model: Path, planted: Callable, thrace_main: Callable):
-    args = ("bisect", "model.py:step", "--input", "f32[6,4]", "--input", "i64[6]", "--optimize")
+    args = ("bisect", "model.py:net", "--input", "f32[6,4]", "--grad", "--eval", "--optimize")
     clean = thrace_main(*args)
     assert clean.code == 0 and "whole and numpy agree in all" in clean.out, clean.err
-    planted(Plant("amax", training_step, negative))
+    planted(Plant("select", training_step, shifted))
     found = thrace_main(*args, "--output", "small.txt")
     assert found.code == 1, found.err
-    assert "function step: whole and numpy part at" in found.out
+    assert "module Net: whole and numpy part at" in found.out
     assert "model.py:" in found.out and "thrace run small.txt --evaluator whole,numpy" in found.out
     assert thrace_main("run", "small.txt", "--evaluator", "whole,numpy").code == 1
     assert thrace_main("run", "small.txt", "--evaluator", "numpy,float64").code == 0
     # What it wrote is a graph with data for every other command.
     assert thrace_main("bisect", "small.txt").code == 1
-    assert "amax" in thrace_main("dump", "small.txt").out
+    assert "select" in thrace_main("dump", "small.txt").out
 
 
 BAD = [

@@ -78,8 +78,10 @@ class Model {
     return i >= 0 && i < this.nodes ? this.row.nodes[i] : null;
   }
   isInput(leaf) { return leaf < this.inputs; }
-  // An input that only the optimizer reads: its state and hyper-parameters.
+  // An input that gets a new value, or that only the optimizer reads: buffers, moments, rates.
   isState(leaf) {
+    if (!this.written) this.written = new Set(this.row.outputs.map(([name]) => name));
+    if (this.written.has(`${this.row.inputs[leaf][0]}.new`)) return true;
     const readers = this.readers[leaf];
     return readers.length > 0 && this.row.nodes.some((n) => n.p !== 2) &&
       readers.every(([r]) => this.isOutput(r) || this.node(r).p === 2);

@@ -245,7 +245,9 @@ def _bound(value: Any) -> int | None:
 
 def mask_positions(mask: Tensor) -> list[Tensor]:
     """Where a mask holds, as one index tensor per axis of it; reads the mask's values."""
-    found = np.nonzero(mask._host())
+    session = STATE.session
+    known = None if session is None else session.constant(mask)
+    found = np.nonzero(mask._host() if known is None else known)
     return [from_host(i.astype(np.int64), device=mask.device) for i in found]
 
 

@@ -16,7 +16,7 @@ from ..amp.autocast import autocasts
 from ..promotion import Number, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
-from .common import Dims, located, normalize_dim, with_out
+from .common import Dims, located, normalize_dim, relayout, with_out
 from .moments import norm_operand, vector_norm
 from .reduce import finish, total
 
@@ -227,7 +227,7 @@ def addmm(
         check_tensor("addmm", x, name, 2)
         if x._type.ndim != 2:
             raise ShapeError(f"addmm: {name} must be a matrix, got {x._type.ndim}-D tensor")
-    return combined("addmm", input, _mm("addmm", mat1, mat2), beta, alpha)
+    return relayout(combined("addmm", input, _mm("addmm", mat1, mat2), beta, alpha), None)
 
 
 @autocasts
@@ -261,7 +261,7 @@ def baddbmm(
 ) -> Tensor:
     """`beta * input + alpha * bmm(batch1, batch2)`."""
     check_tensor("baddbmm", input)
-    return combined("baddbmm", input, bmm(batch1, batch2), beta, alpha)
+    return relayout(combined("baddbmm", input, bmm(batch1, batch2), beta, alpha), None)
 
 
 @autocasts

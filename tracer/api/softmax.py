@@ -39,6 +39,7 @@ def logsumexp(
         return finish(prims.log(total(prims.exp(x), axes)), x._type.shape, axes, keepdim)
     peak = _peak(x, axes)
     peak = prims.select(prims.lt(prims.abs(peak), math.inf), peak, 0)  # inf - inf would be nan
+    peak = prims.convert(peak, x._type.dtype)
     mass = keep(total(prims.exp(prims.sub(x, peak)), axes), x, axes)
     result = prims.add(prims.log(mass), peak)
     return result if keepdim else prims.reshape(result, shape=dropped(x._type.shape, axes, False))
@@ -49,8 +50,11 @@ def keep(reduced: Tensor, x: Tensor, axes: Axes) -> Tensor:
 
 
 def _peak(x: Tensor, axes: Axes) -> Tensor:
-    """The largest elements, axes kept, as a constant: shifting by it changes no gradient."""
+    """The largest elements (real parts), axes kept, as a constant: shifting by it changes no
+    gradient."""
     constant = views.detach(x) if x.requires_grad else x
+    if x._type.dtype.kind == "complex":
+        constant = prims.real(constant)
     return keep(prims.amax(constant, axes=axes), x, axes) if axes else constant
 
 

@@ -207,7 +207,7 @@ def rms_norm(
         out = prims.div(x, prims.sqrt(mean))
     else:
         out = prims.mul(x, prims.rsqrt(mean))
-    return narrow(_affine(out, weight, None), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, None), input._type.dtype), None)
 
 
 def _last_axes(
@@ -326,7 +326,7 @@ def instance_norm(
     column = (shape[1], *(1,) * (len(shape) - 2))
     weight = None if weight is None else prims.reshape(weight, shape=column)
     bias = None if bias is None else prims.reshape(bias, shape=column)
-    return narrow(_affine(out, weight, bias), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
 @scoped

@@ -11,7 +11,8 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...amp.autocast import autocasts
-from ...api.common import located
+from ...api.common import located, relayout
+from ...formats import format_strides, suggested
 from ...promotion import check_tensor
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
@@ -201,7 +202,9 @@ def _all_resized(x: Tensor, sizes: Any, scales: Any, along: tuple[str, bool, boo
     out = x
     for axis, (count, scale) in enumerate(zip(sizes, scales, strict=True), 2):
         out = _resized(out, axis, count, mode, align, scale, smooth)
-    return out.clone() if out is x else out  # type: ignore[attr-defined]
+    made = out.clone() if out is x else out  # type: ignore[attr-defined]
+    kept = suggested(x._type.shape, x.stride())
+    return relayout(made, format_strides("interpolate", made._type.shape, kept))
 
 
 def _kind(name: str, rank: int, smooth: bool = False) -> Any:
