@@ -1,6 +1,6 @@
 """Mutants: each disables one guard, or one rule of what is followed, noted, read or set again.
 
-A mutant is found by its rows; `find` says whether it is, and `killer` which mutant a row finds.
+A mutant is found by its rows; `finds` says whether it is, and `killer` which mutant a row finds.
 """
 
 from __future__ import annotations
