@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 import warnings
 from collections import Counter
@@ -33,6 +34,7 @@ from .tensor import Tensor
 MAX_TRACES = 32
 WARN_AFTER = 8
 MAX_FALLBACKS = 8
+MAX_WAIT_S = 10.0
 
 
 class FallbackWarning(UserWarning):
@@ -63,6 +65,7 @@ class CompiledFunction:
         slots["fallbacks"] = []
         slots["recompiles"] = []
         slots["warned"] = False
+        slots["recording"] = threading.RLock()
         slots["__wrapped__"] = fn
         if not _is_module(fn):
             for name in ("__name__", "__qualname__", "__doc__", "__module__"):
@@ -73,19 +76,36 @@ class CompiledFunction:
         if STATE.session is not None or STATE.levels:
             return self.fn(*args, **kwargs)  # part of the function being recorded or transformed
         leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
+        found, result = self._replay(args, kwargs, leaves, spec)
+        if found:
+            return result
+        # One thread records at a time, and the others replay what it made. After a while they
+        # record for themselves: the run in progress may be waiting for them.
+        alone = self.recording.acquire(timeout=MAX_WAIT_S)
+        try:
+            found, result = self._replay(args, kwargs, leaves, spec)
+            if found:
+                return result
+            if not self.traces or self._may_trace_again(spec, leaves):
+                return self._record(args, kwargs, leaves, spec)
+        finally:
+            if alone:
+                self.recording.release()
+        return self.fn(*args, **kwargs)
+
+    def _replay(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> tuple[bool, Any]:
+        """The result of a call that need not be recorded, and whether it is one."""
         for guards, trace in self.traces:
             if guards.failure(spec, leaves) is None:
                 if STATE.recorder is not None and STATE.recorder.nodes:
                     evaluate_all()
-                return trace.run(leaves)
+                return True, trace.run(leaves)
         for guards in self.uncompiled:
             if guards.failure(spec, leaves) is None:
-                return self.fn(*args, **kwargs)
+                return True, self.fn(*args, **kwargs)
         if len(self.uncompiled) >= MAX_FALLBACKS and not self.traces:
-            return self.fn(*args, **kwargs)  # it never could be replayed
-        if self.traces and not self._may_trace_again(spec, leaves):
-            return self.fn(*args, **kwargs)
-        return self._record(args, kwargs, leaves, spec)
+            return True, self.fn(*args, **kwargs)  # it never could be replayed
+        return False, None
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
