@@ -73,6 +73,8 @@ def literal(value: Number, dtype: DType) -> Number:
         low, high = INT_RANGE[dtype]
         if low <= number <= high:
             return number
+        if not -(2**63) <= number < 2**64:
+            raise OverflowError("int too big to convert")
         bits = dtype.itemsize * 8
         number &= (1 << bits) - 1
         return number - (1 << bits) if number > high else number
