@@ -16,7 +16,7 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
 .PHONY: help setup demo test test-steps test-gpu test-browser matrix web docs lint types typing \
-	stubs bench conformance fuzz clean
+	stubs bench conformance fuzz faults clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -69,6 +69,9 @@ bench: $(call stamp,test) ## compare with hand-written jax.jit
 fuzz: $(call stamp,test) ## compare random programs with PyTorch, draw new examples for property tests
 	$(BIN)/python -m tests.fuzz --programs 20000 --seed $(SEED)
 	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz
+
+faults: $(call stamp,test) ## interrupts, exceptions at every call, memory over long runs, deep graphs
+	$(BIN)/python -m tests.faults
 
 conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in build/ and docs/
 	$(BIN)/python -m tests.conformance --docs
