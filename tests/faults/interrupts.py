@@ -180,7 +180,7 @@ def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Coun
             loop.restore(want)
     finally:
         killer.kill()
-        killer.wait()
+        killer.communicate()
         signal.signal(signal.SIGINT, before)
     return Count(interrupts, total, lost, half, silent)
 

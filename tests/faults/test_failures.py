@@ -195,7 +195,7 @@ def test_compiled_shapes_are_bounded():
     from thrace.tracer.compile import MAX_TRACES
 
     double = thrace.compile(lambda x: x * 2)
-    with pytest.warns(thrace.RecompileWarning):
+    with pytest.warns(UserWarning):
         for n in range(1, MAX_TRACES + 9):
             double(thrace.ones(n))
     assert len(thrace.explain(double).traces) == MAX_TRACES

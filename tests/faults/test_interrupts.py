@@ -17,12 +17,15 @@ on_main_thread = pytest.mark.skipif(
 
 
 @on_main_thread
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "uncompiled"])
 def test_interrupts_at_random_moments(compiled: bool):
     count = run(compiled, interrupts=25)
     assert count.lost == count.half == 0, count
 
 
+# What a generator or a callback of the collector raises, Python reports and forgets.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "uncompiled"])
 def test_an_exception_at_a_chosen_call(compiled: bool):
     assert not list(faults(compiled, every=101, first=17))
