@@ -16,7 +16,7 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
 .PHONY: help setup demo test test-steps test-gpu test-browser matrix web docs lint types typing \
-	stubs bench conformance fuzz faults clean
+	stubs bench conformance fuzz faults mutation clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -75,6 +75,9 @@ faults: $(call stamp,test) ## interrupts, exceptions at every call, memory over 
 
 conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in build/ and docs/
 	$(BIN)/python -m tests.conformance --docs
+
+mutation: $(call stamp,test) ## compare programs in every state, disable each guard and rule in turn
+	$(BIN)/python -m tests.states
 
 docs: $(call stamp,test) $(call stamp,docs) ## build the documentation's site in build/site
 	$(BIN)/python make/docs.py

@@ -265,7 +265,7 @@ class _Building:
             trace.places |= {index: number(index) for index in self._indices(link)}
         leaves_made = [slot for link in made if (slot := leaf_slot(link)) is not None]
         if any(slot.hooks or slot.post_hooks for slot in leaves_made):
-            raise NotReplayable("a hook is to see a gradient that comes after the call")
+            raise NotReplayable(Why.LATE_HOOK)
         slots = [id(slot) for slot in leaves_made]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
             raise NotReplayable(Why.LEAF, "it keeps the gradient or several views of")

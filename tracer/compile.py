@@ -33,7 +33,11 @@ from .tensor import Tensor
 # traces again before a warning says which guard keeps changing.
 MAX_TRACES = 32
 WARN_AFTER = 8
+# A function without a trace is tried with so many signatures, and given up as well once it ran
+# uncompiled so often: then the decorator costs next to nothing.
 MAX_FALLBACKS = 8
+MAX_IDLE = 64
+# How long a thread waits for another's recording run before it records for itself.
 MAX_WAIT_S = 10.0
 
 
@@ -66,6 +70,8 @@ class CompiledFunction:
         slots["recompiles"] = []
         slots["warned"] = False
         slots["recording"] = threading.RLock()
+        slots["idle"] = 0  # calls in vain since the last trace
+        slots["given_up"] = False
         slots["__wrapped__"] = fn
         if not _is_module(fn):
             for name in ("__name__", "__qualname__", "__doc__", "__module__"):
@@ -73,8 +79,8 @@ class CompiledFunction:
                     slots[name] = getattr(fn, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if STATE.session is not None or STATE.levels:
-            return self.fn(*args, **kwargs)  # part of the function being recorded or transformed
+        if self.given_up or STATE.session is not None or STATE.levels:
+            return self.fn(*args, **kwargs)  # or part of one being recorded or transformed
         leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
         found, result = self._replay(args, kwargs, leaves, spec)
         if found:
@@ -102,9 +108,9 @@ class CompiledFunction:
                 return True, trace.run(leaves)
         for guards in self.uncompiled:
             if guards.failure(spec, leaves) is None:
-                return True, self.fn(*args, **kwargs)
+                return True, self._run_uncompiled(args, kwargs)
         if len(self.uncompiled) >= MAX_FALLBACKS and not self.traces:
-            return True, self.fn(*args, **kwargs)  # it never could be replayed
+            return True, self._run_uncompiled(args, kwargs)
         return False, None
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -128,6 +134,14 @@ class CompiledFunction:
 
     def __repr__(self) -> str:
         return f"<compiled {self.fn!r}>"
+
+    def _run_uncompiled(self, args: tuple, kwargs: dict) -> Any:
+        if not self.traces:  # it never could be replayed
+            self.__dict__["idle"] += 1
+            self.__dict__["given_up"] = self.idle >= MAX_IDLE or (
+                len(self.uncompiled) >= MAX_FALLBACKS
+            )
+        return self.fn(*args, **kwargs)
 
     def _record(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         """Run the function once, recorded, and keep a trace if it can be replayed."""

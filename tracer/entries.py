@@ -291,7 +291,7 @@ def found_in(cls: type, name: str) -> Any:
         if name in attributes:
             return attributes[name]
     if type(cls) is not type:
-        for base in type(cls).__mro__:
+        for base in type.__getattribute__(type(cls), "__mro__"):
             if base is type:
                 break
             if name in base.__dict__:
