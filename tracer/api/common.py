@@ -40,9 +40,20 @@ _EXACT = frozenset(
         *("norm", "vector_norm", "matrix_norm", "renorm", "histogram", "histc", "msort", "tril"),
         *("triu", "bucketize", "searchsorted", "inner", "tensordot", "vecdot", "multi_dot"),
         *("logcumsumexp", "log_softmax", "nonzero", "softplus", "all", "any", "argmax", "argmin"),
-        *("ifft", "ihfft", "linalg_cross", "det", "slogdet", "cholesky", "cholesky_ex", "eigh"),
+        *(
+            "fft_ifft",
+            "fft_ihfft",
+            "ifft",
+            "ihfft",
+            "linalg_cross",
+            "det",
+            "slogdet",
+            "cholesky",
+            "cholesky_ex",
+            "eigh",
+        ),
         *("eigvalsh", "lu", "lu_factor", "lu_factor_ex", "inv", "inv_ex", "solve", "solve_ex"),
-        *("solve_triangular",),
+        *("solve_triangular", "where"),
     )
 )
 # Functions that read an element after others are written: `out` may be no operand at all.

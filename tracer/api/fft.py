@@ -218,8 +218,6 @@ def _ihfft(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
 def _line(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
     """The transform along one dim."""
 
-    @with_out
-    @scoped(name=name)
     def function(
         input: Tensor,
         n: int | None = None,
@@ -240,8 +238,6 @@ def _line(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
 def _plane(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
     """The transform along two dims, the last two unless others are given."""
 
-    @with_out
-    @scoped(name=name)
     def function(
         input: Tensor,
         s: Sizes = None,
@@ -258,8 +254,6 @@ def _plane(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
 def _space(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
     """The transform along several dims: by default as many as `s` has, or all."""
 
-    @with_out
-    @scoped(name=name)
     def function(
         input: Tensor,
         s: Sizes = None,
@@ -275,6 +269,7 @@ def _space(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
 
 def _named(function: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
     function.__name__ = function.__qualname__ = name.removeprefix("fft_")
+    function = with_out(scoped(name=name)(function))
     function.__doc__ = (
         f'{doc}\n\n    `norm`: "backward" divides inverse transforms by the number of points, '
         '"forward"\n    the others, "ortho" both by its root. Raises: RuntimeError for a size '

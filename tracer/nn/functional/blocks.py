@@ -34,7 +34,8 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     x = input.reshape(*lead, c // (r * r), r, r, h, w)
     x = x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return x.reshape(*lead, c // (r * r), h * r, w * r)
+    x = x.reshape(*lead, c // (r * r), h * r, w * r)
+    return x.clone() if r == 1 else x  # never a view
 
 
 @scoped
@@ -57,7 +58,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n = len(lead)
     x = input.reshape(*lead, c, h // r, r, w // r, r)
     x = x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return x.reshape(*lead, c * r * r, h // r, w // r)
+    x = x.reshape(*lead, c * r * r, h // r, w // r)
+    return x.clone() if r == 1 else x
 
 
 @scoped
