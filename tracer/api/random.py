@@ -233,6 +233,8 @@ def normal(
         shape = as_sizes("normal", (size,))
     if not isinstance(std, Tensor) and std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if isinstance(std, Tensor):
+        require(std, lambda s: s >= 0, "normal expects all elements of std >= 0.0")
     made = _normals(shape, mean, std, dtype or default_dtype(), generator, device)
     if out is not None:
         return given("normal", made, out)
