@@ -53,7 +53,7 @@ _EXACT = frozenset(
             "eigh",
         ),
         *("eigvalsh", "lu", "lu_factor", "lu_factor_ex", "inv", "inv_ex", "solve", "solve_ex"),
-        *("solve_triangular", "where"),
+        *("solve_triangular", "where", "native_batch_norm", "_native_batch_norm_legit"),
     )
 )
 # Functions that read an element after others are written: `out` may be no operand at all.
