@@ -15,11 +15,12 @@ SEED ?= 0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
-.PHONY: help setup demo test test-gpu lint types typing stubs bench conformance fuzz clean
+.PHONY: help setup demo test test-steps test-gpu test-browser matrix web docs lint types typing \
+	stubs bench conformance fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
-		while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+		while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 setup: $(call stamp,demo) $(call stamp,test) $(call stamp,dev) typing ## install everything for working on thrace
 
@@ -29,6 +30,9 @@ demo: $(call stamp,demo) ## train the digits example; results in build/demo
 test: $(call stamp,test) ## run all tests
 	$(PYTEST) -m "not gpu"
 
+test-steps: $(call stamp,test) ## every optimizer under every scheduler, and every way to write a step
+	THRACE_ALL_STEPS=1 $(PYTEST) tests/tracer/test_schedules.py tests/tracer/test_step_patterns.py
+
 test-gpu: ## run the GPU tests, where there is a CUDA device
 	@if nvidia-smi -L >/dev/null 2>&1; then \
 		$(MAKE) --no-print-directory $(call stamp,test) $(call stamp,cuda) && \
@@ -37,9 +41,19 @@ test-gpu: ## run the GPU tests, where there is a CUDA device
 		echo "test-gpu: no CUDA device on this machine, nothing to test"; \
 	fi
 
+matrix: ## run the tests that need no PyTorch on every Python and the oldest and newest JAX
+	$(PYTHON) make/matrix.py $(TESTS)
+
+test-browser: $(call stamp,test) $(call stamp,browser) ## test the explorer in Chromium (apt install chromium)
+	THRACE_REQUIRE_BROWSER=1 $(BIN)/pytest tests/tools/test_explorer.py
+
+web: $(call stamp,test) ## fetch the explorer's JavaScript library with npm
+	$(BIN)/python make/web.py
+
 lint: $(call stamp,test) $(call stamp,dev) typing ## check style, formatting, types and stubs
 	@status=0; \
-	for check in "ruff check" "ruff format --check" "pyright" "python make/stubs.py --check"; do \
+	for check in "ruff check" "ruff format --check" "pyright" "python make/stubs.py --check" \
+			"python make/web.py --check"; do \
 		echo "$$check"; $(BIN)/$$check || status=1; \
 	done; exit $$status
 
@@ -58,6 +72,9 @@ fuzz: $(call stamp,test) ## compare random programs with PyTorch, draw new examp
 
 conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in build/ and docs/
 	$(BIN)/python -m tests.conformance --docs
+
+docs: $(call stamp,test) $(call stamp,docs) ## build the documentation's site in build/site
+	$(BIN)/python make/docs.py
 
 clean: ## remove what was built, .venv included
 	rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis $(VENV)

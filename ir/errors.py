@@ -50,5 +50,18 @@ class StateLostError(ThraceError, RuntimeError):
     """A donated buffer was consumed by a step that then failed."""
 
 
+class RecompileError(ThraceError, RuntimeError):
+    """A call inside `no_recompile()` met a state that no trace was recorded in."""
+
+
 class FallbackError(ThraceError, RuntimeError):
     """A call that `fullgraph=True` forbids: it could not be replayed as one graph."""
+
+
+class AnomalyError(ThraceError, RuntimeError):
+    """A value that is nan, infinite or too large where anomalies are looked for; `anomaly` says
+    which node made it, and from what."""
+
+    def __init__(self, message: str, anomaly: object = None):
+        super().__init__(message)
+        self.anomaly = anomaly

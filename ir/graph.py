@@ -15,7 +15,10 @@ from .source import Location, RawLocation
 from .types import TensorType
 
 if TYPE_CHECKING:
+    from .cost import GraphCost
+    from .diff import GraphDiff
     from .ops.table import Op
+    from .passes.watch import PassLog
 
 Scalar = bool | int | float | complex
 
@@ -195,10 +198,12 @@ class Graph:
 
     @property
     def input_types(self) -> tuple[TensorType, ...]:
+        """The types of its inputs, in order."""
         return tuple(v.type for v in self.inputs)
 
     @property
     def output_types(self) -> tuple[TensorType, ...]:
+        """The types of its outputs, in order."""
         return tuple(v.type for v in self.outputs)
 
     def __len__(self) -> int:
@@ -232,6 +237,30 @@ class Graph:
 
         return optimize(self)
 
+    def passes(self) -> PassLog:
+        """All passes, one by one, with the graph before and after each; see `passes.watch`."""
+        from .passes.watch import watch
+
+        return watch(self)
+
+    def diff(self, other: Graph) -> GraphDiff:
+        """What is different in `other`, whatever its results are numbered; see `diff.diff`."""
+        from .diff import diff
+
+        return diff(self, other)
+
+    def fold(self, depth: int) -> Graph:
+        """This graph with scopes nested deeper than `depth` as calls; see `outline.fold`."""
+        from .outline import fold
+
+        return fold(self, depth)
+
+    def unfold(self) -> Graph:
+        """This graph with every called graph in the call's place."""
+        from .outline import inline
+
+        return inline(self)
+
     def verify(self) -> Graph:
         """This graph, checked as a whole. Raises: GraphError naming the node at fault."""
         from .verifier import verify
@@ -246,11 +275,14 @@ class Graph:
         return to_text(self, **options)
 
     @staticmethod
-    def from_text(text: str) -> Graph:
-        """The graph written by `to_text`. Raises: GraphError with the line at fault."""
+    def from_text(text: str, **options: Any) -> Graph:
+        """The graph written by `to_text`. `limits` says how large a file may be.
+
+        Raises: GraphError with the line at fault.
+        """
         from .parser import parse
 
-        return parse(text)
+        return parse(text, **options)
 
     def to_json(self, **options: Any) -> str:
         """The JSON form, which `Graph.from_json` reads back."""
@@ -259,11 +291,20 @@ class Graph:
         return to_json(self, **options)
 
     @staticmethod
-    def from_json(text: str) -> Graph:
-        """The graph written by `to_json`. Raises: GraphError."""
+    def from_json(text: str, **options: Any) -> Graph:
+        """The graph written by `to_json`. `limits` says how large a file may be.
+
+        Raises: GraphError.
+        """
         from .jsonform import from_json
 
-        return from_json(text)
+        return from_json(text, **options)
+
+    def cost(self, donate: Sequence[int] = ()) -> GraphCost:
+        """Operations, bytes moved and memory of each node and in all; see `cost.graph_cost`."""
+        from .cost import graph_cost
+
+        return graph_cost(self, donate)
 
     if TYPE_CHECKING:
         # Bound by the front door: pictures are drawn in `tools`.

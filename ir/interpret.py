@@ -90,7 +90,7 @@ def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:
     """
     if len(args) != len(graph.inputs):
         raise ValueError(f"the graph takes {len(graph.inputs)} inputs, got {len(args)}")
-    ends = _last_uses(graph)
+    ends = last_uses(graph)
     env: dict[Value, np.ndarray] = dict(zip(graph.inputs, args, strict=True))
     with np.errstate(all="ignore"):
         for node, dead in zip(graph.nodes, ends, strict=True):
@@ -105,7 +105,7 @@ def interpret(graph: Graph, args: Sequence[Any]) -> list[np.ndarray]:
     return [env[v] for v in graph.outputs]
 
 
-def _last_uses(graph: Graph) -> list[list[Value]]:
+def last_uses(graph: Graph) -> list[list[Value]]:
     """For each node, the values that nobody reads after it."""
     seen: set[Value] = set(graph.outputs)
     out: list[list[Value]] = []

@@ -21,6 +21,7 @@ import numpy as np
 from .collector import without_collector
 from .errors import GraphError
 from .graph import Graph, Node, Operand, Scope, Value
+from .limits import LIMITS, SCOPES, Limits, SizeCheck
 from .nested import nested_graphs
 from .ops import OPS
 from .ops.shape import Constant
@@ -151,8 +152,10 @@ def _float_json(value: float) -> float | str:
 
 
 @without_collector
-def from_json(text: str) -> Graph:
+def from_json(text: str, limits: Limits = LIMITS) -> Graph:
     """The graph in JSON text. Raises: GraphError naming the place at fault."""
+    size = SizeCheck(limits)
+    size.text(text)
     try:
         document = json.loads(text, parse_constant=_no_constant)
     except RecursionError:
@@ -163,7 +166,7 @@ def from_json(text: str) -> Graph:
         raise GraphError('not a graph: there is no "thrace" version')
     if document["thrace"] != VERSION:
         raise GraphError(f"version {document['thrace']!r} is unknown; this reads {VERSION}")
-    return _Reader(document).read()
+    return _Reader(document, size).read()
 
 
 def _no_constant(name: str) -> float:
@@ -171,10 +174,12 @@ def _no_constant(name: str) -> float:
 
 
 class _Reader:
-    def __init__(self, document: dict[str, Any]):
+    def __init__(self, document: dict[str, Any], size: SizeCheck):
         self.document = document
+        self.size = size
         self.at = ""  # the place being read
         self.scopes: list[Scope] = []
+        self.levels: list[int] = []  # of each scope, from 1
         self.locations: list[Location] = []
         self.graphs: list[Graph] = []
 
@@ -184,6 +189,9 @@ class _Reader:
                 self.at = f"scopes[{i}]"
                 parent = row["parent"]
                 above = None if parent is None else self._pick(self.scopes, parent)
+                self.levels.append(1 if parent is None else self.levels[parent] + 1)
+                if self.levels[-1] > SCOPES:
+                    raise ValueError(f"more than {SCOPES} scopes inside one another")
                 self.scopes.append(Scope(_str(row["name"]), _str(row["kind"]), above))
             for i, row in enumerate(self._rows("locations", self.document.get("locations", []))):
                 self.at = f"locations[{i}]"
@@ -191,6 +199,7 @@ class _Reader:
                 self.locations.append(Location(_str(file), _int(line), _str(function), _str(said)))
             for i, row in enumerate(self._rows("graphs", self.document.get("graphs", []))):
                 self.graphs.append(self._graph(row, f"graphs[{i}]"))
+                self.size.add(self.graphs[-1])
         except GraphError as e:
             raise GraphError(f"{self.at}: {e}") from None
         except KeyError as e:
@@ -227,6 +236,7 @@ class _Reader:
         nodes: list[Node] = []
         for i, item in enumerate(self._rows(f"{at}.nodes", row["nodes"])):
             self.at = f"{at}.nodes[{i}]"
+            self.size.node()
             nodes.append(self._node(item, values, i))
             values += nodes[-1].outputs
         outputs = []

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable
 
 from .graph import Node, Scope
+from .limits import SCOPES
 from .source import Location, RawLocation, resolve
 
 STRING = r'"[^"\\]*(?:\\.[^"\\]*)*"'
@@ -27,8 +28,8 @@ _STEP = rf"(?:<{NAME}>|\[{NAME}\]|{NAME}\({NAME}\)|{NAME})(?:#\d+)?"
 _FILE = rf"(?:[A-Za-z0-9_.<>+-]+(?:~\d+)?|{STRING})"
 _PLACE = rf"(?:{_FILE}:-?\d+(?: in {NAME})?(?: (?:`[^`]*`|{STRING}))?|-)"
 _ORIGIN = re.compile(
-    rf"(?:(?P<scope>{_STEP}(?:/{_STEP})*)(?:  +|$))?"
-    rf"(?P<loc>(?!for ){_PLACE})?(?:(?:^|  +|(?<=  ))for (?P<cause>{_PLACE}))?"
+    rf"(?:(?P<scope>{_STEP}(?:/{_STEP})*)(?:  ++|$))?"
+    rf"(?P<loc>(?!for ){_PLACE})?(?:(?:^|  ++|(?<=  ))for (?P<cause>{_PLACE}))?"
 )
 _STEP_PARTS = re.compile(
     rf"(?:<(?P<phase>{NAME})>|\[(?P<module>{NAME})\]|(?P<kind>{NAME})\((?P<other>{NAME})\)"
@@ -68,7 +69,7 @@ class OriginWriter:
         self._keys: set[str] = set()
         self._places: dict[tuple, tuple[str, str]] = {}
         self._first: dict[str, str] = {}
-        self._last = ""
+        self._last = {"loc": "", "cause": ""}
 
     def text(self, node: Node) -> str:
         """The origin of `node`; empty if nothing is known of it."""
@@ -78,11 +79,11 @@ class OriginWriter:
         if self.source:
             loc, cause = self._place(node.loc), self._place(node.cause)
             if loc and loc != cause:
-                parts.append(self._told(*loc))
+                parts.append(self._told("loc", *loc))
             elif cause and not loc:
                 parts.append("-")
             if cause:
-                parts.append(f"for {self._told(*cause)}")
+                parts.append(f"for {self._told('cause', *cause)}")
         return "  ".join(parts)
 
     def file_lines(self) -> list[str]:
@@ -126,9 +127,9 @@ class OriginWriter:
             found = self._places[key] = short, full
         return found
 
-    def _told(self, short: str, full: str) -> str:
-        again = full == self._last and self._first[short] == full
-        self._last = full
+    def _told(self, which: str, short: str, full: str) -> str:
+        again = full == self._last[which] and self._first[short] == full
+        self._last[which] = full
         return short if again else full
 
     def _file(self, path: str) -> str:
@@ -183,6 +184,8 @@ class OriginReader:
     def _scope(self, path: str) -> Scope:
         found = self._scopes.get(path)
         if found is None:
+            if path.count("/") >= SCOPES:
+                raise ValueError(f"more than {SCOPES} scopes inside one another")
             for match in _STEP_PARTS.finditer(path):
                 prefix = path[: match.end()].removesuffix("/")
                 above, found = found, self._scopes.get(prefix)

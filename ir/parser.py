@@ -20,13 +20,14 @@ import numpy as np
 from .collector import without_collector
 from .errors import GraphError
 from .graph import Graph, Node, Operand, Scalar, Value
+from .limits import LIMITS, Limits, SizeCheck
 from .ops import OPS
 from .ops.shape import Constant
 from .origin import NAME, STRING, OriginReader, name_of
 from .types import DType, TensorType, dtype_from_name, parse_type
 from .verifier import check_node
 
-_REAL = r"(?:inf|nan|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
+_REAL = r"(?:inf|nan|(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)"
 _TOKEN = re.compile(
     rf"""(?P<space>\s+)
     |(?P<value>%(?:{STRING}|[A-Za-z0-9_.]+)(?:~\d+)?)
@@ -36,6 +37,7 @@ _TOKEN = re.compile(
     |(?P<number>-?{_REAL}(?![\w.~]))
     |(?P<name>{NAME}(?:~\d+)?)
     |(?P<punctuation>->|[(){{}},:=])
+    |(?P<cost>\|[^|]*\|)
     |(?P<origin>;.*)
     |(?P<comment>\#.*)
     |(?P<unknown>.)""",
@@ -45,6 +47,7 @@ _HEAD_START = re.compile(r"graph\s")
 _HEAD_END = re.compile(r'\{\s*(?:#[^"]*)?$')
 _parse_type = functools.lru_cache(4096)(parse_type)  # a dump repeats few types
 _WORDS: dict[str, bool | None] = {"True": True, "False": False, "None": None}
+_SKIPPED = frozenset(("space", "comment", "cost"))
 _DEPTH = 64  # of tuples inside tuples; no op needs more than two
 
 Token = tuple[str, str]
@@ -68,7 +71,7 @@ class _Line:
                 raise _Bad(f"unexpected {match.group()!r}")
             if kind == "origin":
                 self.origin = match.group()[1:].strip()
-            elif kind != "space" and kind != "comment":
+            elif kind not in _SKIPPED:
                 self.tokens.append((kind, match.group()))
         self.tokens.append(_END)
         self.at = 0
@@ -112,10 +115,20 @@ def _shown(text: str) -> str:
     return text if text == _END[1] else repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
-@without_collector
-def parse(text: str) -> Graph:
+# A graph of this name, without inputs, gives the data that the last graph runs on.
+DATA = "input_data"
+
+
+def parse(text: str, limits: Limits = LIMITS) -> Graph:
     """The last graph in `text`. Raises: GraphError naming the line at fault."""
-    reader = _Reader()
+    return parse_with_data(text, limits)[0]
+
+
+@without_collector
+def parse_with_data(text: str, limits: Limits = LIMITS) -> tuple[Graph, Graph | None]:
+    """The last graph in `text`, and the one that gives its inputs, if there is one."""
+    reader = _Reader(SizeCheck(limits))
+    reader.size.text(text)
     number, line = 0, ""
     try:
         for number, line in _joined(text):
@@ -128,7 +141,13 @@ def parse(text: str) -> Graph:
         raise GraphError(f"line {reader.opened_at}: graph {reader.open.name} is never closed")
     if reader.last is None:
         raise GraphError("there is no graph in the text")
-    return reader.last
+    data = reader.graphs.get(DATA)
+    if data is None or data is reader.last:
+        return reader.last, None
+    if data.inputs or data.output_types != reader.last.input_types:
+        wanted = ", ".join(map(str, reader.last.input_types))
+        raise GraphError(f"graph {DATA} must take nothing and give ({wanted})")
+    return reader.last, data
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
@@ -165,7 +184,8 @@ class _Open:
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, size: SizeCheck) -> None:
+        self.size = size
         self.graphs: dict[str, Graph] = {}
         self.origins = OriginReader()
         self.open: _Open | None = None
@@ -250,6 +270,7 @@ class _Reader:
             output_names=[name for name, _ in g.outputs],
             requires_grad=g.flags,
         )
+        self.size.add(self.last)
         self.open = None
 
     def _node(self, line: _Line, g: _Open) -> None:
@@ -294,6 +315,7 @@ class _Reader:
                 raise _Bad(f"{name} is defined twice")
             g.env[name] = v
         g.nodes.append(node)
+        self.size.node()
 
     def _attribute(self, line: _Line) -> Any:
         """A value, or tuples of them to any legal depth, without recursion."""

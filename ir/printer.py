@@ -17,6 +17,7 @@ import re
 from typing import Any
 
 from .collector import without_collector
+from .columns import bytes_text, columns, count_text
 from .errors import GraphError
 from .graph import Graph, Scalar, Value
 from .hash import literal_key
@@ -28,19 +29,46 @@ from .types import DType, dtype_from_numpy
 # Constants of up to this many elements are written as numbers, longer ones in base 64.
 LISTED = 16
 _WIDTH = 100
+_FEW = 6  # results or operands of a node shown where the text is for reading alone
 _VALUE_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 
 @without_collector
-def to_text(graph: Graph, *, source: bool = True, types: bool = True, scopes: bool = True) -> str:
-    """The graph as text. Options leave out source lines, result types or scope paths."""
+def to_text(
+    graph: Graph,
+    *,
+    source: bool = True,
+    types: bool = True,
+    scopes: bool = True,
+    depth: int | None = None,
+    held: bool = True,
+    cost: bool = False,
+    names: str = "number",
+) -> str:
+    """The graph as text, which `parse` reads back.
+
+    `source`, `types` and `scopes` leave out source lines, result types or scope paths.
+    `depth` folds scopes nested deeper into graphs of their own, equal ones into one, and
+    `held=False` leaves those out and shortens long lists, for reading alone. `cost` adds
+    columns between bars: operations, bytes moved and bytes live. `names="scope"` calls
+    results after their scope and op (`%net.linear.add`), so that a change in one place
+    leaves all other names alone.
+    Raises: ValueError for other names.
+    """
+    if names not in _NAMES:
+        raise ValueError(f"to_text: names must be one of {', '.join(_NAMES)}, got {names!r}")
+    if depth is not None:
+        graph = graph.fold(depth)
     origins = OriginWriter(source=source, scopes=scopes)
-    names: dict[int, str] = {}
+    graphs: dict[int, str] = {}
     taken: set[str] = set()
     blocks: list[str] = []
     for g in nested_graphs(graph):
-        names[id(g)] = _unused(name_text(g.name), taken)
-        blocks.append(_graph_text(g, names, origins, types))
+        graphs[id(g)] = _unused(name_text(g.name), taken)
+        if held or g is graph:
+            columns = _cost_columns(g) if cost else []
+            of = _NAMES[names](g)
+            blocks.append(_graph_text(g, graphs, origins, types, of, columns, not held))
     files = origins.file_lines()
     if files:
         blocks.insert(0, "\n".join(files) + "\n")
@@ -61,6 +89,40 @@ def value_names(graph: Graph) -> dict[Value, str]:
     return out
 
 
+def scope_names(graph: Graph) -> dict[Value, str]:
+    """Results by phase, scope and op, told apart by number; inputs by their names."""
+    out: dict[Value, str] = {}
+    counts: dict[str, int] = {}
+    inputs = value_names(Graph(graph.inputs, (), (), input_names=graph.input_names))
+    out.update(inputs)
+    taken = set(inputs.values())
+    for node in graph.nodes:
+        steps = [] if node.scope is None else [scope.name for scope in node.scope.chain()]
+        parts = [re.sub(r"[^A-Za-z0-9_.]+", "_", part) for part in (*steps, node.op.name)]
+        stem = ".".join(parts)
+        for v in node.outputs:
+            name = f"%{stem}"
+            while name in taken:
+                counts[stem] = counts.get(stem, 1) + 1
+                name = f"%{stem}.{counts[stem]}"
+            taken.add(name)
+            out[v] = name
+    return out
+
+
+_NAMES = {"number": value_names, "scope": scope_names}
+
+
+def _cost_columns(graph: Graph) -> list[str]:
+    """Per node: operations (transcendental ones among them), bytes moved, bytes live."""
+    found = graph.cost()
+    rows = [
+        (count_text(c.flops + c.transcendentals), bytes_text(c.bytes), bytes_text(live))
+        for c, live in zip(found.nodes, found.memory.live_bytes, strict=True)
+    ]
+    return [f"|{line}|" for line in columns(rows, left=0)]
+
+
 def _unused(text: str, taken: set[str]) -> str:
     """`text`, told apart by `~2`, `~3`... from those before it."""
     out, count = text, 1
@@ -71,23 +133,52 @@ def _unused(text: str, taken: set[str]) -> str:
     return out
 
 
-def _graph_text(graph: Graph, names: dict[int, str], origins: OriginWriter, types: bool) -> str:
-    of = value_names(graph)
+def _graph_text(
+    graph: Graph,
+    names: dict[int, str],
+    origins: OriginWriter,
+    types: bool,
+    of: dict[Value, str],
+    costs: list[str],
+    brief: bool,
+) -> str:
     lines: list[tuple[str, str]] = []
     for node in graph.nodes:
         results = [f"{of[v]}: {v.type}" if types else of[v] for v in node.outputs]
+        args = [of[o] if isinstance(o, Value) else literal_text(o) for o in node.operands]
+        if brief:
+            results, args = _few(results), _few(args)
         head = f"{', '.join(results)} = " if results else ""
-        args = ", ".join(
-            [of[o] if isinstance(o, Value) else literal_text(o) for o in node.operands]
-        )
-        line = f"  {head}{node.op.name}({args})"
+        line = f"  {head}{node.op.name}({', '.join(args)})"
         for name, value in zip(node.op.attrs, node.attrs, strict=True):
             line += f" {name}={attribute_text(value, names)}"
         lines.append((line, origins.text(node)))
     returned = ", ".join(of[v] for v in graph.outputs)
-    body = join_lines(lines)
+    if costs:
+        width = min(max(len(line) for line, _ in lines), 88)
+        lines = [(f"{line:<{width}}  {c}", o) for (line, o), c in zip(lines, costs, strict=True)]
+    body = _with_phases(graph, join_lines(lines))
     body.append(f"  return {returned}" if returned else "  return")
     return "\n".join([_header(graph, of, names[id(graph)]), *body, "}\n"])
+
+
+def _with_phases(graph: Graph, lines: list[str]) -> list[str]:
+    """A comment where a phase begins, in a graph that has several."""
+    phases = [node.phase for node in graph.nodes]
+    if len(set(phases)) < 2:
+        return lines
+    out: list[str] = []
+    for line, phase, before in zip(lines, phases, ["", *phases], strict=False):
+        if phase != before:
+            out.append(f"  # {phase}")
+        out.append(line)
+    return out
+
+
+def _few(items: list[str]) -> list[str]:
+    return (
+        items if len(items) <= _FEW else [*items[: _FEW - 1], f"... {len(items) - _FEW + 1} more"]
+    )
 
 
 def _header(graph: Graph, of: dict[Value, str], name: str) -> str:

@@ -19,26 +19,29 @@ from .table import RULES
 Check = tuple[str, RawLocation | Location | None]
 
 
-def lower(graph: Graph) -> Callable[..., list]:
+def lower(
+    graph: Graph, *, numbered: bool = False, seconds: dict[str, float] | None = None
+) -> Callable[..., list]:
     """`fn(*arrays)`: the graph's outputs, and last the check word if it has checks.
 
     The word is an int32: 0, or 1 + the position in `check_messages` of the first check
-    that failed. Trace it with 64-bit types enabled.
+    that failed. Trace it with 64-bit types enabled. For `numbered` and `seconds` see
+    `metadata.Places`.
     """
 
     def program(*args: Any) -> list:
         with collecting() as run:
-            outputs = evaluate(graph, args)
+            outputs = evaluate(graph, args, Places(numbered, seconds))
         return [*outputs, check_word(run)] if run.flags else outputs
 
     program.__name__ = program.__qualname__ = graph.name if graph.name.isidentifier() else "main"
     return program
 
 
-def evaluate(graph: Graph, args: Sequence[Any]) -> list:
+def evaluate(graph: Graph, args: Sequence[Any], places: Places | None = None) -> list:
     """The graph's outputs for `args`, node by node."""
     env: dict[Value, Any] = dict(zip(graph.inputs, args, strict=True))
-    with Places() as places:
+    with places or Places() as places:
         for node in graph.nodes:
             operands = [
                 env[o] if isinstance(o, Value) else literal_operand(node, o) for o in node.operands

@@ -12,12 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..ir import log
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
+from ..ir.passes import channels_last, checked
 from . import checks, counters, faults
 from .apart import apart
 from .device import CPU, Device, jax_device, normalize
 from .memory_cache import MemoryCache, size_from_environment
+from .progress import shown
 from .segments import joined, segment_size, split
 
 # NumPy arguments of these would lose half their bits where 64-bit types are not enabled.
@@ -37,6 +40,15 @@ class Program(NamedTuple):
     lower_s: float
     compile_s: float
     memory_bytes: int
+    slowest: tuple[SlowScope, ...] = ()
+
+
+class SlowScope(NamedTuple):
+    """A scope that took long to trace: its path, its nodes, and seconds of Python."""
+
+    path: str
+    nodes: int
+    trace_s: float
 
 
 class Executable:
@@ -85,6 +97,11 @@ class Executable:
     @property
     def memory_bytes(self) -> int:
         return self.program.memory_bytes
+
+    @property
+    def slowest(self) -> tuple[SlowScope, ...]:
+        """The scopes that took longest to trace for XLA, slowest first."""
+        return self.program.slowest
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
         if faults.forked:
@@ -188,35 +205,87 @@ def _make_in_segments(graph: Graph, nodes: int, device: Device, donate: tuple[in
         lower_s=sum(p.lower_s for p in programs),
         compile_s=sum(p.compile_s for p in programs),
         memory_bytes=max(p.memory_bytes for p in programs),
+        slowest=_slowest([scope for p in programs for scope in p.slowest]),
     )
 
 
 def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     import jax
 
+    scopes: dict[str, float] = {}
     # 64-bit types hold while this is made; the user's own setting stays as it is.
-    with jax.enable_x64(True):
+    what = f"{graph.name} for {device}, {len(graph)} nodes"
+    with jax.enable_x64(True), shown(what) as doing:
         started = time.perf_counter()
-        traced = _trace(graph, device, donate)
+        doing.name = "tracing"
+        stage = traced(as_run(graph, device), device, donate, seconds=scopes)
         traced_at = time.perf_counter()
-        lowered = traced.lower()
+        doing.name = "lowering"
+        lowered = stage.lower()
         lowered_at = time.perf_counter()
+        doing.name = "in XLA"
         compiled = lowered.compile()
         done = time.perf_counter()
     counters.executables += 1
-    words = len(traced.out_tree.children()) - len(graph.outputs)
-    return Program(
+    words = len(stage.out_tree.children()) - len(graph.outputs)
+    program = Program(
         run=compiled,
         check_parts=(slice(None),) * words,
         trace_s=traced_at - started,
         lower_s=lowered_at - traced_at,
         compile_s=done - lowered_at,
         memory_bytes=_memory_bytes(compiled),
+        slowest=_slow_scopes(graph, scopes),
     )
+    if log.enabled("compile"):
+        log.write("compile", f"{what}: {phases_text(program)}")
+    return program
 
 
-def _trace(graph: Graph, device: Device, donate: tuple[int, ...]) -> Any:
-    """The graph as traced by JAX; 64-bit types must be enabled."""
+def phases_text(program: Program | Executable) -> str:
+    """How long each part of a compile took, and the scopes that took longest."""
+    times = (
+        ("tracing", program.trace_s),
+        ("lowering", program.lower_s),
+        ("XLA", program.compile_s),
+    )
+    text = f"{sum(s for _, s in times):.2f} s: "
+    text += ", ".join(f"{name} {seconds:.2f}" for name, seconds in times)
+    if program.slowest:
+        rows = [f"{s.path} ({s.nodes} nodes, {s.trace_s:.3f} s)" for s in program.slowest[:3]]
+        text += f"; slowest to trace: {', '.join(rows)}"
+    return text
+
+
+def _slow_scopes(graph: Graph, seconds: dict[str, float]) -> tuple[SlowScope, ...]:
+    """Scopes cut to three steps, so that a module counts with what it calls."""
+    found: dict[str, list[float]] = {}
+    for node in graph.nodes:
+        path = _short(node.scope.path if node.scope is not None else "")
+        found.setdefault(path, [0, 0.0])[0] += 1
+    for path, s in seconds.items():
+        found.setdefault(_short(path), [0, 0.0])[1] += s
+    return _slowest([SlowScope(p or "(no scope)", int(n), s) for p, (n, s) in found.items()])
+
+
+def _short(path: str) -> str:
+    return "/".join(path.split("/")[:3])
+
+
+def _slowest(scopes: list[SlowScope]) -> tuple[SlowScope, ...]:
+    return tuple(sorted(scopes, key=lambda scope: -scope.trace_s)[:5])
+
+
+def as_run(graph: Graph, device: Device) -> Graph:
+    """The graph as it is lowered for a device."""
+    if device.type == "cpu":  # elsewhere XLA lays convolutions out itself
+        return checked(channels_last, graph)
+    return graph
+
+
+def traced(graph: Graph, device: Device, donate: tuple[int, ...] = (), **options: Any) -> Any:
+    """A graph from `as_run` as traced by JAX, with options of `lower`; 64-bit types must be
+    enabled."""
     import jax
     from jax.sharding import SingleDeviceSharding
 
@@ -224,7 +293,9 @@ def _trace(graph: Graph, device: Device, donate: tuple[int, ...]) -> Any:
 
     place = SingleDeviceSharding(jax_device(device))
     shapes = [jax.ShapeDtypeStruct(t.shape, t.dtype.np, sharding=place) for t in graph.input_types]
-    program = jax.jit(lower(graph), donate_argnums=donate, keep_unused=True, out_shardings=place)
+    program = jax.jit(
+        lower(graph, **options), donate_argnums=donate, keep_unused=True, out_shardings=place
+    )
     return program.trace(*shapes)
 
 
@@ -235,7 +306,7 @@ def _text(
 
     def work() -> str:
         with jax.enable_x64(True):
-            return stage(_trace(graph, device, donate))
+            return stage(traced(as_run(graph, device), device, donate))
 
     return apart(work)
 

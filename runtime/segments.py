@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..ir.graph import Graph, Node, Operand, Value
 from ..ir.nested import held_graphs, nested_graphs
+from ..ir.outline import inline
 from ..ir.rebuild import copy_node
 from .buffer import is_numpy, to_jax
 from .device import Device
@@ -60,35 +61,6 @@ def _nodes_and_depth(graph: Graph, known: dict[int, tuple[int, int]]) -> tuple[i
     return nodes, deepest
 
 
-def flatten(graph: Graph) -> Graph:
-    """The graph with every called graph's nodes in the call's place."""
-    env: dict[Value, Operand] = {v: Value(v.type) for v in graph.inputs}
-    inputs = list(env.values())
-    nodes: list[Node] = []
-    # One entry per graph being walked: its nodes yet to come, its values, and its call.
-    stack: list[tuple[Graph, Any, dict[Value, Operand], Node | None]] = [
-        (graph, iter(graph.nodes), env, None)
-    ]
-    while stack:
-        walked, todo, values, call = stack[-1]
-        for node in todo:
-            operands = tuple(values[o] if isinstance(o, Value) else o for o in node.operands)
-            if node.op.name == "call":
-                held: Graph = node.attr("graph")
-                inner = dict(zip(held.inputs, operands, strict=True))
-                stack.append((held, iter(held.nodes), inner, node))
-                break
-            new = copy_node(node, operands)
-            nodes.append(new)
-            values.update(zip(node.outputs, new.outputs, strict=True))
-        else:
-            stack.pop()
-            if call is not None:
-                results = [values[v] for v in walked.outputs]
-                stack[-1][2].update(zip(call.outputs, results, strict=True))
-    return Graph(inputs, nodes, [env[v] for v in graph.outputs], name=graph.name)  # type: ignore
-
-
 class Plan(NamedTuple):
     segments: list[Segment]
     outputs: tuple[int, ...]  # where the graph's outputs stand in the table of live values
@@ -96,9 +68,13 @@ class Plan(NamedTuple):
 
 def split(graph: Graph, nodes: int, donate: Sequence[int]) -> Plan:
     """The graph in stretches of that many nodes."""
-    graph = flatten(graph)
+    graph = inline(graph)
     starts = range(0, len(graph.nodes), nodes)
-    stretches = [graph.nodes[i : i + nodes] for i in starts]
+    return plan_of(graph, [graph.nodes[i : i + nodes] for i in starts], donate)
+
+
+def plan_of(graph: Graph, stretches: Sequence[Sequence[Node]], donate: Sequence[int] = ()) -> Plan:
+    """One segment per stretch; together they are all nodes of the graph, in order."""
     numbers: dict[Value, int] = {v: i for i, v in enumerate(graph.inputs)}
     last: dict[Value, int] = {}  # the last stretch that reads a value
     for i, stretch in enumerate(stretches):

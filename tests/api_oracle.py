@@ -89,10 +89,8 @@ def strides_that_count(t: Any) -> list[int]:
 
 def as_numpy(t: Any) -> np.ndarray:
     if isinstance(t, Tensor):
-        a = t.detach().numpy()
-        return a.astype(np.float32) if t.dtype.name == "bfloat16" else a
-    t = t.detach().resolve_conj()
-    return (t.float() if t.dtype is torch.bfloat16 else t).numpy()
+        return (t.float() if t.dtype is thrace.bfloat16 else t).numpy(force=True)
+    return (t.float() if t.dtype is torch.bfloat16 else t).numpy(force=True)
 
 
 def assert_same(got: Any, want: Any, where: str = "result") -> None:

@@ -9,15 +9,19 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from needs_torch import HAVE_TORCH, needs_torch
 
 EXECUTABLES_LIMIT = 10_000
 
 # The verifier runs after every pass.
 os.environ.setdefault("THRACE_VERIFY", "1")
+# A busy machine compiles slowly: what goes to standard error must not hang on that.
+os.environ.setdefault("THRACE_PROGRESS", "0")
 if "PYTEST_XDIST_WORKER" in os.environ:
     # A worker per core: a pool of threads in each would only take turns.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -65,6 +69,13 @@ class Executables:
             terminalreporter.write_line(f"ERROR: {line}", red=True)
         else:
             terminalreporter.write_line(line)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Without PyTorch, as in `make matrix`, the files that compare with it are left out."""
+    if HAVE_TORCH or not collection_path.name.startswith("test_"):
+        return None
+    return True if needs_torch(collection_path) else None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -36,7 +36,7 @@ def theirs(x: Any, grad: bool = True) -> Any:
 
 def host(t: Any) -> np.ndarray:
     if isinstance(t, (Tensor, torch.Tensor)):
-        return t.detach().numpy()
+        return t.detach().numpy().copy()
     return np.asarray(t)
 
 

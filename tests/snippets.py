@@ -60,15 +60,16 @@ def run(source: str, library: Any, **more: Any) -> dict[str, Any]:
 
 
 def printed(source: str, library: Any) -> str:
-    """What the snippet prints, an exception's type and message included.
-
-    Names of the library, object addresses and our note of the user's line are brought to
-    one form.
-    """
+    """What the snippet prints, an exception's type and message included."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         run(source, library)
-    text = out.getvalue().replace("thrace.", "torch.").replace("thrace", "torch")
+    return brought_to_one_form(out.getvalue())
+
+
+def brought_to_one_form(text: str) -> str:
+    """Without the library's name, object addresses and our note of the user's line."""
+    text = text.replace("thrace.", "torch.").replace("thrace", "torch")
     return _ADDRESS.sub("0x", _PLACE.sub("", text))
 
 
@@ -88,8 +89,8 @@ def same_numbers(got: Any, want: Any, rtol: float = 1e-5) -> None:
         assert str(got.dtype).partition(".")[2] == str(want.dtype).partition(".")[2]
         assert tuple(got.shape) == tuple(want.shape)
         assert got.requires_grad == want.requires_grad
-        a = got.detach().numpy()
-        b = want.detach().resolve_conj().numpy()
+        a = got.numpy(force=True)
+        b = want.numpy(force=True)
         scale = float(np.abs(b).max()) if b.size and b.dtype != bool else 0.0
         np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * scale)
     elif isinstance(want, dict):

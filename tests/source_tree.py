@@ -28,7 +28,8 @@ def installed_files() -> set[str]:
     out: set[str] = set()
     for package, folder in PACKAGE_DIR.items():
         for file in (ROOT / folder).rglob("*"):
-            if file.suffix in (".py", ".pyi") or file.name == "py.typed":
+            is_web = "web" in file.relative_to(ROOT / folder).parts and file.is_file()
+            if file.suffix in (".py", ".pyi") or file.name == "py.typed" or is_web:
                 inside = file.relative_to(ROOT / folder)
                 out.add(f"{package.replace('.', '/')}/{inside.as_posix()}")
     return out

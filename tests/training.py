@@ -204,4 +204,4 @@ def initial_state(task: Task) -> dict[str, np.ndarray]:
 
 
 def _host(t: Any) -> np.ndarray:
-    return t.detach().cpu().numpy()
+    return t.detach().cpu().numpy().copy()

@@ -4,9 +4,13 @@ import math as _math
 
 from thrace import _higher_order_ops as _higher_order_ops
 from thrace import (
+    accelerator,
+    amp,
     array_api,
     autograd,
+    cpu,
     cuda,
+    debug,
     fft,
     func,
     higher_order_ops,
@@ -15,10 +19,12 @@ from thrace import (
     nn,
     ops,
     optim,
+    profiler,
     random,
     signal,
     special,
     utils,
+    version,
 )
 from thrace import functions as _functions
 from thrace.functions import *
@@ -30,6 +36,7 @@ from thrace.ir.errors import (
     DTypeError,
     FallbackError,
     GraphError,
+    RecompileError,
     ShapeError,
     StateLostError,
     ThraceError,
@@ -55,7 +62,22 @@ from thrace.ir.types import (
 )
 from thrace.ir.types import bool_ as bool
 from thrace.tools import bind as _bind_tools
-from thrace.tracer.compile import FallbackWarning, RecompileWarning, compile
+from thrace.tracer.amp.autocast import (
+    autocast,
+    clear_autocast_cache,
+    get_autocast_dtype,
+    is_autocast_cache_enabled,
+    is_autocast_enabled,
+    set_autocast_cache_enabled,
+    set_autocast_dtype,
+    set_autocast_enabled,
+)
+from thrace.tracer.compile import (
+    FallbackWarning,
+    RecompileWarning,
+    compile,
+    no_recompile,
+)
 from thrace.tracer.devices import Device
 from thrace.tracer.explain import explain
 from thrace.tracer.formats import (
@@ -85,7 +107,7 @@ from thrace.tracer.tensor import Size, Tensor
 from thrace.tracer.tracing import spec, trace
 from thrace.tracer.typeinfo import finfo, iinfo
 
-__version__ = "0.1.0"
+__version__ = version.__version__
 
 # PyTorch's other names.
 device, dtype = Device, DType
@@ -108,13 +130,17 @@ __all__ = [
     "Generator",
     "Graph",
     "GraphError",
+    "RecompileError",
     "RecompileWarning",
     "ShapeError",
     "Size",
     "StateLostError",
     "Tensor",
     "ThraceError",
+    "accelerator",
+    "amp",
     "array_api",
+    "autocast",
     "autograd",
     "bfloat16",
     "bool",
@@ -123,11 +149,14 @@ __all__ = [
     "cfloat",
     "channels_last",
     "channels_last_3d",
+    "clear_autocast_cache",
     "compile",
     "complex64",
     "complex128",
     "contiguous_format",
+    "cpu",
     "cuda",
+    "debug",
     "default_generator",
     "device",
     "double",
@@ -142,6 +171,7 @@ __all__ = [
     "float32",
     "float64",
     "func",
+    "get_autocast_dtype",
     "get_default_dtype",
     "half",
     "higher_order_ops",
@@ -153,6 +183,8 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_autocast_cache_enabled",
+    "is_autocast_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "layout",
@@ -166,13 +198,18 @@ __all__ = [
     "newaxis",
     "nn",
     "no_grad",
+    "no_recompile",
     "ops",
     "optim",
     "pi",
     "preserve_format",
+    "profiler",
     "promote_types",
     "random",
     "save",
+    "set_autocast_cache_enabled",
+    "set_autocast_dtype",
+    "set_autocast_enabled",
     "set_default_dtype",
     "set_grad_enabled",
     "set_printoptions",
@@ -187,6 +224,7 @@ __all__ = [
     "uint32",
     "uint64",
     "utils",
+    "version",
     "vmap",
 ]
 __all__ += _functions.__all__

@@ -16,9 +16,12 @@ from thrace.tracer.api import (
     extremes as _extremes,
     filled as _filled,
     gather as _gather,
+    hashing as _hashing,
     indexing as _indexing,
+    interchange as _interchange,
     join as _join,
     linalg as _linalg,
+    lowrank as _lowrank,
     moments as _moments,
     parts as _parts,
     queries as _queries,
@@ -28,11 +31,13 @@ from thrace.tracer.api import (
     running as _running,
     scatter as _scatter,
     search as _search,
+    segments as _segments,
     shape as _shape,
     softmax as _softmax,
     sort as _sort,
     special as _special,
     statistics as _statistics,
+    stft as _stft,
     strided as _strided,
     unary as _unary,
     windows as _windows,
@@ -55,7 +60,10 @@ _batch_norm_with_update = _plain._batch_norm_with_update
 _chunk_cat = _arrange._chunk_cat
 _native_batch_norm_legit = _plain._native_batch_norm_legit
 _safe_softmax = _plain._safe_softmax
+_segment_reduce = _segments.segment_reduce
 _softmax_backward_data = _plain._softmax_backward_data
+_unsafe_masked_index = _gather.masked_index
+_unsafe_masked_index_put_accumulate = _gather.masked_index_put
 _upsample_bilinear2d_aa = _plain._upsample_bilinear2d_aa
 abs = _unary.abs
 abs_ = _unary.abs
@@ -142,7 +150,7 @@ broadcast_shapes = _shape.broadcast_shapes
 broadcast_tensors = _shape.broadcast_tensors
 broadcast_to = _shape.broadcast_to
 bucketize = _search.bucketize
-cartesian_prod = _statistics.cartesian_prod
+cartesian_prod = _arrange.cartesian_prod
 cat = _join.cat
 cdist = _statistics.cdist
 ceil = _unary.ceil
@@ -165,12 +173,14 @@ clip = _compare.clamp
 clip_ = _compare.clamp
 clone = _creation.clone
 column_stack = _arrange.column_stack
-combinations = _statistics.combinations
+combinations = _arrange.combinations
 complex = _complexes.complex
 concat = _join.concat
 concatenate = _join.concat
 cond = _control.cond
 conj = _complexes.conj
+conj_physical = _complexes.conj_physical
+conj_physical_ = _complexes.conj_physical
 constant_pad_nd = _arrange.constant_pad_nd
 conv1d = _plain.conv1d
 conv2d = _plain.conv2d
@@ -252,9 +262,9 @@ fmod = _arithmetic.fmod
 frac = _unary.frac
 frac_ = _unary.frac
 frexp = _special.frexp
-from_dlpack = _creation.from_dlpack
-from_numpy = _creation.from_numpy
-frombuffer = _creation.frombuffer
+from_dlpack = _interchange.from_dlpack
+from_numpy = _interchange.from_numpy
+frombuffer = _interchange.frombuffer
 full = _creation.full
 full_like = _filled.full_like
 gather = _gather.gather
@@ -276,6 +286,7 @@ gt = _compare.gt
 hamming_window = _windows.hamming_window
 hann_window = _windows.hann_window
 hardshrink = _plain.hardshrink
+hash_tensor = _hashing.hash_tensor
 heaviside = _special.heaviside
 histc = _search.histc
 histogram = _search.histogram
@@ -315,6 +326,7 @@ isnan = _unary.isnan
 isneginf = _unary.isneginf
 isposinf = _unary.isposinf
 isreal = _special.isreal
+istft = _stft.istft
 kaiser_window = _windows.kaiser_window
 kron = _decompositions.kron
 kthvalue = _sort.kthvalue
@@ -411,6 +423,7 @@ orgqr = _decompositions.householder_product
 ormqr = _decompositions.ormqr
 outer = _linalg.outer
 pairwise_distance = _plain.pairwise_distance
+pca_lowrank = _lowrank.pca_lowrank
 pdist = _statistics.pdist
 permute = _shape.permute
 permute_copy = _copies.permute_copy
@@ -469,6 +482,7 @@ scatter_add = _gather.scatter_add
 scatter_reduce = _scatter.scatter_reduce
 searchsorted = _search.searchsorted
 seed = _random.seed
+segment_reduce = _segments.segment_reduce
 select = _shape.select
 select_copy = _copies.select_copy
 select_scatter = _copies.select_scatter
@@ -507,10 +521,12 @@ squeeze_copy = _copies.squeeze_copy
 stack = _join.stack
 std = _moments.std
 std_mean = _moments.std_mean
+stft = _stft.stft
 sub = _arithmetic.sub
 subtract = _arithmetic.sub
 sum = _reduce.sum
 svd = _decompositions.plain_svd
+svd_lowrank = _lowrank.svd_lowrank
 swapaxes = _shape.transpose
 swapdims = _shape.transpose
 t = _shape.t
@@ -587,7 +603,10 @@ __all__ = [
     "_chunk_cat",
     "_native_batch_norm_legit",
     "_safe_softmax",
+    "_segment_reduce",
     "_softmax_backward_data",
+    "_unsafe_masked_index",
+    "_unsafe_masked_index_put_accumulate",
     "_upsample_bilinear2d_aa",
     "abs",
     "abs_",
@@ -703,6 +722,8 @@ __all__ = [
     "concatenate",
     "cond",
     "conj",
+    "conj_physical",
+    "conj_physical_",
     "constant_pad_nd",
     "conv1d",
     "conv2d",
@@ -808,6 +829,7 @@ __all__ = [
     "hamming_window",
     "hann_window",
     "hardshrink",
+    "hash_tensor",
     "heaviside",
     "histc",
     "histogram",
@@ -847,6 +869,7 @@ __all__ = [
     "isneginf",
     "isposinf",
     "isreal",
+    "istft",
     "kaiser_window",
     "kron",
     "kthvalue",
@@ -943,6 +966,7 @@ __all__ = [
     "ormqr",
     "outer",
     "pairwise_distance",
+    "pca_lowrank",
     "pdist",
     "permute",
     "permute_copy",
@@ -1001,6 +1025,7 @@ __all__ = [
     "scatter_reduce",
     "searchsorted",
     "seed",
+    "segment_reduce",
     "select",
     "select_copy",
     "select_scatter",
@@ -1039,10 +1064,12 @@ __all__ = [
     "stack",
     "std",
     "std_mean",
+    "stft",
     "sub",
     "subtract",
     "sum",
     "svd",
+    "svd_lowrank",
     "swapaxes",
     "swapdims",
     "t",

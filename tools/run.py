@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.errors import GraphError, ThraceError
+from ..ir.errors import ThraceError
 from ..ir.graph import Graph
 from .command import Command, CommandError
 from .compare import differences, largest
 from .draw import draw_inputs
-from .files import read_text
+from .subject import read_graph_and_data
+from .ways import WAYS, find_way
 
-EVALUATORS = {"xla": ("xla",), "numpy": ("numpy",), "both": ("xla", "numpy")}
+BOTH = ("xla", "numpy")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,9 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1")
     parser.add_argument(
         "--evaluator",
-        choices=EVALUATORS,
         default="xla",
-        help="xla, numpy, or both, which compares them (exit code 1 if they differ)",
+        metavar="WAY[,WAY]",
+        help="xla (or whole: one XLA program), ops (XLA, op by op), numpy, float64, or a device; "
+        "two of them, as in xla,numpy (or both), are compared: exit code 1 if they differ",
     )
 
 
@@ -48,45 +50,50 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"--seed must not be negative, got {args.seed}")
     if args.integers_below < 1:
         raise CommandError(f"--integers-below must be at least 1, got {args.integers_below}")
-    graph = read_graph(args.graph)
-    if graph.inputs and not args.random:
+    evaluators = _evaluators(args.evaluator)
+    graph, inputs = read_graph_and_data(args.graph)
+    if graph.inputs and not inputs and not args.random:
         raise CommandError(f"{graph.name} has {len(graph.inputs)} inputs; draw them with --random")
-    if args.evaluator != "xla":
-        _refuse_without_numpy(graph)
-    try:
-        inputs = draw_inputs(graph, args.seed, args.integers_below)
-    except (MemoryError, ValueError) as e:  # more elements than NumPy can count
-        raise CommandError(f"cannot draw the inputs: {e}", code=1) from None
-    print(f"{graph.name}: {len(inputs)} inputs, {len(graph)} nodes, seed {args.seed}")
-    results = {e: _evaluate(e, graph, inputs, args.device) for e in EVALUATORS[args.evaluator]}
+    drawn = bool(args.random or not inputs)
+    if drawn:
+        try:
+            inputs = draw_inputs(graph, args.seed, args.integers_below)
+        except (MemoryError, ValueError) as e:  # more elements than NumPy can count
+            raise CommandError(f"cannot draw the inputs: {e}", code=1) from None
+    given = f"seed {args.seed}" if drawn else "data of the file"
+    print(f"{graph.name}: {len(inputs)} inputs, {len(graph)} nodes, {given}")
+    results = {e: _evaluate(e, graph, inputs, args.device) for e in evaluators}
     (shown, *_) = results.values()
     _print_summary(graph, shown)
-    return _report(graph, **results) if len(results) > 1 else 0
+    return _report(graph, results) if len(results) > 1 else 0
 
 
-def read_graph(path: str) -> Graph:
-    """The graph in a text or JSON file."""
-    text = read_text(path)
-    try:
-        return Graph.from_json(text) if text.lstrip().startswith("{") else Graph.from_text(text)
-    except GraphError as e:
-        raise CommandError(f"{path}: {e}") from None
-
-
-def _refuse_without_numpy(graph: Graph) -> None:
-    from ..ir.nested import nested_graphs
-
-    missing = {n.op.name for g in nested_graphs(graph) for n in g.nodes if n.op.evaluate is None}
-    if missing:
-        names = ", ".join(sorted(missing))
-        raise CommandError(f"NumPy has no rule for {names}; run with --evaluator xla")
+def _evaluators(text: str) -> tuple[str, ...]:
+    """One way to run the graph, or two that are to be compared."""
+    names = BOTH if text == "both" else tuple(part.strip() for part in text.split(","))
+    for name in names:
+        try:
+            find_way(name)
+        except ValueError as e:
+            raise CommandError(f"--evaluator: {e}") from None
+        except ThraceError:
+            pass  # a device that is not there is said when it is used
+    if len(names) > 2 or len(set(names)) < len(names):
+        raise CommandError(f"--evaluator takes one of {', '.join(WAYS)}, or two that differ")
+    return names
 
 
 def _evaluate(name: str, graph: Graph, inputs: Sequence[np.ndarray], device: str) -> list[Any]:
     try:
-        if name == "xla":
+        if name in ("xla", "whole"):
             return _with_xla(graph, inputs, device)
-        return _with_numpy(graph, inputs)
+        if name == "numpy":
+            return _with_numpy(graph, inputs)
+        return _in_way(name, graph, inputs)
+    except ThraceError as e:
+        if isinstance(e, IndexError):
+            raise CommandError(f"{name}: {e}", code=1) from None
+        raise CommandError(f"{name}: {e}") from None
     except IndexError as e:  # a check of the graph's own
         raise CommandError(f"{name}: {e}", code=1) from None
     except (MemoryError, RuntimeError) as e:  # XLA too says so by a RuntimeError
@@ -126,6 +133,13 @@ def _with_numpy(graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     return out
 
 
+def _in_way(name: str, graph: Graph, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    started = time.perf_counter()
+    out = find_way(name).outputs(graph, inputs)
+    print(f"{name}: ran in {time.perf_counter() - started:.4f} s")
+    return [np.asarray(a).astype(t.dtype.np) for a, t in zip(out, graph.output_types, strict=True)]
+
+
 def _print_summary(graph: Graph, results: Sequence[np.ndarray]) -> None:
     rows = [("output", "type", "mean", "min", "max", "nan")]
     for name, v, array in zip(graph.output_names, graph.outputs, results, strict=True):
@@ -157,18 +171,19 @@ def _mean(array: np.ndarray) -> Any:
         return array.mean() if array.size else np.nan
 
 
-def _report(graph: Graph, xla: Sequence[np.ndarray], numpy: Sequence[np.ndarray]) -> int:
+def _report(graph: Graph, results: dict[str, list[np.ndarray]]) -> int:
     """Say where the two evaluators differ; the exit code."""
-    beside = largest(numpy)
+    (first, a_results), (second, b_results) = results.items()
+    beside = largest(b_results)
     bad = [
         f"{name}: {text}"
-        for name, a, b in zip(graph.output_names, xla, numpy, strict=True)
+        for name, a, b in zip(graph.output_names, a_results, b_results, strict=True)
         if (text := differences(a, b, beside))
     ]
     for line in bad:
-        print(f"xla and numpy differ in {line}")
+        print(f"{first} and {second} differ in {line}")
     if not bad:
-        print(f"xla and numpy agree in all {len(graph.outputs)} outputs")
+        print(f"{first} and {second} agree in all {len(graph.outputs)} outputs")
     return 1 if bad else 0
 
 

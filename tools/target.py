@@ -1,4 +1,4 @@
-"""`MODULE_OR_FILE:FUNCTION` as something that can be traced. Imported by `dump` alone."""
+"""`MODULE_OR_FILE:FUNCTION` as something that can be traced. Imported by `subject` alone."""
 
 from __future__ import annotations
 

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .autograd import GradSlot
+from .evaluate import observe
 from .hyper import read as read_hyper
 from .session import Hyper
+from .storage import root
 from .tensor import Tensor
 from .views import Link
 
@@ -47,6 +49,7 @@ class New(NamedTuple):
 
     source: Source
     strides: Any
+    inference: bool = False
 
 
 class Leaf(NamedTuple):
@@ -73,10 +76,6 @@ HandleRef = int | weakref.ref[Tensor]
 SlotRef = int | weakref.ref[GradSlot]
 
 
-class NotReplayable(Exception):
-    """Why a finished run cannot become a trace."""
-
-
 class HyperValue:
     """An input that no storage holds."""
 
@@ -88,26 +87,31 @@ class HyperValue:
 
 
 class HyperInput:
-    """A hyper-parameter as an input. Its array is made again only when the number changed."""
+    """A hyper-parameter as an input. Its array is made again only when the number changed;
+    a tensor gives what it holds."""
 
-    __slots__ = ("group", "holder", "index", "key", "number")
+    __slots__ = ("after", "group", "holder", "index", "key", "number")
 
     def __init__(self, hyper: Hyper):
         self.group, self.key, self.index = hyper.group, hyper.key, hyper.index
+        self.after = hyper.after
         self.number: Any = None
         self.holder: Any = None
 
     def value(self) -> Any:
         number = read_hyper(self.group, self.key, self.index)
+        if isinstance(number, Tensor):
+            observe(number)
+            return root(number._storage.value)
         if self.holder is None or number is not self.number:
             self.number = number
             self.holder = HyperValue(np.asarray(number, np.float64))
         return self.holder
 
 
-def signature_of(t: Tensor) -> tuple:
-    """The views through which a tensor shows its storage, comparable."""
-    return () if t._view is None else t._view.signature()
+def signature_of(view: Link | None) -> tuple:
+    """A chain of views, comparable."""
+    return () if view is None else view.signature()
 
 
 def argument_slots(arguments: Sequence[Any]) -> dict[int, int]:

@@ -112,10 +112,27 @@ def as_dtype(t: Tensor, dtype: DType, shape: Shape, strides: Ints) -> Tensor:
     return views.detach(seen) if seen.requires_grad else seen
 
 
+def _signs(link: Any) -> tuple[bool, bool]:
+    """Whether a chain shows its storage's numbers conjugated, and whether negated."""
+    kinds: list[str] = []
+    while link is not None:
+        kinds.append(link.kind)
+        link = link.parent
+    conjugated = negated = False
+    for kind in reversed(kinds):
+        if kind == "conj":
+            conjugated = not conjugated
+        elif kind in ("real", "imag"):
+            negated = conjugated and kind == "imag"
+            conjugated = False
+    return conjugated, negated
+
+
 def is_conj(link: Any) -> bool:
     """Whether a chain shows its storage's numbers conjugated."""
-    out = False
-    while link is not None:
-        out ^= link.kind == "conj"
-        link = link.parent
-    return out
+    return _signs(link)[0]
+
+
+def is_neg(link: Any) -> bool:
+    """Whether a chain shows its storage's numbers negated: imaginary parts of conjugates."""
+    return _signs(link)[1]

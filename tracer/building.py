@@ -21,7 +21,6 @@ from .bindings import (
     HyperInput,
     Leaf,
     New,
-    NotReplayable,
     SlotRef,
     Source,
     argument_slots,
@@ -31,11 +30,13 @@ from .entries import is_constant
 from .evaluate import SYMBOLIC, Part, holders, needed, settle
 from .history import differentiable_graph
 from .naming import distinct
+from .reasons import NotReplayable, Why
 from .replay import Trace
 from .session import Capture, Session
+from .shared import is_entangled
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import chain, leaf_slot
+from .views import Link, chain, leaf_slot
 
 _CALL = OPS["call"]
 
@@ -82,6 +83,11 @@ class _Building:
     def fill(self, result: Any) -> dict[int, Storage]:
         """Make the trace complete. Returns the new storages by their number."""
         self._bind()
+        if is_entangled(
+            [c.storage for c in self.session.captures.values()],
+            list(self.session.written.values()),
+        ):
+            raise NotReplayable(Why.NUMPY_SHARED)
         storages = self._account(result)
         self.made = list(storages.values())
         self._place_outputs(storages)
@@ -100,7 +106,7 @@ class _Building:
             by_value.setdefault(id(c.value), ("capture", c))
         for i, a in enumerate(self.arguments):
             if isinstance(a, Tensor):
-                self.argument_of.setdefault(id(a._storage), i)
+                self.argument_of.setdefault(id(self._before(a)[0]), i)
         names = session.argument_names
         primed = {id(v): i for i, v in session.primed_arguments.items()}
         for v in self.plan.inputs:
@@ -117,11 +123,11 @@ class _Building:
             elif v.buffer is not None and v.edge is None and v.buffer is not SYMBOLIC:
                 trace.bindings.append(Binding("constant", v.buffer, "constant"))
             else:
-                raise NotReplayable("it reads history that was recorded outside")
+                raise NotReplayable(Why.HISTORY, "it reads")
         for storage in session.written.values():
             if id(storage) not in self.bound:
                 if id(storage) not in session.captures:
-                    raise NotReplayable("it writes to a tensor that only history holds")
+                    raise NotReplayable(Why.HISTORY, "it writes to a tensor held by")
                 self._bind_storage(storage)
 
     def _bind_storage(self, storage: Storage) -> int:
@@ -146,7 +152,7 @@ class _Building:
                 self._bind_storage(c.storage)
                 return
         if data.buffer is None:
-            raise NotReplayable("a tensor it makes has no value")
+            raise NotReplayable(Why.ESCAPES)
         self.trace.bindings.append(Binding("constant", data.buffer, "constant"))
         self.plan.inputs.append(data)
 
@@ -155,9 +161,8 @@ class _Building:
         argument = self.argument_of.get(id(storage))
         if argument is not None:
             # Read as a whole if it is written, or if more than the argument's view is read.
-            whole = id(storage) in self.session.written or bool(
-                signature_of(self.session.arguments[argument])
-            )
+            view = self._before(self.arguments[argument])[1]
+            whole = id(storage) in self.session.written or bool(signature_of(view))
             return Binding("argument", argument, self.session.argument_names[argument], whole)
         slot = self.session.grad_storages.get(id(storage))
         if slot is not None:
@@ -172,9 +177,17 @@ class _Building:
         entry = self.assigned.get(id(storage))
         if entry is not None:
             return Binding("entry", entry.read, name)
+        for t, before, *_ in self.session.handles.values():
+            if before is storage and t._storage is not storage:  # the next call reads it there
+                return Binding("storage", weakref.ref(t), name)
         if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
             return Binding("storage", weakref.ref(handle), name)
         return Binding("storage", weakref.ref(storage), name)
+
+    def _before(self, t: Tensor) -> tuple[Storage, Link | None]:
+        """The storage and the view that a tensor was when the run began."""
+        _, storage, link, _ = self.session.handles.get(id(t), (t, t._storage, t._view, None))
+        return storage, link
 
     def _slot_ref(self, slot: GradSlot) -> SlotRef:
         """An argument's gradient slot is that of whatever takes its place."""
@@ -207,7 +220,7 @@ class _Building:
         for i, leaf in enumerate(leaves):
             if not isinstance(leaf, Tensor):
                 if not is_constant(leaf) and not session.knew(leaf):
-                    raise NotReplayable(f"it returns a {type(leaf).__name__} made in the call")
+                    raise NotReplayable(Why.RETURNS, f"a {type(leaf).__name__}")
                 trace.leaves.append(Leaf("static", leaf))
             elif places.setdefault(id(leaf), i) != i:
                 trace.leaves.append(Leaf("again", places[id(leaf)]))
@@ -227,20 +240,25 @@ class _Building:
             elif grad._storage.owner is session and grad._view is None:
                 trace.grads.append((self._slot_ref(slot), number(grad._storage)))
             else:
-                raise NotReplayable("it sets .grad to a tensor made elsewhere")
+                raise NotReplayable(Why.ELSEWHERE, ".grad")
         for entry, tensor in session.attribute_effects():
             if tensor._storage.owner is not session:
-                raise NotReplayable(f"it sets {entry.label} to a tensor made elsewhere")
+                raise NotReplayable(Why.ELSEWHERE, entry.label)
             trace.sets.append((entry, number(tensor._storage), tensor._view))
         made = [e.link for e in trace.leaves if e.kind == "new"] + [link for *_, link in trace.sets]
-        slots = [id(slot) for link in made if (slot := leaf_slot(link)) is not None]
+        for link in [e.link for e in trace.leaves] + [link for *_, link in trace.sets]:
+            trace.places |= {index: number(index) for index in self._indices(link)}
+        leaves_made = [slot for link in made if (slot := leaf_slot(link)) is not None]
+        if any(slot.hooks or slot.post_hooks for slot in leaves_made):
+            raise NotReplayable("a hook is to see a gradient that comes after the call")
+        slots = [id(slot) for slot in leaves_made]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
-            raise NotReplayable("a leaf made in the call has a gradient or several views")
+            raise NotReplayable(Why.LEAF, "it keeps the gradient or several views of")
         kept = {"_retained", "_retains"}
         if any(isinstance(t, Tensor) and kept.intersection(t.__dict__) for t in leaves):
-            raise NotReplayable("it keeps the gradient of a tensor that is no leaf")
+            raise NotReplayable(Why.RETAINED)
         if session.reasons:
-            raise NotReplayable("")
+            raise NotReplayable()
         for t, storage, link, _ in session.handles.values():
             if t._storage is storage and t._view is link:
                 continue
@@ -254,11 +272,12 @@ class _Building:
                 trace.marked.append(number_of)
                 continue
             if t._storage is storage:
-                raise NotReplayable("it changes requires_grad of a tensor made outside")
+                raise NotReplayable(Why.REQUIRES_GRAD)
             if t._storage.owner is not session:
-                raise NotReplayable("it points a tensor at another one made elsewhere")
+                raise NotReplayable(Why.ELSEWHERE, "the data of a tensor")
             target = weakref.ref(t) if number_of is None else number_of
             trace.points.append((target, number(t._storage), t._view))
+            trace.places |= {index: number(index) for index in self._indices(t._view)}
         del leaves, result
         for attempt in range(2):
             stray = [
@@ -271,7 +290,12 @@ class _Building:
             stray = []
             if attempt == 0:
                 gc.collect()
-        raise NotReplayable("a tensor made in the call outlives it where a replay could not put it")
+        raise NotReplayable(Why.ESCAPES)
+
+    def _indices(self, link: Link | None) -> list[Storage]:
+        """Tensors of the run that say where views of a chain lie: each call has its own."""
+        picks = [step.args[1] for step in chain(link) if step is not None and step.kind == "pick"]
+        return [index for index in picks if index.owner is self.session]
 
     def _old_leaf(self, leaf: Tensor) -> Leaf:
         """How to return a tensor whose storage was there before the run."""
@@ -284,8 +308,7 @@ class _Building:
             for i, a in sharing:
                 if a._view is link:
                     return Leaf("view", i, leaf._view, link)
-                below = a._view if i in self.trace.marked else None
-                if below is not None and below.parent is link:
+                if link is self._before(a)[1]:  # it became a leaf
                     return Leaf("below", i, leaf._view, link)
         self.session.capture(leaf)
         number = self._bind_storage(leaf._storage)
@@ -296,7 +319,8 @@ class _Building:
             if any(leaf is owner for owner in owners):
                 return Leaf("owner", number)
             return Leaf("bound", number, leaf._view)
-        return Leaf("bound", number, leaf._view, weakref.ref(leaf))
+        lasts = self.trace.bindings[number].kind != "argument" and not self._indices(leaf._view)
+        return Leaf("bound", number, leaf._view, weakref.ref(leaf) if lasts else None)
 
     def _place_outputs(self, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""
@@ -324,21 +348,21 @@ class _Building:
             if any(n.freed for n in behind):
                 trace.freed_history = True
             elif any(n.op.saved is not None for n in behind):
-                raise NotReplayable("the gradient of what it returns is an autograd.Function's")
+                raise NotReplayable(Why.FUNCTION)
             elif any(n.hooks for n in behind):
-                raise NotReplayable("a hook is to see a gradient that comes after the call")
+                raise NotReplayable(Why.LATE_HOOK)
             return Source(numbers[data], numbers[history])
 
         for storage in [*self.session.written.values(), *storages.values()]:
             if storage.hooks is not None and storage.hooks.waiting():
-                raise NotReplayable("a hook is to see a gradient that comes after the call")
+                raise NotReplayable(Why.LATE_HOOK)
         for storage in self.session.written.values():
             trace.writes.append((self.bound[id(storage)], source(storage)))
         for i in range(len(storages)):
             made = source(storages[i])
             if made.history == -1:
-                raise NotReplayable("it returns a tensor whose history was recorded outside")
-            trace.new.append(New(made, storages[i].strides))
+                raise NotReplayable(Why.HISTORY, "it returns a tensor with")
+            trace.new.append(New(made, storages[i].strides, storages[i].inference))
 
     def _make_graph(self) -> None:
         plan = self.plan
@@ -386,8 +410,9 @@ class _Building:
                     owner = getattr(o.edge[0], "owner", None)
                     if isinstance(owner, weakref.ref) and owner() is not None:
                         raise NotReplayable(
-                            "a leaf made in the call, or one of several leaves on one storage, "
-                            "is in the history of what it returns"
+                            Why.LEAF,
+                            "what it returns has in its history one of several leaves"
+                            " on one storage, or",
                         )
 
     def _output_names(self, count: int) -> list[str]:
@@ -422,8 +447,9 @@ class _Building:
             a = self.session.arguments[b.ref]
             if b.ref in self.trace.marked:
                 return (self.arguments[b.ref]._slot, 0)
-            if b.whole and signature_of(a):
-                return self.session.captures[id(a._storage)].held.edge
+            storage, view = self._before(a)
+            if b.whole and signature_of(view):
+                return self.session.captures[id(storage)].held.edge
             return self.session.argument_edges[b.ref]
         if b.kind == "entry":
             storage = next(i for i, n in self.bound.items() if self.trace.bindings[n] is b)
@@ -433,5 +459,5 @@ class _Building:
         owner = b.ref()
         if isinstance(owner, Tensor) and owner._slot is not None:
             return (owner._slot, 0)
-        storage = owner._storage if isinstance(owner, Tensor) else owner
+        storage = self._before(owner)[0] if isinstance(owner, Tensor) else owner
         return self.session.captures[id(storage)].held.edge

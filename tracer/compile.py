@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import functools
+import time
 import warnings
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, overload
 
-from ..ir.errors import FallbackError
+from ..ir import log
+from ..ir.errors import FallbackError, RecompileError
 from ..ir.graph import Value
 from ..ir.source import here, resolve
 from . import trees
-from .bindings import NotReplayable
 from .building import build
+from .codes import place_of
 from .devices import CPU
 from .evaluate import observe
-from .guards import Guards
+from .guards import Change, Guards
 from .naming import argument_names
+from .reasons import NotReplayable, Reason, Recompile, Why, reason
 from .recording import evaluate_all
-from .session import Reason, Session
+from .session import Session
 from .state import LOCK, STATE
 from .storage import root
 from .tensor import Tensor
 
+# How many traces a function may have, unless `compile` is told otherwise, and how often it
+# traces again before a warning says which guard keeps changing.
 MAX_TRACES = 32
+WARN_AFTER = 8
 MAX_FALLBACKS = 8
 
 
@@ -42,11 +50,14 @@ class CompiledFunction:
     with `thrace.explain`.
     """
 
-    def __init__(self, fn: Callable[..., Any], fullgraph: bool = False):
+    def __init__(
+        self, fn: Callable[..., Any], fullgraph: bool = False, max_traces: int = MAX_TRACES
+    ):
         # Set past __setattr__, which hands everything else to the original.
         slots = self.__dict__
         slots["fn"] = fn
         slots["fullgraph"] = fullgraph
+        slots["max_traces"] = max_traces
         slots["traces"] = []
         slots["uncompiled"] = []
         slots["fallbacks"] = []
@@ -63,15 +74,17 @@ class CompiledFunction:
             return self.fn(*args, **kwargs)  # part of the function being recorded or transformed
         leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
         for guards, trace in self.traces:
-            if not guards.failure(spec, leaves):
+            if guards.failure(spec, leaves) is None:
                 if STATE.recorder is not None and STATE.recorder.nodes:
                     evaluate_all()
                 return trace.run(leaves)
-        for guards, _ in self.uncompiled:
-            if not guards.failure(spec, leaves):
+        for guards in self.uncompiled:
+            if guards.failure(spec, leaves) is None:
                 return self.fn(*args, **kwargs)
         if len(self.uncompiled) >= MAX_FALLBACKS and not self.traces:
             return self.fn(*args, **kwargs)  # it never could be replayed
+        if self.traces and not self._may_trace_again(spec, leaves):
+            return self.fn(*args, **kwargs)
         return self._record(args, kwargs, leaves, spec)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -87,7 +100,7 @@ class CompiledFunction:
     def __reduce__(self) -> Any:
         """A compiled module is copied with its module; a function is found by its name."""
         if _is_module(self.fn):
-            return (CompiledFunction, (self.fn, self.fullgraph))
+            return (CompiledFunction, (self.fn, self.fullgraph, self.max_traces))
         return getattr(self.fn, "__qualname__", None) or object.__reduce__(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -98,14 +111,14 @@ class CompiledFunction:
 
     def _record(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         """Run the function once, recorded, and keep a trace if it can be replayed."""
-        self._note_recompile(spec, leaves)
         evaluate_all()
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         session = Session(tensors[0].device if tensors else CPU)
         # What a later call must look like is what this one looks like before it runs.
-        guards = Guards(spec, leaves, self.fn)
+        names = argument_names(self.fn, args, kwargs)
+        guards = Guards(spec, leaves, names)
         name = getattr(self.fn, "__name__", type(self.fn).__name__)
-        session.begin(name, leaves, argument_names(self.fn, args, kwargs))
+        session.begin(name, leaves, names, (args, kwargs), self.fn)
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor) and leaf._view is not None and leaf._view.signature():
                 observe(leaf)
@@ -115,62 +128,115 @@ class CompiledFunction:
                 leaf._storage.remember(leaf._view, value)
                 session.primed[id(leaf._view)] = value
                 session.primed_arguments[i] = value
-        grad_mode = STATE.grad_enabled
+        started = time.perf_counter()
         try:
             with session, session.watch:
                 result = self.fn(*args, **kwargs)
         except BaseException:
             # As uncompiled: writes made before the error stay.
             session.recorder.session = None
+            session.flush()
             raise
-        finally:
-            STATE.grad_enabled = grad_mode
+        recorded_s = time.perf_counter() - started
         session.outer_mutations(result)
         if not session.reasons:
             try:
                 with LOCK:
                     trace = build(session, leaves, result)
-            except NotReplayable as reason:
-                if str(reason):
-                    session.reasons.append(Reason(str(reason), resolve(here(1))))
+            except NotReplayable as error:
+                if error.why is not None:
+                    where = resolve(session.watch.line_naming("") or here(1))
+                    session.reasons.append(reason(error.why, where, *error.details))
             except BaseException:
                 session.recorder.session = None
+                session.flush()
                 raise
             else:
                 guards.watch(session, trace, leaves)
+                trace.recorded_s = recorded_s
+                if log.enabled("traces"):
+                    log.write("traces", f"{name}: {trace.summary()}")
                 self.traces.insert(0, (guards, trace))
-                del self.traces[MAX_TRACES:]
                 return result
         session.recorder.session = None
         session.recorder.evaluate()
+        session.flush()
         session.restore_views()
-        self._fall_back(session, guards)
+        self.uncompiled.append(guards)
+        self._fall_back(session.reasons)
         return result
 
-    def _fall_back(self, session: Session, guards: Guards) -> None:
-        new = [reason for reason in session.reasons if reason not in self.fallbacks]
+    def _fall_back(self, reasons: list[Reason]) -> None:
+        """Say once what cannot be replayed, where, and what to do about it."""
+        known = {r.reason for r in self.fallbacks}
+        new = [r for r in reasons if r.reason not in known]
         self.fallbacks.extend(new)
-        why = "; ".join(map(str, session.reasons))
-        message = f"{session.name} cannot be replayed and runs uncompiled: {why}"
+        why = "; ".join(f"{r} [remedy: {r.remedy}]" for r in reasons)
+        message = f"{self._name()} cannot be replayed and runs uncompiled: {why}"
+        if new and log.enabled("traces"):
+            log.write("traces", message)
         if self.fullgraph:
             raise FallbackError(message)
-        self.uncompiled.append((guards, None))
         if new:
             warnings.warn(message, FallbackWarning, stacklevel=4)
 
-    def _note_recompile(self, spec: Any, leaves: list[Any]) -> None:
-        if not self.traces:
-            return
-        why = self.traces[0][0].failure(spec, leaves)
-        self.recompiles.append(Reason(why, resolve(here(1))))
-        if len(self.recompiles) >= 8 and not self.warned:
+    def _may_trace_again(self, spec: Any, leaves: list[Any]) -> bool:
+        """Note which guard does not hold; whether there may be one more trace.
+
+        Raises: RecompileError inside `no_recompile()`.
+        """
+        new = _recompile(self.traces[0][0].failure(spec, leaves))
+        if STATE.no_recompile:
+            raise RecompileError(f"{self._name()} would be traced again: {new}")
+        if len(self.traces) >= self.max_traces:
+            if not any(r.why is Why.TRACES for r in self.fallbacks):
+                often = _most_frequent([*self.recompiles, new])
+                self._fall_back(
+                    [reason(Why.TRACES, new.place or new.location, len(self.traces), often)]
+                )
+            return False
+        self.recompiles.append(new)
+        if log.enabled("traces"):
+            log.write("traces", f"{self._name()} is traced again: {new}")
+        if len(self.recompiles) >= WARN_AFTER and not self.warned:
             self.__dict__["warned"] = True
+            often = _most_frequent(self.recompiles)
+            last = next(r for r in reversed(self.recompiles) if r.guard == often)
             warnings.warn(
-                f"{getattr(self.fn, '__name__', self.fn)} was traced {len(self.recompiles) + 1} "
-                f"times; the last time because {self.recompiles[-1]}",
+                f"{self._name()} was traced {len(self.recompiles) + 1} times because {often} "
+                f"keeps changing; the last time {last}",
                 RecompileWarning,
                 stacklevel=4,
             )
+        return True
+
+    def _name(self) -> str:
+        return str(getattr(self.fn, "__name__", type(self.fn).__name__)).strip("<>")
+
+
+def _recompile(change: Change | None) -> Recompile:
+    """What changed, with the line of the call and that which reads what changed."""
+    assert change is not None
+    place = None
+    if change.code is not None:
+        place = resolve(place_of([change.code], change.name))
+    return Recompile(change.guard, change.now, change.was, resolve(here(1)), place)
+
+
+def _most_frequent(recompiles: list[Recompile]) -> str:
+    return Counter(r.guard for r in recompiles).most_common(1)[0][0]
+
+
+@contextmanager
+def no_recompile() -> Iterator[None]:
+    """Inside, on this thread, a compiled function that would be traced again raises
+    RecompileError with the guard that does not hold; first traces and replays go on."""
+    before = STATE.no_recompile
+    STATE.no_recompile = True
+    try:
+        yield
+    finally:
+        STATE.no_recompile = before
 
 
 def _is_module(fn: Any) -> bool:
@@ -178,23 +244,31 @@ def _is_module(fn: Any) -> bool:
 
 
 @overload
-def compile(fn: Callable[..., Any], *, fullgraph: bool = False) -> CompiledFunction: ...
+def compile(
+    fn: Callable[..., Any], *, fullgraph: bool = False, max_traces: int = MAX_TRACES
+) -> CompiledFunction: ...
 @overload
-def compile(fn: None = None, *, fullgraph: bool = False) -> Callable[..., CompiledFunction]: ...
-def compile(fn: Any = None, *, fullgraph: bool = False) -> Any:
+def compile(
+    fn: None = None, *, fullgraph: bool = False, max_traces: int = MAX_TRACES
+) -> Callable[..., CompiledFunction]: ...
+def compile(fn: Any = None, *, fullgraph: bool = False, max_traces: int = MAX_TRACES) -> Any:
     """Compile a function, method or module: `@compile`, `@compile(...)` or `compile(model)`.
 
     The first call with a signature runs as always and is recorded, with every tensor it
     reads, writes or makes; from then on the whole call, with `backward()` and
     `opt.step()`, is one XLA executable. What cannot be replayed faithfully runs uncompiled
-    and says once why; `fullgraph=True` makes that a FallbackError.
+    and says once why; `fullgraph=True` makes that a FallbackError. A state that the call
+    depends on and that changed is traced anew, at most `max_traces` times side by side;
+    further states run uncompiled.
 
-    Raises: TypeError if `fn` is not callable.
+    Raises: TypeError if `fn` is not callable, ValueError if `max_traces` is less than 1.
     """
+    if max_traces < 1:
+        raise ValueError(f"max_traces must be 1 or more, got {max_traces}")
     if fn is None:
-        return functools.partial(compile, fullgraph=fullgraph)
+        return functools.partial(compile, fullgraph=fullgraph, max_traces=max_traces)
     if not callable(fn):
         raise TypeError(f"compile expects a function or module, got {type(fn).__name__}")
     if isinstance(fn, CompiledFunction):
         return fn
-    return CompiledFunction(fn, fullgraph)
+    return CompiledFunction(fn, fullgraph, max_traces)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..ir.errors import AutogradError, DTypeError, ShapeError
+from ..ir.errors import AnomalyError, AutogradError, DTypeError, ShapeError
 from ..ir.grad import Cotangents, Edge, backward_scope, pull_back, reads, results
 from ..ir.graph import Node, Scope, Value
-from ..ir.source import here
+from ..ir.source import here, resolve
 from .devices import CPU
 from .grad_fn import AccumulateGrad, GradFn, api_scope, grad_fn_of
 from .grad_hooks import Crossing, call_hooks
-from .grad_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from .reasons import Why
 from .recording import recorder_for, user_error
-from .state import STATE
+from .state import ANOMALIES, STATE
 from .tensor import Tensor
 
 
@@ -170,7 +170,7 @@ def run_backward(
     in_flight: dict[Edge, Value] = {}
     freed: list[Node] = []
     crossing = Crossing()
-    anomaly = is_anomaly_enabled() and state.session is None and not state.levels
+    anomaly = ANOMALIES.in_gradients and state.session is None and not state.levels
     outer_pass, state.backward_pass = state.backward_pass, crossing
     unpacked: list[Any] = []
     current: Cotangents = []
@@ -178,7 +178,7 @@ def run_backward(
     def enter(node: Node, cots: Cotangents) -> Cotangents:
         current[:] = cots
         if state.session is not None and node.seq < state.session.start:
-            state.session.unfaithful("a backward pass inside follows history recorded outside")
+            state.session.unfaithful(Why.HISTORY, "a backward pass inside follows")
         state.scope = backward_scope(node.scope, phase, moved)
         state.cause = node.loc
         if node.hooks:
@@ -199,7 +199,7 @@ def run_backward(
         if unpacked:
             unpacked.pop().undo()
         current[:] = made
-        if anomaly and is_anomaly_check_nan_enabled():
+        if anomaly:
             _refuse_nan(node, made, places.here.device)
         if crossing.watched:
             made = crossing.leave(node, made, places.here.device)
@@ -244,9 +244,11 @@ def _refuse_nan(node: Node, made: Cotangents, device: Any) -> None:
     for i, c in enumerate(made):
         if c is not None and Tensor._wrap(c, device).isnan().any().item():  # type: ignore
             name = GradFn(node, api_scope(node.scope)).name()
-            raise user_error(
-                RuntimeError(f"Function '{name}' returned nan values in its {i}th output.")
-            )
+            message = f"Function '{name}' returned nan values in its {i}th output."
+            place = resolve(node.loc)
+            if place is not None:
+                message += f"\n  differentiates {place}"
+            raise user_error(AnomalyError(message))
 
 
 class _Places:

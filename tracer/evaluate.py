@@ -26,7 +26,7 @@ from ..ir.ops import OPS
 from ..ir.types import TensorType, int64
 from .devices import CPU
 from .recording import Recorder, next_seq, settle_foreign, user_error
-from .state import LOCK, STATE
+from .state import ANOMALIES, LOCK, STATE
 from .storage import root
 from .tensor import Tensor
 
@@ -79,7 +79,10 @@ def evaluate(recorder: Recorder, extra: Iterable[Value] = ()) -> None:
         live = recorder.live
         recorder.nodes, recorder.live = [], []
         try:
-            prepared = prepare(plan, recorder.device)
+            if ANOMALIES.watch is None:
+                prepared = prepare(plan, recorder.device)
+            else:
+                prepared = _watched(plan, recorder, live, extra)
         except BaseException:
             # Nothing was computed: what is pending stays so, and a later look tries again.
             recorder.nodes[:0], recorder.live[:0] = nodes, live
@@ -118,6 +121,28 @@ def _pend_again(
     recorder.nodes.insert(0, node)
     # History alone may hold some of them; once evaluated the node has no outputs.
     recorder.held.append(lambda: node.outputs)
+
+
+def _watched(
+    plan: Plan, recorder: Recorder, live: list[Any], extra: Iterable[Value]
+) -> Callable[[], list[Any]]:
+    """The plan run node by node while anomaly detection is on. What history alone keeps may hold
+    a nan that is masked later; what a tensor or a running backward pass holds may not.
+
+    Raises: AnomalyError.
+    """
+    from .anomaly import run_watched
+
+    _check_readable(plan.inputs)
+    shown = {root(v) for v in holders(recorder, extra, live)}
+    results = run_watched(
+        ANOMALIES.watch,
+        plan.graph(),
+        [v.buffer for v in plan.inputs],
+        recorder.device,
+        [v in shown for v in plan.outputs],
+    )
+    return lambda: results
 
 
 def evaluate_beside(recorder: Recorder, value: Value) -> None:
@@ -184,13 +209,15 @@ def _position(value: Value) -> tuple[int, int]:
     return (value.node.seq, value.index)  # type: ignore[union-attr]
 
 
-def holders(recorder: Recorder, extra: Iterable[Value] = ()) -> list[Value]:
+def holders(
+    recorder: Recorder, extra: Iterable[Value] = (), live: Iterable[Any] | None = None
+) -> list[Value]:
     """`extra` and the values that live storages and an ongoing backward pass hold."""
     values = list(extra)
     for held in recorder.held:
         values.extend(held())
     seen: set[int] = set()
-    for reference in recorder.live:
+    for reference in recorder.live if live is None else live:
         storage = reference()
         if storage is not None and id(storage) not in seen:
             seen.add(id(storage))

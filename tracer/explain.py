@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
 from typing import Any, NamedTuple
 
+from ..ir.columns import bytes_text, columns
 from ..ir.graph import Graph
 from .compile import CompiledFunction
+from .reasons import Reason, Recompile
 from .replay import Trace
-from .session import Reason
+
+_SLOW_S = 0.01  # what is traced quicker is not worth a line
 
 
 class TraceInfo(NamedTuple):
@@ -24,6 +30,18 @@ class TraceInfo(NamedTuple):
     guards: tuple[str, ...]
     executable: Any
     calls: int
+    recorded_s: float = 0.0
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """Seconds that each part took: recording, tracing for XLA, lowering, XLA itself."""
+        made = self.executable
+        return {
+            "recording": self.recorded_s,
+            "tracing": made.trace_s,
+            "lowering": made.lower_s,
+            "XLA": made.compile_s,
+        }
 
 
 class Explanation:
@@ -38,24 +56,40 @@ class Explanation:
         self.traces = [_info(guards, trace) for guards, trace in reversed(fn.traces)]
         self.executables = list(dict.fromkeys(t.executable for t in self.traces))
         self.fallbacks: list[Reason] = list(fn.fallbacks)
-        self.recompiles: list[Reason] = list(fn.recompiles)
+        self.recompiles: list[Recompile] = list(fn.recompiles)
 
     def __str__(self) -> str:
         out = [
             f"{self.name}: {len(self.traces)} traces, {len(self.executables)} executables, "
             f"{len(self.fallbacks)} fallbacks, {len(self.recompiles)} recompiles"
         ]
+        if self.traces:
+            heads = ("trace", "nodes", "inputs", "calls", *self.traces[0].phases, "memory")
+            rows: list[tuple[str, ...]] = [heads]
+            for i, t in enumerate(self.traces):
+                times = [f"{s:.2f} s" for s in t.phases.values()]
+                sizes = (len(t.graph.nodes), len(t.graph.inputs), t.calls)
+                memory = bytes_text(t.executable.memory_bytes)
+                rows.append((str(i), *map(str, sizes), *times, memory))
+            out += columns(rows, left=0, indent="  ")
         for i, t in enumerate(self.traces):
             out.append(f"  trace {i}: {len(t.graph.nodes)} nodes, {t.calls} calls")
             for title in ("captures", "effects", "donated", "guards"):
-                items = getattr(t, title)
+                items = list(dict.fromkeys(getattr(t, title)))
                 shown = ", ".join(items[:12]) + (f", {len(items) - 12} more" * (len(items) > 12))
                 out.append(f"    {title}: {shown or 'none'}")
+            slow = [s for s in t.executable.slowest[:3] if s.trace_s >= _SLOW_S]
+            if slow:
+                shown = ", ".join(f"{s.path} {s.trace_s:.3f} s" for s in slow)
+                out.append(f"    slowest to trace for XLA: {shown}")
         for title in ("fallbacks", "recompiles"):
-            out += [f"  {title[:-1]}: {reason}" for reason in getattr(self, title)]
+            out += _reasons(title[:-1], getattr(self, title))
         return "\n".join(out)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def explain(fn: Any) -> Explanation:
@@ -65,6 +99,16 @@ def explain(fn: Any) -> Explanation:
     if not isinstance(fn, CompiledFunction):
         raise TypeError("explain expects a function made by thrace.compile")
     return Explanation(fn)
+
+
+def _reasons(title: str, reasons: Sequence[Reason]) -> list[str]:
+    """Each reason once, with how often it came and the line."""
+    if not reasons:
+        return []
+    counted = Counter(str(reason) for reason in reasons)
+    rows = [("times", f" {title}")]
+    rows += [(str(n), f" {reason}") for reason, n in counted.items()]
+    return columns(rows, left=0, indent="  ")
 
 
 def _info(guards: Any, trace: Trace) -> TraceInfo:
@@ -91,4 +135,5 @@ def _info(guards: Any, trace: Trace) -> TraceInfo:
         guards=tuple(guards.describe()),
         executable=trace.executable,
         calls=trace.calls,
+        recorded_s=trace.recorded_s,
     )

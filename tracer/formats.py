@@ -63,3 +63,22 @@ def lies_in(shape: Shape, strides: Ints, memory_format: MemoryFormat) -> bool:
     return 0 in shape or all(
         n == 1 or s == w for n, s, w in zip(shape, strides, wanted, strict=True)
     )
+
+
+def suggested(shape: Shape, strides: Ints) -> MemoryFormat:
+    """The format that functions on images keep: channels last, or else row order."""
+    for memory_format in (channels_last, channels_last_3d):
+        if lies_in(shape, strides, memory_format):
+            rows = lies_in_rows(shape, strides)
+            return contiguous_format if rows else memory_format
+    return contiguous_format
+
+
+def lies_in_rows(shape: Shape, strides: Ints) -> bool:
+    """Whether a tensor's elements lie in row order."""
+    step = 1
+    for n, s in zip(reversed(shape), reversed(strides), strict=True):
+        if n != 1 and s != step:
+            return False
+        step *= max(n, 1)
+    return True

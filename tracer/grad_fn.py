@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +31,12 @@ class GradFn(HistoryNode):
 
     __slots__ = ("_node", "_scope")
 
-    def __init__(self, node: Node, scope: Scope | None):
-        self._node = node
-        self._scope = scope
+    def __new__(cls, node: Node, scope: Scope | None) -> Any:
+        self = object.__new__(GradFn)
+        self._node, self._scope = node, scope
+        made = object.__new__(_class_named(GradFn, self.name(), node.op.saved is not None))
+        made._node, made._scope = node, scope
+        return made
 
     def name(self) -> str:
         if self._node.op.saved is not None:
@@ -41,7 +45,7 @@ class GradFn(HistoryNode):
         if chain is not None:
             return chain[0]
         if self._scope is not None:
-            return GRAD_FN.get(self._scope.name) or _camel(self._scope.name)
+            return scope_grad_fn(self._scope)
         return _PRIMITIVE_NAMES.get(self._node.op.name) or _camel(self._node.op.name)
 
     @property
@@ -144,7 +148,15 @@ class GradFn(HistoryNode):
         return hash(id(self._scope or self._node))
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {hash(self):#x}>"
+        place = "" if self._node.op.saved is None else f"{type(self).__module__}."
+        return f"<{place}{self.name()} object at {hash(self):#x}>"
+
+
+@functools.lru_cache(1024)
+def _class_named(base: type, name: str, users: bool) -> type:
+    """The class of a function in history, for `type(grad_fn)` to show its name."""
+    module = "thrace.autograd.function" if users else "builtins"
+    return type(name, (base,), {"__slots__": (), "__module__": module})
 
 
 def _metadata(node: Node, key: str, make: Any = dict) -> Any:
@@ -157,6 +169,7 @@ class AccumulateGrad(HistoryNode):
     """The end of history at a leaf; `variable` is the leaf."""
 
     __slots__ = ("_slot",)
+    __module__ = "builtins"
 
     def __init__(self, slot: GradSlot):
         self._slot = slot
@@ -199,9 +212,10 @@ class _Part(HistoryNode):
 
     __slots__ = ("_chain", "_of")
 
-    def __init__(self, of: GradFn, chain: Any):
-        self._of = of
-        self._chain = chain
+    def __new__(cls, of: GradFn, chain: Any) -> Any:
+        made = object.__new__(_class_named(_Part, chain[0], False))
+        made._of, made._chain = of, chain
+        return made
 
     def name(self) -> str:
         return self._chain[0]
@@ -250,6 +264,11 @@ _PRIMITIVE_NAMES = {
     "reshape": "ViewBackward0",
     "update_slice": "CopySlices",
 }
+
+
+def scope_grad_fn(scope: Scope) -> str:
+    """PyTorch's name for the backward of an API function."""
+    return GRAD_FN.get(scope.name) or _camel(scope.name)
 
 
 def _camel(name: str) -> str:

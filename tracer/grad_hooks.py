@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Node, Value
+from .reasons import Why
 from .recording import user_error
 from .state import STATE
 from .storage import alias
@@ -103,7 +104,7 @@ def register_hook(t: Tensor, hook: Callable) -> Any:
     slot = t._slot
     session = STATE.session
     if session is not None and t._storage.owner is not session:
-        session.unfaithful("it registers a hook on a tensor made outside")
+        session.unfaithful(Why.HOOK)
     if slot is not None:
         return RemovableHandle(slot.hooks, hook)
     edge = t._value().edge
@@ -190,7 +191,7 @@ def register_post_hook(t: Tensor, hook: Callable) -> Any:
     if slot is None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
     if STATE.session is not None and t._storage.owner is not STATE.session:
-        STATE.session.unfaithful("it registers a hook on a tensor made outside")
+        STATE.session.unfaithful(Why.HOOK)
     return RemovableHandle(slot.post_hooks, (hook, weakref.ref(t)))
 
 

@@ -1,73 +1,120 @@
-"""Guards: what must be as it was for a trace to be replayed. Imported by `compile.py`."""
+"""Guards: what must be as it was for a trace to be replayed. Imported by `compile.py`.
+
+`CHECKS` is the list of their kinds, one function each, in the order in which they are asked.
+A trace asks those that it has something to ask of, so a checker of its own could be written
+out from the same list. What is guarded of captured tensors is in `captured.py`.
+"""
 
 from __future__ import annotations
 
+import types
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from . import state
+from . import shared, trees
 from .bindings import argument_slots
-from .entries import MISSING, SCALARS, Entry, exact
+from .captured import Captured, Memory, named_tags, relations
+from .entries import MISSING, SCALARS, Entry, by_contents, exact
+from .follow import Form, has_form, is_own
 from .hyper import read as read_hyper
+from .modes import changed, modes
+from .optimizer_guards import OptimizerForm
 from .replay import Trace
 from .session import Session
-from .state import STATE
+from .spaces import Space, space_of
 from .tensor import Tensor
 
-Check = Callable[[], bool]
+
+class Change(NamedTuple):
+    """A guard that does not hold: its name, the value now and in the trace, and the function
+    and name through which the code reads it, if it does."""
+
+    guard: str
+    now: str
+    was: str
+    code: types.CodeType | None = None
+    name: str = ""
 
 
 class Guards:
-    """Tests whether a call may replay a trace.
+    """Tests whether a call may replay a trace. `failure` gives the first guard that does not
+    hold."""
 
-    `failure` names the first guard that does not hold, for `explain`, or gives "".
-    """
-
-    def __init__(self, spec: Any, leaves: Sequence[Any], fn: Any):
+    def __init__(self, spec: Any, leaves: Sequence[Any], names: Sequence[str] = ()):
         self.spec = spec
-        self.fn = fn
-        self.defaults = getattr(fn, "__defaults__", None)
-        self.kwdefaults = exact(getattr(fn, "__kwdefaults__", None))
-        self.grad_enabled = STATE.grad_enabled
-        self.dtype = state.default_dtype()
+        self.names = names
+        self.keys = trees.kinds_of_keys(spec)
+        self.modes = modes()
         self.leaves = [_describe(leaf) for leaf in leaves]
         self.keep = [leaf for leaf in leaves if not isinstance(leaf, Tensor)]
-        self.aliases = _aliases(leaves)
+        self.aliases = relations(leaves)
         self.entries: list[Entry] = []
-        # A dictionary of a module's attributes: its keys, and its values as they were.
-        self.spaces: list[tuple[dict, tuple, list[int], list[Any], str]] = []
+        self.absent: list[tuple[dict, frozenset[str]]] = []
+        # Dictionaries of modules' attributes as they were.
+        self.spaces: list[Space] = []
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.slots: list[tuple[Any, bool]] = []
-        self.owners: list[_Captured] = []
+        self.owners: list[Captured] = []
         self.assigned: list[Entry] = []
-        self.asked: list[_Captured] = []
+        self.asked: list[Captured] = []
         # Arguments whose whole storage is read: through which view, of which base.
         self.views: list[tuple[int, tuple, Any]] = []
+        self.classes: list[tuple[Any, type, str]] = []
+        self.functions: list[tuple[Any, Form, str]] = []
+        self.optimizers: list[OptimizerForm] = []
+        self.tags: dict[int, dict] = {}
+        self.mentioned: frozenset[str] = frozenset()
+        self.memory: Memory | None = None
+        self.trace: Trace | None = None
+        self.checks = _ALWAYS
 
     def watch(self, session: Session, trace: Trace, leaves: Sequence[Any]) -> None:
         """Guard what the run depended on beside its arguments."""
+        self.trace = trace
         own = argument_slots(leaves)
-        self.entries = list(session.watch.entries.values())
+        watch = session.watch
+        self.mentioned = frozenset(watch.names)
+        self.entries = list(watch.entries.values())
+        self.absent = [(space, frozenset(names)) for space, names in watch.absent.values()]
+        assigned = {(id(space_of(e.owner)), e.name) for e, _, _ in trace.sets}
         for module in session.modules.values():
-            self._module(module)
+            self._module(module, assigned)
+        for cls in dict.fromkeys(type(module) for module in session.modules.values()):
+            self.entries += [Entry(cls, n, f"{cls.__name__}.{n}") for n in ("forward", "__call__")]
+        for value, label, kind, _ in watch.objects.values():
+            if kind is not types.FunctionType and hasattr(value, "__dict__"):
+                self.classes.append((value, kind, label))
+            form = watch.functions.get(id(value))
+            if form is not None:
+                self.functions.append((value, form, label))
         self.zeros = list(session.zeros)
+        inputs = {(id(h.group), h.key) for h in session.hypers}
+        inputs |= {(id(group), key) for group, key, *_ in session.zeros}
+        self.optimizers = [OptimizerForm(o, inputs) for o in session.optimizers.values()]
         # Read first means: what was there then matters, even if it is assigned later.
         self.slots = [
             (own.get(id(slot), slot), before is None)
             for slot, before in session.grad_reads.values()
         ]
+        self._drop_doubles(session)
         self._watch_captured(session, trace, leaves)
+        self.checks = tuple(check for check, has in CHECKS if has is None or has(self))
 
-    def _module(self, module: Any) -> None:
-        """Every attribute by identity or exact value; the tensors in it may be written to."""
+    def _module(self, module: Any, assigned: set[tuple[int, str]]) -> None:
+        """Every attribute by identity or exact value; the tensors in it may be written to.
+
+        What each call sets is left to `self.assigned`.
+        """
         name = type(module).__name__
         own = module.__dict__
-        for space in (own, *(d for d in own.values() if isinstance(d, dict))):
-            values = list(space.values())
-            # The values are kept, so that their ids stay theirs.
-            self.spaces.append((space, tuple(space), [id(v) for v in values], values, name))
+        spaces = {"": own, **{k: d for k, d in own.items() if isinstance(d, dict)}}
+        for key, space in spaces.items():
+            free = [i for i, k in enumerate(space) if (id(space), k) in assigned]
+            numbered = key.endswith("_hooks")  # by other numbers each time
+            label = f"{name}.{key}" if numbered else name
+            self.spaces.append(Space(space, free, label, numbered))
             for key, value in space.items():
                 if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
                     self.places.append((space, key, value, exact(value), f"{name}.{key}"))
@@ -86,156 +133,267 @@ class Guards:
             else:  # Python may have asked whether something is there
                 self.entries.append(entry.as_found())
         seen = {id(leaf) for leaf in leaves}
+        names, tags = self.mentioned, session.tags
         for b, edge in zip(trace.bindings, trace.first_edges, strict=True):
             if b.kind in ("storage", "entry"):
                 owner = b.ref()
                 seen.add(id(owner))
-                self.owners.append(_Captured(b.ref, owner, edge is not None))
+                self.owners.append(Captured(b.ref, owner, names, tags, edge is not None))
             elif b.kind == "argument" and b.whole:
                 self.views.append((b.ref, *_seen_of_base(leaves[b.ref])))
-        handles = [c.handle() for c in session.captures.values()]
-        for t in [*handles, *(entry.value for entry in self.entries)]:
+        # Tensors that the run made on an argument's storage died with it.
+        own = {id(session.storage_before(t)) for t in leaves if isinstance(t, Tensor)}
+        handles = [c.handle() for c in session.captures.values() if id(c.storage) not in own]
+        known = [*handles, *_tensors_in([entry.value for entry in self.entries])]
+        for seen_of in self.spaces:
+            known += [v for v in seen_of.values if isinstance(v, Tensor)]
+        for t in known:
             if isinstance(t, Tensor) and id(t) not in seen:
                 seen.add(id(t))
-                self.asked.append(_Captured(weakref.ref(t), t))
+                self.asked.append(Captured(weakref.ref(t), t, names, tags))
+        owners = [b.ref() for b in trace.bindings if b.kind == "storage"]
+        before = {key: (storage, link) for key, (_, storage, link, _) in session.handles.items()}
+        self.memory = Memory([*known, *owners], leaves, self.assigned, before)
+        for i, leaf in enumerate(leaves):
+            if isinstance(leaf, Tensor):
+                found = named_tags(tags.get(id(leaf), (None, {}))[1], names)
+                if found:
+                    self.tags[i] = found
+
+    def _drop_doubles(self, session: Session) -> None:
+        """Attributes of modules are guarded as a whole, those of dataclasses among the
+        arguments as arguments."""
+        own = session.modules.keys() | {id(c) for c, _ in session.given}
+        self.entries = [
+            e
+            for e in self.entries
+            if id(e.owner) not in session.returned
+            and (id(e.owner) not in own or not is_own(e.owner, e.name))
+        ]
+        given = {id(c) for c, _ in session.given}  # their structure says their class
+        self.classes = [c for c in self.classes if id(c[0]) not in given]
 
     def describe(self) -> list[str]:
         """What is guarded, in words."""
-        out = [f"argument {i} is {_words(d)}" for i, d in enumerate(self.leaves)]
-        out.append(f"grad mode is {self.grad_enabled}")
+        out = [f"{self._name(i)} is {_words(d)}" for i, d in enumerate(self.leaves)]
+        out.append(f"grad mode is {self.modes[0]}")
         out += [f"{e.label} is {_short(e.value)}" for e in self.entries]
-        out += sorted({f"{space[-1]} keeps its attributes" for space in self.spaces})
+        out += sorted({f"{space.label} keeps its attributes" for space in self.spaces})
         out += [f"{key} is {'' if zero else 'not '}zero" for _, key, _, zero in self.zeros]
         return out
 
-    def failure(self, spec: Any, leaves: Sequence[Any]) -> str:
-        """The first guard that does not hold, in words; empty if all do."""
-        if STATE.grad_enabled is not self.grad_enabled:
-            return f"grad mode is {STATE.grad_enabled}, was {self.grad_enabled}"
-        if state.default_dtype() is not self.dtype:
-            return f"the default dtype is {state.default_dtype()}, was {self.dtype}"
-        if spec != self.spec or len(leaves) != len(self.leaves):
-            return "the structure of the arguments changed"
-        for i, (leaf, expected) in enumerate(zip(leaves, self.leaves, strict=True)):
-            if isinstance(leaf, Tensor):
-                if expected.__class__ is not tuple or expected[0] is not leaf._type:
-                    return f"argument {i} is {leaf._type}, was {_words(expected)}"
-                if expected != _describe(leaf):
-                    return f"argument {i}: device, strides, requires_grad or class changed"
-            elif expected != _describe(leaf):
-                return f"argument {i} is {leaf!r}, was {_words(expected)}"
-        fn = self.fn
-        if getattr(fn, "__defaults__", None) is not self.defaults or (
-            exact(getattr(fn, "__kwdefaults__", None)) != self.kwdefaults
-        ):
-            return "the defaults of the function changed"
-        if _aliases(leaves) != self.aliases:
-            return "other arguments share memory than before"
-        for space, keys, ids, values, label in self.spaces:
-            if len(space) != len(keys) or (
-                keys and ([*map(id, space.values())] != ids or (*space,) != keys)
-            ):
-                changed = _changed(space, keys, values, label)
-                if changed:
-                    return changed
-        for space, key, value, expected, label in self.places:
-            now = space.get(key, MISSING)
-            if exact(now) != expected:
-                return f"{label} is {_short(now)}, was {_short(value)}"
-        for entry in self.entries:
-            if not entry.holds():
-                return f"{entry.label} is {_short(entry.read())}, was {_short(entry.value)}"
-        for entry in self.assigned:
-            if not isinstance(entry.read(), Tensor):
-                return f"{entry.label} is {_short(entry.read())}, was a tensor"
-        for group, key, index, zero in self.zeros:
-            if (read_hyper(group, key, index) == 0) is not zero:
-                return f"{key} is {'not ' if zero else ''}zero"
-        for i, view, base in self.views:
-            if _seen_of_base(leaves[i]) != (view, base):
-                return f"argument {i} is another view of the storage it writes to"
-        for slot, empty in self.slots:
-            target = leaves[slot]._slot if isinstance(slot, int) else slot
-            if (target.grad is None) is not empty:
-                return f"a .grad that is read is {'no longer' if empty else 'now'} None"
-        for captured in self.owners:
-            t = captured.ref()
-            # Nearly always nothing changed, and there may be hundreds.
-            if t is None or not captured.same(t):
-                return captured.difference(t)
-        for captured in self.asked:
-            t = captured.ref()
-            if t is not None and not captured.same(t):
-                return captured.difference(t)
-        return ""
+    def _name(self, i: int) -> str:
+        name = self.names[i] if i < len(self.names) else ""
+        return f"argument {i} ({name})" if name else f"argument {i}"
+
+    def failure(self, spec: Any, leaves: Sequence[Any]) -> Change | None:
+        """The first guard that does not hold; None if all do."""
+        for check in self.checks:
+            change = check(self, spec, leaves)
+            if change is not None:
+                return change
+        return None
 
 
-class _Captured:
-    """A captured tensor as it was: its type, view and hooks; or a storage.
-
-    `tracked` says whether what it held when the run began had history; None if nobody read it.
-    """
-
-    __slots__ = ("hooks", "ref", "slot", "tracked", "type", "view")
-
-    def __init__(self, ref: Any, owner: Any, tracked: bool | None = None):
-        self.ref = ref
-        self.tracked = tracked
-        is_tensor = isinstance(owner, Tensor)
-        self.type = owner._type if is_tensor else None
-        self.view = owner._view if is_tensor else None
-        self.slot = owner._slot if is_tensor else None
-        self.hooks = _hooks(self.slot)
-
-    def same(self, t: Any) -> bool:
-        if self.type is None:
-            return not isinstance(t, Tensor) and (t.value.edge is not None) is self.tracked
-        if not isinstance(t, Tensor) or t._type is not self.type:
-            return False
-        slot = self.slot
-        if t._view is not self.view:
-            if _shape_of_view(t._view) != _shape_of_view(self.view):
-                return False
-            slot = t._slot
-        if slot is None:
-            tracked = self.tracked
-            return tracked is None or (t._storage.value.edge is not None) is tracked
-        if not (slot.hooks or slot.post_hooks or self.hooks):
-            return True
-        return _hooks(slot) == self.hooks
-
-    def difference(self, t: Any) -> str:
-        """How a tensor that is not the same differs, in words."""
-        if t is None or isinstance(t, Tensor) is (self.type is None):
-            return "a captured tensor is gone"
-        if isinstance(t, Tensor) and t._type is not self.type:
-            return f"a captured tensor is {t._type}, was {self.type}"
-        if isinstance(t, Tensor) and _hooks(t._slot) != self.hooks:
-            return "a captured tensor has other hooks"
-        return "a captured tensor became another view or changed requires_grad"
+# The kinds of guards
 
 
-def _hooks(slot: Any) -> tuple:
-    """What runs when a gradient reaches a leaf."""
-    return () if slot is None else (*slot.hooks.values(), *slot.post_hooks.values())
+def _modes(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    now = modes()
+    if now == g.modes:
+        return None
+    name, a, b = changed(now, g.modes)
+    return Change(name, _short(a), _short(b))
 
 
-def _changed(space: dict, keys: tuple, values: list[Any], label: str) -> str:
-    """What changed in a dictionary of attributes; empty if all are equal after all."""
-    if (*space,) != keys:
-        return f"{label} has other attributes: {sorted(set(space) ^ set(keys))}"
-    for (key, now), before in zip(space.items(), values, strict=True):
-        if now is not before and exact(now) != exact(before):
-            return f"{label}.{key} is {_short(now)}, was {_short(before)}"
-    return ""
+def _structure(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    if spec == g.spec and len(leaves) == len(g.leaves):
+        if g.keys is None or trees.kinds_of_keys(spec) == g.keys:
+            return None
+        return Change("the structure of the arguments", "one of other kinds of keys", "as recorded")
+    return Change("the structure of the arguments", _of_spec(spec), _of_spec(g.spec))
 
 
-def _shape_of_view(link: Any) -> tuple:
-    kinds = []
-    while link is not None:
-        kinds.append(link.kind)
-        link = link.parent
-    return tuple(kinds)
+def _arguments(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for i, expected in enumerate(g.leaves):
+        leaf = leaves[i]
+        if _describe(leaf) != expected:
+            found = _describe(leaf)
+            now, was = _words(found), _words(expected)
+            if now == was:
+                now, was = _details(found, expected)
+            return Change(g._name(i), now, was)
+    return None
+
+
+def _aliases(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    if relations(leaves) == g.aliases:
+        return None
+    return Change("which arguments share memory", "another way", "as recorded")
+
+
+def _spaces(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for seen in g.spaces:
+        space = seen.space  # often empty, and nearly always as it was
+        if len(space) != len(seen.ids) or (space and not seen.same()):
+            found = seen.difference()
+            if found is not None:
+                name, now, was = found
+                return Change(name, _short(now), _short(was), None, name.rpartition(".")[2])
+    return None
+
+
+def _places(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for space, key, value, expected, label in g.places:
+        now = space.get(key, MISSING)
+        if exact(now) != expected:
+            return Change(label, _short(now), _short(value))
+    return None
+
+
+def _entries(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for entry in g.entries:
+        if not entry.holds():
+            now, was = _short(entry.read()), _short(entry.found)
+            if now == was:
+                now, was = f"{now} that changed", f"{was} as it was"
+            return Change(entry.label, now, was, entry.code, entry.name)
+    return None
+
+
+def _absent(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for space, names in g.absent:
+        if not space.keys().isdisjoint(names):
+            name = min(space.keys() & names)
+            return Change(name, _short(space[name]), "not there", None, name)
+    return None
+
+
+def _assigned(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for entry in g.assigned:
+        now = entry.read()
+        if not isinstance(now, Tensor):
+            return Change(entry.label, _short(now), "a tensor", entry.code, entry.name)
+    return None
+
+
+def _classes(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for value, kind, label in g.classes:
+        if type(value) is not kind:
+            return Change(f"the class of {label}", type(value).__name__, kind.__name__)
+    return None
+
+
+def _functions(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for fn, form, label in g.functions:
+        if not has_form(fn, form):
+            what = "code" if fn.__code__ is not form.code else "defaults or attributes"
+            what = what if fn.__name__ == form.name else "name"
+            return Change(f"the {what} of {label}", "other ones", "as recorded")
+    return None
+
+
+def _optimizers(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for form in g.optimizers:
+        what = form.difference()
+        if what:
+            return Change(what, "other than before", "as recorded")
+    return None
+
+
+def _zeros(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for group, key, index, zero in g.zeros:
+        if (read_hyper(group, key, index) == 0) is not zero:
+            return Change(key, f"{'not ' if zero else ''}zero", f"{'' if zero else 'not '}zero")
+    return None
+
+
+def _views(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for i, view, base in g.views:
+        if _seen_of_base(leaves[i]) != (view, base):
+            return Change(f"{g._name(i)}, written to,", "another view of its storage", "one before")
+    return None
+
+
+def _slots(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for slot, empty in g.slots:
+        target = leaves[slot]._slot if isinstance(slot, int) else slot
+        if (target.grad is None) is not empty:
+            return Change("a .grad that is read", _GRAD[empty], _GRAD[not empty])
+    return None
+
+
+_GRAD = ("None", "a tensor")
+
+
+def _owners(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for captured in g.owners:
+        t = captured.ref()
+        # Nearly always nothing changed, and there may be hundreds.
+        if t is None or not captured.same(t):
+            return Change("a captured tensor", *captured.difference(t))
+    return None
+
+
+def _asked(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for captured in g.asked:
+        t = captured.ref()
+        if t is not None and not captured.same(t):
+            return Change("a captured tensor", *captured.difference(t))
+    return None
+
+
+def _tags(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    tags = g.tags
+    for i, leaf in enumerate(leaves):
+        if isinstance(leaf, Tensor) and (leaf.__dict__ or i in tags):
+            now = named_tags({k: exact(v) for k, v in leaf.__dict__.items()}, g.mentioned)
+            was = tags.get(i, {})
+            if now != was:
+                key = min(k for k in {*now, *was} if now.get(k) != was.get(k))
+                return Change(f"{g._name(i)}'s {key}", _tag(now.get(key)), _tag(was.get(key)))
+    return None
+
+
+def _memory(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    assert g.memory is not None
+    who = g.memory.difference(leaves)
+    if not who:
+        return None
+    return Change(f"what {who} shares memory with", "another tensor", "as recorded")
+
+
+def _entangled(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    if not shared.are_several() or g.trace is None or not g.trace.is_entangled(leaves):
+        return None
+    return Change("what a tensor it writes to shares memory with", "another by NumPy", "nothing")
+
+
+Check = Callable[[Guards, Any, Sequence[Any]], Change | None]
+# Each kind, and whether a trace has something of it.
+CHECKS: list[tuple[Check, Callable[[Guards], Any] | None]] = [
+    (_modes, None),
+    (_structure, None),
+    (_arguments, None),
+    (_aliases, None),
+    (_spaces, lambda g: g.spaces),
+    (_places, lambda g: g.places),
+    (_entries, lambda g: g.entries),
+    (_absent, lambda g: g.absent),
+    (_assigned, lambda g: g.assigned),
+    (_classes, lambda g: g.classes),
+    (_functions, lambda g: g.functions),
+    (_optimizers, lambda g: g.optimizers),
+    (_zeros, lambda g: g.zeros),
+    (_views, lambda g: g.views),
+    (_slots, lambda g: g.slots),
+    (_owners, lambda g: g.owners),
+    (_asked, lambda g: g.asked),
+    (_tags, lambda g: any(d is not None for d in g.leaves)),
+    (_memory, None),
+    (_entangled, None),
+]
+_ALWAYS: tuple[Check, ...] = (_modes, _structure, _arguments, _aliases)
 
 
 def _seen_of_base(t: Tensor) -> tuple:
@@ -245,37 +403,65 @@ def _seen_of_base(t: Tensor) -> tuple:
 
 def _describe(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        grad = 2 if leaf._slot is not None else leaf.requires_grad
-        return (leaf._type, leaf._storage.device, leaf._strides, grad, type(leaf))
-    return ("static", exact(leaf))
+        slot = leaf._slot
+        if slot is None:
+            return (leaf._type, leaf._storage.device, leaf._strides, leaf.requires_grad, type(leaf))
+        hooks = (*slot.hooks.values(), *slot.post_hooks.values()) or 2
+        return (leaf._type, leaf._storage.device, leaf._strides, hooks, type(leaf))
+    return ("static", by_contents(leaf))
+
+
+_PARTS = ("type", "device", "strides", "requires_grad or hooks", "class")
+
+
+def _details(now: Any, was: Any) -> tuple[str, str]:
+    """How two descriptions that read the same differ."""
+    if "static" in (now[0], was[0]):
+        return "another one", "one before"
+    for part, a, b in zip(_PARTS, now, was, strict=True):
+        if a != b:
+            return f"of {part} {a}", f"of {part} {b}"
+    return "another one", "one before"
+
+
+def _tensors_in(values: list[Any]) -> list[Tensor]:
+    """Tensors among values and in the containers among them."""
+    out: list[Tensor] = []
+    seen: set[int] = set()
+    todo = list(values)
+    while todo:
+        value = todo.pop()
+        if isinstance(value, Tensor):
+            out.append(value)
+        elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
+            seen.add(id(value))
+            todo += [*value.keys(), *value.values()] if isinstance(value, dict) else value
+    return out
 
 
 def _words(expected: Any) -> str:
-    return str(expected[0]) if expected[0] != "static" else _short(expected[1][-1])
+    return str(expected[0]) if expected[0] != "static" else _text(expected[1])
+
+
+def _text(form: Any) -> str:
+    """What `exact` gave, in words."""
+    kind, *rest = form
+    if kind in SCALARS:
+        return rest[0] if kind in (float, complex) else repr(rest[0])
+    return f"a {kind.__name__}"
+
+
+def _tag(form: Any) -> str:
+    return "not there" if form is None else _text(form)
+
+
+def _of_spec(spec: Any) -> str:
+    if spec == "leaf" or isinstance(spec, int):
+        return f"({', '.join('*' * (1 if spec == 'leaf' else spec))})"
+    return str(spec).removeprefix("PyTreeSpec(").partition(", NoneIsLeaf")[0]
 
 
 def _short(value: Any) -> str:
     if isinstance(value, SCALARS):
         return repr(value)
     return f"a {type(value).__name__}" if value is not MISSING else "gone"
-
-
-def _aliases(leaves: Sequence[Any]) -> tuple:
-    """Which argument each argument first shares its storage with, and through which view.
-
-    One tensor, or several on storages of their own, give the empty tuple at once.
-    """
-    storages = [id(leaf._storage) for leaf in leaves if isinstance(leaf, Tensor)]
-    if len(set(storages)) == len(storages):
-        return ()
-    slots = [leaf._slot for leaf in leaves if isinstance(leaf, Tensor)]
-    out = []
-    for leaf in leaves:
-        if isinstance(leaf, Tensor):
-            link = leaf._view
-            first = storages.index(id(leaf._storage))
-            slot = leaf._slot
-            if slot is not None:
-                slot = slots.index(slot)
-            out.append((first, slot, link.signature() if link is not None else ()))
-    return tuple(out)

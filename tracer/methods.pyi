@@ -22,9 +22,12 @@ from .api import (
     extremes,
     filled,
     gather,
+    hashing,
     indexing,
+    interchange,
     join,
     linalg,
+    lowrank,
     moments,
     parts,
     queries,
@@ -34,12 +37,14 @@ from .api import (
     running,
     scatter,
     search,
+    segments,
     shape,
     softmax,
     sort,
     special,
     standard,
     statistics,
+    stft,
     strided,
     unary,
     windows,
@@ -111,6 +116,7 @@ class TensorMethods:
     def __sub__(self, other: Any, /) -> Tensor: ...
     def __truediv__(self, other: Any, /) -> Tensor: ...
     def __xor__(self, other: Any, /) -> Tensor: ...
+    _is_view = strided.is_view
     abs = unary.abs
     abs_ = unary.abs
     absolute = unary.abs
@@ -215,6 +221,8 @@ class TensorMethods:
     clip_ = compare.clamp
     clone = creation.clone
     conj = complexes.conj
+    conj_physical = complexes.conj_physical
+    conj_physical_ = complexes.conj_physical
     contiguous = convert.contiguous
     copy_ = convert.copy_
     copysign = special.copysign
@@ -285,7 +293,7 @@ class TensorMethods:
     flipud = arrange.flipud
     def float(self, memory_format: Any = None) -> Tensor: ...
     float_power = arithmetic.float_power
-    float_power_ = arithmetic.float_power
+    float_power_ = arithmetic.float_power_
     floor = unary.floor
     floor_ = unary.floor
     floor_divide = arithmetic.floor_divide
@@ -314,6 +322,7 @@ class TensorMethods:
     gt_ = compare.gt
     def half(self, memory_format: Any = None) -> Tensor: ...
     hardshrink = plain.hardshrink
+    hash_tensor = hashing.hash_tensor
     heaviside = special.heaviside
     heaviside_ = special.heaviside
     histc = search.histc
@@ -362,6 +371,7 @@ class TensorMethods:
     isneginf = unary.isneginf
     isposinf = unary.isposinf
     isreal = special.isreal
+    istft = stft.istft
     kron = decompositions.kron
     kthvalue = sort.kthvalue
     lcm = special.lcm
@@ -549,6 +559,8 @@ class TensorMethods:
     squeeze = shape.squeeze
     squeeze_ = strided.squeeze_
     std = moments.std
+    stft = stft.stft
+    storage = strided.storage
     storage_offset = strided.storage_offset
     sub = arithmetic.sub
     sub_ = arithmetic.sub

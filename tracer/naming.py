@@ -65,8 +65,8 @@ def storage_names(session: Session) -> dict[int, str]:
 def _outermost_modules(session: Session) -> list[Any]:
     """The modules that the run called or whose code it ran, without those inside others."""
     found = list(session.modules.values())
-    seen = [*session.arguments, *(v for v, _ in session.watch.objects.values())]
-    found += [m for m in seen if hasattr(m, "named_parameters")]
+    seen = [*session.arguments, *(followed.value for followed in session.watch.objects.values())]
+    found += [m for m in seen if hasattr(m, "named_parameters") and not isinstance(m, type)]
     inner = {id(m) for module in found for m in module.modules() if m is not module}
     return [m for m in found if id(m) not in inner]
 

@@ -14,6 +14,7 @@ class Parameter(Tensor):
     """
 
     _copies_grad = False
+    __module__ = "thrace.nn.parameter"  # where users find it, and what `type(p)` prints
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Parameter:
         t = object.__new__(cls)

@@ -82,11 +82,11 @@ def result_strides(shape: tuple[int, ...], operands: tuple[Any, ...]) -> tuple[i
     apart keep their order.
     """
     layouts = [(t._type.shape, t.stride()) for t in operands if isinstance(t, Tensor)]
-    return _dense_strides(shape, tuple(layouts))
+    return dense_strides(shape, tuple(layouts))
 
 
 @functools.lru_cache(4096)
-def _dense_strides(
+def dense_strides(
     shape: tuple[int, ...], layouts: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
 ) -> tuple[int, ...] | None:
     """`result_strides` for operands of these shapes and strides."""

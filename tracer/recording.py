@@ -16,7 +16,7 @@ from ..ir.errors import ThraceError
 from ..ir.graph import Node, Operand, Value
 from ..ir.ops.table import Op
 from ..ir.source import here, resolve, user_frame
-from .state import LOCK, STATE
+from .state import ANOMALIES, LOCK, STATE
 
 if TYPE_CHECKING:
     from ..runtime.device import Device
@@ -123,7 +123,7 @@ class Recorder(Builder):
 
     def maybe_evaluate(self) -> None:
         """Evaluate if too much is pending; a recording run puts that off to its end."""
-        if self.session is None and len(self.nodes) >= MAX_PENDING_NODES:
+        if self.session is None and (len(self.nodes) >= MAX_PENDING_NODES or ANOMALIES.watch):
             self.evaluate()
 
     def evaluate(self) -> None:

@@ -20,6 +20,7 @@ from . import trees
 from .autograd import GradSlot
 from .evaluate import SYMBOLIC, Part
 from .history import Unmarked, differentiable_graph
+from .reasons import Why
 from .recording import Recorder, user_error
 from .state import STATE
 from .storage import Storage, outside_calls, root
@@ -70,7 +71,13 @@ class _Nobody:
     def needs_value(self, t: Tensor) -> None:
         pass
 
-    def unfaithful(self, reason: str) -> None:
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        raise Unrecordable(f"it changes {label}")
+
+    def note_outside_write(self, storage: Storage) -> None:
+        pass
+
+    def unfaithful(self, why: Why, *details: Any) -> None:
         pass
 
     def touch_module(self, module: Any) -> None:
@@ -206,6 +213,9 @@ class Region:
             raise Unrecordable("it writes to a tensor that only history holds")
         self.written[id(storage)] = storage
 
+    def note_outside_write(self, storage: Storage) -> None:
+        self.outer.note_outside_write(storage)
+
     def note_handle(self, t: Tensor) -> None:
         if t._storage.owner is not self:
             raise Unrecordable("it changes what a tensor outside is (.data, requires_grad)")
@@ -226,6 +236,9 @@ class Region:
             raise user_error(DataDependentError(_NO_VALUE))
         self.outer.needs_value(t)
 
+    def constant(self, t: Tensor) -> None:
+        """No value is looked at: what a body makes may be another number at each turn."""
+
     def settle_on(self, device: Any) -> bool:
         if device is not self.device:
             raise Unrecordable(f"it uses {device} beside {self.device}")
@@ -234,8 +247,8 @@ class Region:
     def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
         raise Unrecordable("it steps a scheduler")
 
-    def unfaithful(self, reason: str) -> None:
-        self.outer.unfaithful(reason)
+    def unfaithful(self, why: Why, *details: Any) -> None:
+        self.outer.unfaithful(why, *details)
 
     def hyper(self, group: dict, key: str, index: int | None) -> Tensor:
         return self.outer.hyper(group, key, index)

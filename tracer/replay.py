@@ -29,9 +29,10 @@ from .bindings import (
     signature_of,
 )
 from .evaluate import LOST, observe
-from .recording import next_seq
+from .recording import next_seq, settle_foreign
 from .session import Session
-from .state import LOCK
+from .shared import is_entangled
+from .state import ANOMALIES, LOCK
 from .storage import Storage, root
 from .tensor import Tensor
 from .views import Link, own_slots, rebase
@@ -51,14 +52,20 @@ class Trace:
         self.sets: list[tuple[Any, int, Link | None]] = []  # entry, new storage, link
         self.marked: list[int] = []  # arguments that `requires_grad_()` makes leaves
         self.points: list[tuple[HandleRef, int, Link | None]] = []
-        self.effects = list(session.effects)
-        self.effects_first = session.effects_before_hypers > 0
+        # What says where views lie that only a tensor's value places: new storages.
+        self.places: dict[Storage, int] = {}
+        self.effects = [effect for _, effect in session.effects]
+        self.schedulers = list({id(s): s for s, _ in session.effects}.values())
+        self.attributes = [
+            (owner, name, getattr(owner, name)) for owner, name in session.attributes.values()
+        ]
         self.leaves: list[Leaf] = []
         self.spec: Any = None
         self.donate: tuple[int, ...] = ()
         self.graph: Graph | None = None  # differentiable, as recorded
         self.executable: Any = None
         self.calls = 0
+        self.recorded_s = 0.0  # what the recording run took, without the compile at its end
         # Which inputs and outputs the gradient of the call reads.
         self.kept_reads: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self.has_history = False
@@ -74,7 +81,7 @@ class Trace:
         """The edge that an input's gradient goes to now."""
         if b.kind == "argument":
             a = arguments[b.ref]
-            return (a._storage.value if b.whole and signature_of(a) else a._value()).edge
+            return (a._storage.value if b.whole and signature_of(a._view) else a._value()).edge
         if b.kind in ("storage", "entry"):
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
@@ -88,10 +95,35 @@ class Trace:
             strip_history(self.graph).optimize(), self.device, self.donate
         )
 
-    def gather(self, arguments: Sequence[Any]) -> list[Value]:
+    def summary(self) -> str:
+        """What was recorded, in a line."""
+        assert self.graph is not None
+        counts = (
+            (len(self.graph), "nodes"),
+            (len(self.graph.inputs), "inputs"),
+            (len(self.writes), "writes"),
+            (len(self.donate), "donated"),
+        )
+        return f"recorded in {self.recorded_s:.2f} s: " + ", ".join(f"{n} {w}" for n, w in counts)
+
+    def step_schedulers(self) -> dict[int, Any]:
+        """Step all schedulers; hyper-parameters by input, as they were in between."""
+        early: dict[int, Any] = {}
+        hypers = [(b.ref.after, i) for i, b in enumerate(self.bindings) if b.kind == "hyper"]
+        done = 0
+        for after, i in sorted(hypers):
+            for effect in self.effects[done:after]:
+                effect()
+            done = max(done, after)
+            early[i] = self.bindings[i].ref.value()
+        for effect in self.effects[done:]:
+            effect()
+        return early
+
+    def gather(self, arguments: Sequence[Any], early: dict[int, Any]) -> list[Value]:
         """The values of all inputs, read where they are bound now."""
         values: list[Value] = []
-        for b in self.bindings:
+        for i, b in enumerate(self.bindings):
             kind = b.kind
             if kind == "argument":
                 t = arguments[b.ref]
@@ -107,24 +139,26 @@ class Trace:
             elif kind == "grad":
                 values.append(root(self.slot(b.ref, arguments).grad._storage.value))
             elif kind == "hyper":
-                values.append(b.ref.value())
+                values.append(early[i] if early else b.ref.value())
             else:
                 values.append(HyperValue(b.ref))  # type: ignore[arg-type]
         return values
 
     def run(self, arguments: Sequence[Any]) -> Any:
         """Replay: read, execute, write back all or nothing, rebuild the result."""
-        if self.effects_first:
-            for effect in self.effects:
-                effect()
-        with LOCK:
-            inputs = self.gather(arguments)
-            results = self.execute(inputs, arguments)
-            old = [self._old(leaf, arguments) for leaf in self.leaves]
-            new = self.commit(results, inputs, arguments=arguments)
-        if not self.effects_first:
-            for effect in self.effects:
-                effect()
+        before = [scheduler.snapshot() for scheduler in self.schedulers]
+        try:
+            with LOCK:
+                inputs = self.gather(arguments, self.step_schedulers() if before else {})
+                results = self.execute(inputs, arguments)
+                old = [self._old(leaf, arguments) for leaf in self.leaves]
+                new = self.commit(results, inputs, arguments=arguments)
+        except BaseException:
+            for restore in before:
+                restore()
+            raise
+        for owner, name, value in self.attributes:
+            setattr(owner, name, value)
         return trees.unflatten(self.spec, self._result(new, old, arguments))
 
     def execute(self, inputs: list[Value], arguments: Sequence[Any]) -> list[Any]:
@@ -136,12 +170,21 @@ class Trace:
         device = self.device
         for v in inputs:
             data = v.buffer
+            if data is None:
+                # Another thread left it pending, or a recording run that an error ended.
+                settle_foreign(v)
+                data = v.buffer
+                if data is None:
+                    raise StateLostError(LOST)
             if isinstance(data, np.ndarray):
                 data = buffer.to_jax(data, device)
                 v.buffer = data
-            elif data is None:
-                raise StateLostError(LOST)
             args.append(data)
+        if ANOMALIES.watch_compiled is not None:
+            from .anomaly import run_watched
+
+            assert self.graph is not None
+            return run_watched(ANOMALIES.watch_compiled, self.graph, args, device)
         v = data = None
         for i in self.donate:
             # A value's references: the list here, its storage, and getrefcount's own; an
@@ -191,6 +234,7 @@ class Trace:
                 storage.owner = None
             else:
                 storage = Storage(value, self.device, made.strides)
+                storage.inference = made.inference
             new.append(storage)
         for binding, source in self.writes:
             storage = self.storage(binding, arguments or self.first_arguments)
@@ -209,13 +253,14 @@ class Trace:
                 if owner is not None:
                     owner.grad = None if number is None else _handle(new[number], None)
             for entry, number, link in self.sets:
-                entry.set(_handle(new[number], own_slots(link)))
+                entry.set(_handle(new[number], own_slots(self.placed(link, new))))
             for reference, number, link in self.points:
                 t = arguments[reference] if isinstance(reference, int) else reference()
                 if t is not None:
                     if link is not None and link.kind == "leaf" and t._slot is not None:
                         link = Link(link.parent, "leaf", (t._slot,), link.type, link.strides)
-                    t._point(new[number], link, link.type if link else new[number].value.type)
+                    link = self.placed(link, new)
+                    t._repoint(new[number], link, link.type if link else new[number].value.type)
         for entry, _, _ in self.sets:
             entry.refresh()
         return new
@@ -230,6 +275,15 @@ class Trace:
             return self.slot(b.ref, arguments).grad._storage
         owner = b.ref()
         return owner._storage if isinstance(owner, Tensor) else owner
+
+    def is_entangled(self, arguments: Sequence[Any]) -> bool:
+        """Whether storages that it reads and writes are apart only because NumPy joins them."""
+        kinds = ("argument", "storage", "entry", "grad")
+        bound = [i for i, b in enumerate(self.bindings) if b.kind in kinds]
+        return is_entangled(
+            [self.storage(i, arguments) for i in bound],
+            [self.storage(i, arguments) for i, _ in self.writes],
+        )
 
     @staticmethod
     def slot(ref: SlotRef, arguments: Sequence[Any]) -> Any:
@@ -270,6 +324,17 @@ class Trace:
         for i, v in enumerate(values):
             v.edge = (node, i)
 
+    def placed(self, link: Link | None, new: list[Storage]) -> Link | None:
+        """A chain of views with those where this call's tensors place them."""
+        if link is None or not self.places:
+            return link
+        parent, args = self.placed(link.parent, new), link.args
+        if link.kind == "pick" and args[1] in self.places:
+            args = (args[0], new[self.places[args[1]]])
+        elif parent is link.parent:
+            return link
+        return Link(parent, link.kind, args, link.type, link.strides, link.name)
+
     def _old(self, leaf: Leaf, arguments: Sequence[Any]) -> Tensor | None:
         """A tensor of the result that is there before anything is written back."""
         if leaf.kind == "owner":
@@ -288,7 +353,7 @@ class Trace:
         out: list[Any] = []
         for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
-                out.append(_handle(new[leaf.index], own_slots(leaf.link)))
+                out.append(_handle(new[leaf.index], own_slots(self.placed(leaf.link, new))))
             elif leaf.kind == "grad":
                 slot = self.slot(leaf.index, arguments)
                 out.append(_handle(new[leaf.ref], None) if slot is None else slot.grad)
@@ -301,7 +366,11 @@ class Trace:
             elif leaf.kind in ("view", "below"):
                 a = arguments[leaf.index]
                 base = a._view if leaf.kind == "view" else a._view.parent
-                out.append(_handle(a._storage, rebase(leaf.link, leaf.ref, base)))
+                link = rebase(leaf.link, leaf.ref, base)
+                out.append(_handle(a._storage, self.placed(link, new)))
+            elif leaf.kind == "bound" and self.places and known is not None:
+                link = self.placed(known._view, new)
+                out.append(known if link is known._view else _handle(known._storage, link))
             else:
                 out.append(known)
         return out

@@ -14,27 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ir.graph import Value
-from ..ir.source import Location, RawLocation, here, resolve
+from ..ir.source import RawLocation, here, resolve
 from ..ir.types import TensorType, float64
-from . import naming
+from . import naming, trees
 from .devices import Device
-from .entries import Entry
+from .entries import CACHES, SCALARS, Entry, by_contents, exact
+from .modes import changed, modes
+from .reasons import Reason, Why, reason
 from .recording import Recorder, evaluate_all, next_seq, settle_foreign
+from .shared import is_seen
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import leaf_slot
 from .watch import Watch
-
-
-class Reason(NamedTuple):
-    """Why a run cannot be replayed, or what made it trace again, and where."""
-
-    reason: str
-    location: Location | None = None
-
-    def __str__(self) -> str:
-        return f"{self.reason} ({self.location})" if self.location else self.reason
 
 
 class Capture(NamedTuple):
@@ -48,12 +40,14 @@ class Capture(NamedTuple):
 
 
 class Hyper(NamedTuple):
-    """A hyper-parameter that entered the graph: where each replay reads it again."""
+    """A hyper-parameter that entered the graph: where each replay reads it again, after how
+    many steps of schedulers."""
 
     value: Value
     group: dict
     key: str
     index: int | None
+    after: int
 
 
 class Suspended:
@@ -93,6 +87,7 @@ class Session:
         self.primed: dict[int, Value] = {}  # link id -> value of an argument that is a view
         self.reasons: list[Reason] = []
         self.hypers: list[Hyper] = []
+        self.hyper_values: dict[tuple[Any, ...], Value] = {}
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
@@ -103,25 +98,48 @@ class Session:
         self.grad_storages: dict[int, Any] = {}
         self.handles: dict[int, tuple[Tensor, Storage, Any, TensorType]] = {}
         self.grad_before: dict[int, tuple[Any, Tensor | None]] = {}
-        self.effects: list[Callable[[], None]] = []
-        self.effects_before_hypers = 0
+        self.effects: list[tuple[Any, Callable[[], None]]] = []  # schedulers' steps
+        # Attributes of our own objects that the run sets; each replay leaves them so.
+        self.attributes: dict[tuple[int, str], tuple[Any, str]] = {}
         self.watch = Watch(self._blame)
         self.name = "main"
         self.arguments: list[Any] = []
         self.argument_names: list[str] = []
+        self.statics: list[tuple[Any, Any]] = []
+        self.returned: set[int] = set()  # containers in the result
+        self.given: list[tuple[Any, tuple]] = []  # containers among the arguments, as they were
+        self.tags: dict[int, tuple[weakref.ref[Tensor], dict]] = {}
+        self.modes = modes()
         self.argument_edges: list[Any] = []
         self.primed_arguments: dict[int, Value] = {}
         self.names: dict[int, str] | None = None
 
-    def begin(self, name: str, arguments: list[Any], names: list[str]) -> None:
+    def begin(
+        self, name: str, arguments: list[Any], names: list[str], given: Any = None, fn: Any = None
+    ) -> None:
         """Say what is about to run: the function's name, its flattened arguments and their
-        names."""
+        names, the arguments as given, and the function."""
         self.name = name.strip("<>")
         self.arguments = arguments
         self.argument_names = names
         self.argument_edges = [
             a._value().edge if isinstance(a, Tensor) else None for a in arguments
         ]
+        self.given = trees.containers(given)
+        for a in arguments:
+            if isinstance(a, Tensor):
+                self._tag(a)
+        self.watch.given = {id(c) for c, _ in self.given if not isinstance(c, (list, dict))}
+        for a, label in zip(arguments, names, strict=True):
+            self.watch.look(a, label)
+        for container, _ in self.given:
+            if not isinstance(container, (list, dict)):
+                self.watch.look(container, type(container).__name__)
+        self.statics = [
+            (a, by_contents(a)) for a in arguments if not isinstance(a, (Tensor, *SCALARS))
+        ]
+        if fn is not None:
+            self.watch.look(fn, name)
 
     def name_of(self, storage: Storage) -> str:
         """A name for a captured storage, as the user's code has it."""
@@ -133,10 +151,13 @@ class Session:
         self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
         STATE.session, STATE.recorder, STATE.scope = self, self.recorder, None
         STATE.module_depth = 0
+        # What autocast kept before is no value of this run, nor the other way round.
+        self.cast_before, STATE.autocast_cache = STATE.autocast_cache, None
         return self
 
     def __exit__(self, *error: Any) -> None:
         STATE.session, STATE.recorder, STATE.scope, STATE.module_depth = self.saved
+        STATE.autocast_cache = self.cast_before
 
     # Hooks that the tracer calls while the run goes on
 
@@ -145,6 +166,7 @@ class Session:
         storage = t._storage
         if id(storage) in self.captures:
             return
+        self._tag(t)
         value = root(storage.value)
         if value.node is not None:
             self.watch.paused += 1  # what an evaluation runs is no code of the user's
@@ -161,8 +183,18 @@ class Session:
             value = storage.value = Value(value.type, edge=value.edge, buffer=root(value).buffer)
         self.seen.add(root(value))
         self.captures[id(storage)] = Capture(
-            storage, root(value), weakref.ref(t), value, leaf_slot(t._view)
+            storage, root(value), weakref.ref(t), value, _slot_below(t._view)
         )
+
+    def _tag(self, t: Tensor) -> None:
+        """Remember what the user has put on a tensor."""
+        if id(t) not in self.tags:
+            self.tags[id(t)] = (weakref.ref(t), tags(t))
+
+    def storage_before(self, t: Tensor) -> Storage:
+        """The storage that a tensor was on when the run began."""
+        known = self.handles.get(id(t))
+        return t._storage if known is None else known[1]
 
     def restore_views(self) -> None:
         """The run is over: views of what it did not write show what they showed before."""
@@ -173,6 +205,20 @@ class Session:
 
     def note_write(self, storage: Storage) -> None:
         self.written[id(storage)] = storage
+
+    def sees(self, storage: Storage) -> bool:
+        """Whether the run may look at a storage through NumPy before it ends."""
+        return storage.export.session is self or is_seen(storage, self.watch.arrays)
+
+    def flush(self) -> None:
+        """The run is over and no trace: what it wrote to memory that NumPy shares goes there."""
+        for storage in self.written.values():
+            storage.flush()
+
+    def note_outside_write(self, storage: Storage) -> None:
+        """NumPy wrote to a tensor's memory."""
+        if id(storage) in self.captures:
+            self.unfaithful(Why.NUMPY_WRITES)
 
     def note_handle(self, t: Tensor) -> None:
         """A handle is about to be pointed elsewhere (`.data =`, `requires_grad_`)."""
@@ -194,7 +240,17 @@ class Session:
 
     def needs_value(self, t: Tensor) -> None:
         """Python needs a tensor's value in the middle of the run."""
-        self.unfaithful("it needs a tensor's value in Python")
+        self.unfaithful(Why.VALUE)
+
+    def constant(self, t: Tensor) -> np.ndarray | None:
+        """The value of a tensor that each call makes anew from the same numbers, else None."""
+        value = root(t._value())
+        inputs = (*self.primed_arguments.values(), *(h.value for h in self.hypers))
+        if t._storage.owner is not self or value.node is not None or value in self.seen:
+            return None
+        if not isinstance(value.buffer, np.ndarray) or any(value is v for v in inputs):
+            return None
+        return value.buffer
 
     def settle_on(self, device: Device) -> bool:
         """Whether the run is on this device; its first operation decides where it is."""
@@ -202,37 +258,55 @@ class Session:
             if self.recorder.nodes or any(
                 c.storage.device is not device for c in self.captures.values()
             ):
-                self.unfaithful(f"it uses {device} beside {self.device}")
+                self.unfaithful(Why.DEVICES, f"{device} beside {self.device}")
                 return False
             self.device = self.recorder.device = device
         return True
 
-    def unfaithful(self, reason: str) -> None:
+    def unfaithful(self, why: Why, *details: Any) -> None:
         """Note a reason why the run cannot be replayed, with the user's line."""
-        if not any(r.reason == reason for r in self.reasons):
-            self.reasons.append(Reason(reason, resolve(STATE.loc or here(3))))
+        self._note(reason(why, resolve(STATE.loc or here(3)), *details))
 
-    def _blame(self, reason: str, place: RawLocation | None) -> None:
-        if not self.watch.paused and not any(r.reason == reason for r in self.reasons):
-            self.reasons.append(Reason(reason, resolve(place)))
+    def _blame(self, why: Why, place: RawLocation | None, *details: Any) -> None:
+        if not self.watch.paused:
+            self._note(reason(why, resolve(place), *details))
+
+    def _note(self, new: Reason) -> None:
+        if not any(r.reason == new.reason for r in self.reasons):
+            self.reasons.append(new)
 
     def hyper(self, group: dict, key: str, index: int | None) -> Tensor:
         """A hyper-parameter as an input that replays read again."""
-        for known in self.hypers:
-            if known.group is group and known.key == key and known.index == index:
-                return Tensor._wrap(known.value, self.device)
-        got = group[key] if index is None else group[key][index]
-        value = Value(TensorType((), float64), buffer=np.asarray(got, np.float64))
-        self.hypers.append(Hyper(value, group, key, index))
-        self.effects_before_hypers = len(self.effects)
+        at = (id(group), key, index, len(self.effects))
+        value = self.hyper_values.get(at)
+        if value is None:
+            got = group[key] if index is None else group[key][index]
+            if isinstance(got, Tensor):
+                held = root(got._storage.value)
+                settle_foreign(held)
+                value = Value(held.type, buffer=held.buffer)
+            else:
+                value = Value(TensorType((), float64), buffer=np.asarray(got, np.float64))
+            self.hyper_values[at] = value
+            self.hypers.append(Hyper(value, group, key, index, len(self.effects)))
         return Tensor._wrap(value, self.device)
 
     def guard_zero(self, group: dict, key: str, index: int | None, zero: bool) -> None:
         self.zeros.append((group, key, index, zero))
 
     def host_effect(self, scheduler: Any, effect: Callable[[], None]) -> None:
-        """Python state that each replay changes in the same way: a scheduler's step."""
-        self.effects.append(effect)
+        """Python state that each replay changes in the same way: a scheduler's step.
+
+        It is no part of the graph, not even where it writes to a tensor that is a rate.
+        """
+        self.effects.append((scheduler, effect))
+        with Suspended(self):
+            effect()
+
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        """One of our own objects has Python state that is read here, and may be set."""
+        self.watch.note(owner, name, label)
+        self.attributes[id(owner), name] = (owner, name)
 
     def outside(self, make: Callable[[], Tensor]) -> Tensor:
         """Make a tensor as if before the run."""
@@ -268,17 +342,42 @@ class Session:
         for entry in self.watch.entries.values():
             if entry.holds():
                 continue
+            if isinstance(entry.value, CACHES):
+                entry.refresh()  # it computed something for the first time
+                continue
             now = entry.read()
+            followed = self.watch.objects.get(id(entry.owner))
+            if id(entry.owner) in self.returned:
+                continue  # a dataclass that the call made
+            if followed is not None and not followed.lasting:
+                # Made in the call, or come by in a way that nobody saw.
+                self._blame(Why.CHANGES, self.watch.line_changing(entry), entry.label)
+                continue
             if isinstance(now, Tensor):
                 out.append((entry, now))
             elif not _known_change(now, entry):
-                self.reasons.append(Reason(f"it changes {entry.label}"))
+                self._blame(Why.CHANGES, self.watch.line_changing(entry), entry.label)
         return out
+
+    def _changed_arguments(self) -> None:
+        """Containers given as arguments, and tensors, that hold something else than before."""
+        changed = [c for c, before in self.given if not _same_items(trees.contents(c), before)]
+        changed += [a for a, before in self.statics if by_contents(a) != before]
+        for value in changed:
+            kind = type(value).__name__
+            self._blame(Why.ARGUMENT, self.watch.line_storing(), f"a {kind} among its arguments")
+        for ref, before in self.tags.values():
+            t = ref()
+            if t is not None and (now := tags(t)) != before:
+                name = min(k for k in {*now, *before} if now.get(k) != before.get(k))
+                place = self.watch.line_changing_name(name)
+                self._blame(Why.CHANGES, place, f"{name} of a tensor")
 
     def knew(self, value: Any) -> bool:
         """Whether an object was there before the run, as far as the watch knows."""
+        followed = self.watch.objects.get(id(value))
         return (
-            id(value) in self.watch.objects
+            (followed is not None and (followed.lasting or id(value) in self.watch.functions))
             or any(value is argument for argument in self.arguments)
             or any(value is entry.value for entry in self.watch.entries.values())
         )
@@ -287,6 +386,12 @@ class Session:
         """Containers that were changed by a method and outlive the call are a reason, unless
         only the result holds them; so are generators that drew numbers."""
         self.watch.blame_silent(bool(self.effects))
+        self.modules.update(self.watch.modules)
+        now = modes()
+        if now != self.modes:
+            name, *_ = changed(now, self.modes)
+            setter = "set_default_dtype" if "dtype" in name else "set_grad_enabled"
+            self._blame(Why.MODE, self.watch.line_naming(setter), name)
         mutated, self.watch.mutated = self.watch.mutated, []
         held: dict[int, tuple[Any, RawLocation]] = {}
         for container, place in mutated:
@@ -300,8 +405,61 @@ class Session:
             container, place = held.pop(key)
             # Two references are ours: the variable and the call's argument.
             if sys.getrefcount(container) > 2 + returned.get(key, 0):
-                self._blame("it changes a container that outlives the call", place)
+                self._blame(Why.CONTAINER, place)
             container = None
+        if not any(r.why is Why.CONTAINER for r in self.reasons):
+            self._changed_arguments()
+            self.watch.blame_changed_functions()
+        self.returned = {id(c) for c in _containers(result)}
+        if not self.reasons:
+            self._shared(result)
+
+    def _shared(self, result: Any) -> None:
+        """Containers in the result that are known to somebody, or are there twice."""
+        known = {id(c) for c, _ in self.given}
+        known |= {id(c) for e in self.watch.entries.values() for c in _containers(e.found)}
+        seen: set[int] = set()
+        for container in _containers(result, repeated=True):
+            if id(container) in known or id(container) in seen:
+                self._blame(Why.SHARED, self.watch.line_naming("return"), type(container).__name__)
+            seen.add(id(container))
+
+
+def tags(t: Tensor) -> dict[str, Any]:
+    """What the user has put on a tensor, by name, comparable."""
+    return {k: exact(v) for k, v in t.__dict__.items() if k not in _OWN_TAGS}
+
+
+# What the tracer itself keeps there.
+_OWN_TAGS = frozenset(("_frozen", "_retained", "_retains", "_scope_name"))
+
+
+def _slot_below(link: Any) -> Any:
+    """The slot of the leaf that a tensor is a view of, detached or not."""
+    while link is not None and link.kind != "leaf":
+        link = link.parent
+    return None if link is None else link.slot
+
+
+def _containers(tree: Any, repeated: bool = False) -> list[Any]:
+    """The containers in a tree that compare by identity, those met twice as well if asked."""
+    out: list[Any] = []
+    seen: set[int] = set()
+    todo = [tree]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, (list, dict, tuple)) or trees.is_container(value):
+            again = id(value) in seen
+            seen.add(id(value))
+            if not isinstance(value, tuple) and (repeated or not again):
+                out.append(value)
+            if not again:
+                todo += value if isinstance(value, tuple) else trees.contents(value)
+    return out
+
+
+def _same_items(now: tuple, before: tuple) -> bool:
+    return len(now) == len(before) and all(a is b for a, b in zip(now, before, strict=True))
 
 
 def _references(result: Any) -> dict[int, int]:

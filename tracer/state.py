@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Scope
-from ..ir.types import DType, float32
+from ..ir.types import DType, bfloat16, float16, float32
+from .reasons import Why
 
 if TYPE_CHECKING:
     from .recording import Recorder
@@ -35,13 +36,38 @@ class State(threading.local):
     module_depth: int = 0
     backward_pass: Any = None  # stands for the pass that is running
     saved_hooks: tuple[Any, ...] = ()  # of `autograd.graph.saved_tensors_hooks`, innermost last
+    no_recompile: bool = False  # inside `thrace.no_recompile()`
     levels: int = 0  # function transforms (`func.grad`, `vmap`) that are running
+    # Autocast (`amp`): the kinds of devices it is on for, with the lower precision; what that is
+    # for each kind, on or off; whether casts of leaves are kept, how many regions are open, and
+    # what was kept.
+    autocast: tuple[tuple[str, DType], ...] | None = None
+    autocast_dtypes: tuple[tuple[str, DType], ...] = (("cpu", bfloat16), ("cuda", float16))
+    autocast_caching: bool = True
+    autocast_depth: int = 0
+    autocast_cache: dict[Any, Any] | None = None
+    selected: Any = None  # collects the writes of a region that data may undo
     # Set while `backward` runs: the user's line of the call, and the forward node's.
     loc: Any = None
     cause: Any = None
 
 
 STATE = State()
+
+
+class Anomalies:
+    """What anomaly detection looks for; it belongs to the process, as in PyTorch.
+
+    `watch` runs what is evaluated outside compiled functions node by node, `watch_compiled` the
+    calls of compiled ones; `in_gradients` has each backward function looked at as it is recorded.
+    """
+
+    watch: Any = None
+    watch_compiled: Any = None
+    in_gradients: bool = False
+
+
+ANOMALIES = Anomalies()
 
 # Evaluation and gather-donate-commit of compiled calls hold this lock, so that one thread
 # never reads a buffer that another is donating.
@@ -57,7 +83,13 @@ def is_grad_enabled() -> bool:
 
 
 def default_dtype() -> DType:
+    """What Python floats become."""
     return _default_dtype
+
+
+def autocast_mode() -> tuple[Any, ...]:
+    """All of what autocast does, comparable."""
+    return (STATE.autocast, STATE.autocast_dtypes, STATE.autocast_caching)
 
 
 def set_default_dtype(dtype: DType) -> None:
@@ -88,7 +120,7 @@ def touch_module(module: Any) -> None:
 def note_outside() -> None:
     """Tell a recording run that it made a tensor of data a replay could not read again."""
     if STATE.session is not None:
-        STATE.session.unfaithful("it makes a tensor of NumPy data (pass it as an argument instead)")
+        STATE.session.unfaithful(Why.NUMPY_DATA)
 
 
 def touch_optimizer(optimizer: Any) -> None:

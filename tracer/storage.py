@@ -99,8 +99,9 @@ def _forget(seen: Any) -> None:
 class Storage:
     """Slots: `value` of the base; `cache` of views read from it, by id of link; `device`;
     `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
-    the NumPy array that shares it, if there is one; `hooks`, those on gradients of the base and
-    of views, if there are any; `inference`, whether it was made in inference mode."""
+    the memory that it shares with NumPy, if it does (see `shared.py`); `hooks`, those on
+    gradients of the base and of views, if there are any; `inference`, whether it was made in
+    inference mode."""
 
     __slots__ = (
         *("__weakref__", "cache", "device", "export", "hooks", "inference", "owner", "strides"),
@@ -119,6 +120,10 @@ class Storage:
         source = value if value.source is None else value.source
         if source.node is not None:
             source.node.owner.note(self)
+
+    def address(self) -> int:
+        """A number for the place of the first element, which no other storage has."""
+        return id(self)
 
     def read(self, link: Link | None) -> Value:
         """The value seen through a chain of views, recorded once per base value."""
@@ -185,6 +190,9 @@ class Storage:
             self.cache = {}
         self.cache[seen.key] = seen
 
+    def flush(self) -> None:
+        """Write what is pending to the memory that is shared with NumPy: none here."""
+
     def __reduce__(self) -> Any:
         from .tensor import Tensor
 
@@ -205,6 +213,8 @@ class Storage:
         session = STATE.session
         if session is not None and self.owner is not session:
             session.note_write(self)
+        if STATE.selected is not None:
+            STATE.selected.note(self)
         if self.hooks is not None:
             self.hooks.written(self.value.edge, value)
         self.value = value

@@ -267,6 +267,8 @@ def write(t: Tensor, b: Builder, base: Value, value: Value, alike: bool) -> Valu
     are `alike`.
     """
     shape, strides = t._type.shape, t.stride()
+    if 0 in shape:
+        return base
     if not alike and any(n > 1 and not s for n, s in zip(shape, strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "

@@ -6,6 +6,7 @@ API functions are bound by `methods.py` from tables.
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,16 @@ else:
     TensorMethods = object
 
 _CONVERT = OPS["convert"]
+# How often a handle was pointed at another storage: who shares memory may have changed.
+REPOINTED = [0]
 
 
 class Size(tuple):
     """A shape: a tuple of ints that prints as PyTorch's does."""
 
     __slots__ = ()
+
+    __module__ = "thrace"  # where users find it, and what `type(x)` prints
 
     def numel(self) -> int:
         out = 1
@@ -62,6 +67,7 @@ class Tensor(TensorMethods):
     """
 
     __slots__ = ("__dict__", "__weakref__", "_storage", "_strides", "_type", "_view")
+    __module__ = "thrace"  # where users find it, and what `type(x)` prints
 
     _storage: Storage
     _view: views.Link | None
@@ -106,6 +112,11 @@ class Tensor(TensorMethods):
         if strides is not None and strides == views.contiguous_strides(type.shape):
             strides = None
         self._strides = strides
+
+    def _repoint(self, storage: Storage, link: views.Link | None, type: TensorType) -> None:
+        """Point a handle that somebody has at another storage."""
+        REPOINTED[0] += 1
+        self._point(storage, link, type)
 
     # Reading and writing
 
@@ -229,7 +240,9 @@ class Tensor(TensorMethods):
         storage, link = self._storage, self._view
         while link is not None and link.kind in ("leaf", "detach"):
             link = link.parent
-        value = storage.value if link is None else storage.cached(link)
+        value = storage.value
+        if link is not None:
+            value = storage.cached(link)
         buffer = None if value is None else root(value).buffer
         return buffer if isinstance(buffer, np.ndarray) else None
 
@@ -237,34 +250,42 @@ class Tensor(TensorMethods):
 
     @property
     def dtype(self) -> DType:
+        """What its elements are."""
         return self._type.dtype
 
     @property
     def shape(self) -> Size:
+        """Its sizes."""
         return Size(self._type.shape)
 
     @property
     def ndim(self) -> int:
+        """How many axes it has."""
         return self._type.ndim
 
     @property
     def device(self) -> Device:
+        """Where its data is."""
         return self._storage.device
 
     @property
     def itemsize(self) -> int:
+        """Bytes of one element."""
         return self._type.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
+        """Bytes of all elements."""
         return self._type.size_bytes
 
     @property
     def layout(self) -> formats.Layout:
+        """How its elements lie: always strided."""
         return formats.strided
 
     @property
     def is_cuda(self) -> bool:
+        """Whether its data is on a CUDA device."""
         return self._storage.device.type == "cuda"
 
     def stride(self, dim: int | None = None) -> Any:
@@ -291,10 +312,11 @@ class Tensor(TensorMethods):
         return True
 
     def data_ptr(self) -> int:
-        """A number that tensors share exactly if they start at the same element."""
+        """A number that tensors share exactly if they start at the same element; the address
+        where they do while NumPy shares their memory."""
         storage = self._storage
         start = views.offset(self._view, storage.strides, storage.value.type)
-        return id(storage) + start * self.itemsize
+        return storage.address() + start * self.itemsize
 
     # Autograd
 
@@ -305,6 +327,7 @@ class Tensor(TensorMethods):
 
     @property
     def requires_grad(self) -> bool:
+        """Whether gradients flow through it; may be set on a leaf."""
         link = self._view
         while link is not None:
             if link.kind == "leaf":
@@ -377,6 +400,7 @@ class Tensor(TensorMethods):
 
     @property
     def is_leaf(self) -> bool:
+        """Whether it was made by the user and not by an operation that records history."""
         return self._slot is not None or not self.requires_grad
 
     @property
@@ -384,6 +408,14 @@ class Tensor(TensorMethods):
         """The gradient collected so far: of a leaf, or kept by `retain_grad`."""
         slot = self._grad_slot
         if slot is None:
+            if "_retains" not in self.__dict__ and self.requires_grad:
+                warnings.warn(
+                    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. "
+                    "backward() fills it only after retain_grad() on this tensor; perhaps the "
+                    "leaf was meant.",
+                    UserWarning,
+                    stacklevel=2,
+                )
             return self.__dict__.get("_retained")
         if STATE.session is not None:
             STATE.session.note_grad_read(slot, self)
@@ -425,6 +457,7 @@ class Tensor(TensorMethods):
 
     @property
     def data(self) -> Tensor:
+        """The same data without history; assigning puts other data under the tensor."""
         return views.detach(self)
 
     @data.setter
@@ -439,7 +472,7 @@ class Tensor(TensorMethods):
             link = views.Link(link, "detach", (), new._type, new.stride())
         if slot is not None:
             link = views.Link(link, "leaf", (slot,), new._type, new.stride())
-        self._point(new._storage, link, new._type)
+        self._repoint(new._storage, link, new._type)
 
     def detach(self) -> Tensor:
         """The same data, sharing storage, without history."""
@@ -538,27 +571,43 @@ class Tensor(TensorMethods):
         return array.tolist()
 
     def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The data as a NumPy array of its own: a copy, which later writes do not reach.
+        """A NumPy array on this tensor's memory: what one writes, the other reads.
 
-        Raises: RuntimeError if the tensor requires grad and `force` is not set.
+        `force` gives a copy where memory cannot be shared. Raises: RuntimeError if the tensor
+        requires grad or shows conjugated numbers, TypeError for bfloat16 and on a GPU.
         """
-        if self.requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
-            )
-        return np.array(self._host())
+        from .api.interchange import to_numpy
+
+        return to_numpy(self, force)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = self.numpy()
-        return array if dtype is None else array.astype(dtype, copy=False)
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a copy is needed to convert {self.dtype} to {dtype}")
+            return array.astype(dtype)
+        return array.copy() if copy else array
 
-    def __dlpack__(self, **kwargs: Any) -> Any:
-        from ..runtime.interop import to_dlpack
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        from .api.interchange import wrap
 
-        if self.requires_grad:
-            raise BufferError("can't export a tensor that requires grad; use tensor.detach()")
-        return to_dlpack(self._observe(), **kwargs)
+        return wrap(array)
+
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = -1,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
+        """A DLPack capsule on this tensor's memory.
+
+        Raises: BufferError if the tensor requires grad or shows conjugated numbers.
+        """
+        from .api.interchange import to_dlpack
+
+        return to_dlpack(self, stream, max_version, dl_device, copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return (2, self.device.index or 0) if self.is_cuda else (1, 0)

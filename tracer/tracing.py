@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..ir.collector import without_collector
 from ..ir.errors import AutogradError, DataDependentError
 from ..ir.grad import topological
@@ -15,7 +17,7 @@ from ..ir.types import TensorType, parse_type
 from ..runtime.buffer import to_numpy
 from . import naming, trees
 from .devices import CPU, Device, as_device
-from .evaluate import NO_DATA, SYMBOLIC, Part
+from .evaluate import NO_DATA, SYMBOLIC, Part, observe
 from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all, user_error
 from .session import Session
@@ -56,10 +58,25 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     Of a matrix it is the sum of the diagonal, as `torch.trace`.
     Raises: DataDependentError where the function needs a tensor's value.
     """
-    from .compile import CompiledFunction
-
     if isinstance(fn, Tensor):  # PyTorch's function of this name
         return fn.trace(*args, **kwargs)  # type: ignore[return-value]
+    return _traced(fn, args, kwargs)[0]
+
+
+def trace_with_data(
+    fn: Callable[..., Any], *args: Any, **kwargs: Any
+) -> tuple[Graph, list[np.ndarray | None]]:
+    """What `trace` gives, and what each input of the graph holds now: an example tensor's data,
+    a parameter's; None for a spec.
+    """
+    graph, held = _traced(fn, args, kwargs)
+    return graph, [None if b is None else np.asarray(to_numpy(b)) for b in held]
+
+
+def _traced(fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Graph, list[Any]]:
+    """The graph, and the buffer of each of its inputs, None for a spec."""
+    from .compile import CompiledFunction
+
     if isinstance(fn, CompiledFunction):
         fn = fn.fn
     leaves, structure = trees.flatten((args, kwargs))
@@ -69,21 +86,31 @@ def trace(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Graph:
     session = _Tracing(place)
     symbols: list[Tensor] = []
     symbol_names: list[str] = []
+    examples: list[Any] = []
     for i, leaf in enumerate(leaves):
         if isinstance(leaf, (Spec, Tensor)):
             t = _symbol(leaf, place)
             leaves[i] = t
             symbols.append(t)
             symbol_names.append(names[i])
+            examples.append(None if isinstance(leaf, Spec) else leaf)
     session.begin(getattr(fn, "__name__", type(fn).__name__), leaves, names)
     new_args, new_kwargs = trees.unflatten(structure, leaves)
     try:
         session.watch.read_names(fn)
         with session:
             result = _run(fn, new_args, new_kwargs)
-            return _graph(session, symbols, symbol_names, result)
+            graph, inputs = _graph(session, symbols, symbol_names, result)
     finally:
         session.restore()
+    held = [None if t is None else _buffer_of(t) for t in examples]
+    return graph, [*held, *(v.buffer for v in inputs[len(held) :])]
+
+
+def _buffer_of(t: Tensor) -> Any:
+    """The data of an example tensor; None if it was traced without data itself."""
+    value = root(t._value())
+    return None if value.buffer is SYMBOLIC else observe(t)
 
 
 @without_collector
@@ -170,6 +197,12 @@ class _Tracing(Session):
                 groups()
 
             self.before[id(scheduler)] = restore
+        effect()
+
+    def touch_attribute(self, owner: Any, name: str, label: str) -> None:
+        value = getattr(owner, name)
+        key = hash((id(owner), name))
+        self.before.setdefault(key, lambda: setattr(owner, name, value))
 
     def restore(self) -> None:
         """No data was computed, so nothing that was there before may keep any."""
@@ -208,8 +241,11 @@ def _refill(target: dict, items: dict) -> None:
 
 
 @without_collector
-def _graph(session: Session, symbols: list[Tensor], names: list[str], result: Any) -> Graph:
-    """The session's pending nodes as a graph with named inputs and outputs."""
+def _graph(
+    session: Session, symbols: list[Tensor], names: list[str], result: Any
+) -> tuple[Graph, list[Value]]:
+    """The session's pending nodes as a graph with named inputs and outputs, and the recorded
+    values that its inputs stand for."""
     found, _ = trees.flatten(result)
     out_names = []
     outputs: list[Value] = []
@@ -263,7 +299,7 @@ def _graph(session: Session, symbols: list[Tensor], names: list[str], result: An
         v if v.edge is None or not any(n.freed for n in topological([v.edge])) else alias(v, None)
         for v in outputs
     ]
-    return differentiable_graph(
+    graph = differentiable_graph(
         plan,
         leaves,
         ends,
@@ -271,3 +307,4 @@ def _graph(session: Session, symbols: list[Tensor], names: list[str], result: An
         input_names=naming.distinct(input_names),
         output_names=naming.distinct(out_names),
     )
+    return graph, inputs

@@ -16,7 +16,7 @@ from ..ir.graph import Value
 from ..ir.ops.shape import inverse
 from ..ir.types import DType, Shape, TensorType, int64
 from .state import STATE
-from .storage import alias
+from .storage import Storage, alias, root
 
 if TYPE_CHECKING:
     from .engine import GradSlot
@@ -106,7 +106,10 @@ class Link:
         link: Link | None = self
         while link is not None:
             if link.kind not in ("leaf", "detach"):
-                out.append((link.kind, link.args, link.type))
+                args = link.args
+                if link.kind == "pick":
+                    args = (args[0], position(args[1]))
+                out.append((link.kind, args, link.type))
             link = link.parent
         return tuple(out)
 
@@ -183,6 +186,34 @@ def _write_diagonal(
     return b.transpose(put, perm=inverse(perm))
 
 
+def _picked_first(ndim: int, axis: int) -> Ints:
+    return (axis, *(a for a in range(ndim) if a != axis))
+
+
+def _read_pick(b: Builder, x: Value, axis: int, index: Storage) -> Value:
+    front = b.transpose(x, perm=_picked_first(x.type.ndim, axis))
+    return b.index(front, index.value)
+
+
+def _write_pick(b: Builder, parent: Value, v: Value, axis: int, index: Storage) -> Value:
+    perm = _picked_first(parent.type.ndim, axis)
+    put = b.index_set(b.transpose(parent, perm=perm), v, index.value)
+    return b.transpose(put, perm=inverse(perm))
+
+
+def position(index: Storage) -> int:
+    """The place that a `pick` shows, evaluated now if it was pending."""
+    from ..runtime.buffer import to_numpy
+    from .tensor import Tensor
+
+    buffer = root(index.value).buffer
+    if buffer is None:
+        t = object.__new__(Tensor)
+        t._point(index, None, index.value.type)
+        buffer = t._observe()
+    return int(to_numpy(buffer))
+
+
 def _write_slice(
     b: Builder, parent: Value, v: Value, starts: Ints, sizes: Ints, strides: Ints
 ) -> Value:
@@ -201,6 +232,7 @@ READ: dict[str, Any] = {
     ),
     "expand": lambda b, x, shape: b.broadcast(x, shape=shape),
     "diagonal": _read_diagonal,
+    "pick": _read_pick,
 }
 WRITE: dict[str, Any] = {
     # Who writes checks leaves and detached views first; see Tensor._write.
@@ -212,6 +244,7 @@ WRITE: dict[str, Any] = {
     # What shows a place twice is written by place instead; see Tensor._write_value.
     "expand": lambda b, parent, v, shape: b.reshape(v, shape=parent.type.shape),
     "diagonal": _write_diagonal,
+    "pick": _write_pick,
 }
 
 
@@ -314,6 +347,14 @@ def select(t: Tensor, axis: int, i: int, name: str = "select") -> Tensor:
     )
 
 
+def pick(t: Tensor, axis: int, index: Storage, name: str = "select") -> Tensor:
+    """Element `index` of `axis`, which only the value of a tensor says: 0-d int64, counted
+    from 0, on a storage that nothing writes to."""
+    shape, strides = t._type.shape, t.stride()
+    new, own = shape[:axis] + shape[axis + 1 :], strides[:axis] + strides[axis + 1 :]
+    return link(t, "pick", (axis, index), new, own, name)
+
+
 def expand(t: Tensor, shape: Shape) -> Tensor:
     old, strides = t._type.shape, t.stride()
     lead = len(shape) - len(old)
@@ -346,6 +387,8 @@ def offset(link: Link | None, base_strides: Ints | None, base: TensorType) -> in
     for step in reversed(chain):
         if step.kind == "slice":
             out += sum(a * s for a, s in zip(step.args[0], strides, strict=True))
+        elif step.kind == "pick":
+            out += strides[step.args[0]] * position(step.args[1])
         elif step.kind == "diagonal":
             shift, dim1, dim2 = step.args
             out += strides[dim2] * shift if shift >= 0 else -strides[dim1] * shift

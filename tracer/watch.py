@@ -2,83 +2,47 @@
 
 A profile hook sees every Python function that runs. The names in its code say which
 globals, closure variables and attributes it may read or write; those are noted as the
-function starts, become guards, and are compared when the run ends. Imported by the
-recording session alone.
+function starts (`follow.py`), become guards, and are compared when the run ends. Imported by
+the recording session alone.
 """
 
 from __future__ import annotations
 
-import dis
 import gc
-import os
+import logging
 import sys
-import sysconfig
 import types
 from collections.abc import Callable
+from enum import EnumMeta
 from typing import Any
 
 import numpy as np
 
-from ..ir.source import RawLocation, is_internal
-from .entries import (
-    CONTAINERS,
-    MAX_ARRAY_BYTES,
-    MAX_ITEMS,
-    MISSING,
-    SCALARS,
-    Entry,
-    exact,
-    is_data,
-    read,
-)
-from .tensor import Tensor
-from .unrepeatable import MUTATORS, reason_against
+from ..ir.source import RawLocation
+from . import codes
+from .codes import LIBRARY, OURS, USER, file_of, makes_strings, origin
+from .entries import MAX_ITEMS, Entry, namespace
+from .follow import BY_NAME, Follow, has_form, hypers
+from .reasons import Why
+from .unrepeatable import FILE, MUTATORS, TEXT, reason_against
 
-_NUMPY = os.path.dirname(np.__file__) + os.sep
-_STDLIB = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"], "<frozen"})
-_SITE = tuple({sysconfig.get_paths()["purelib"], sysconfig.get_paths()["platlib"]})
-# Whose a file is. The user's code is looked at in full; of the standard library and NumPy
-# only what they call for the user; the project's own and the import system not at all.
-USER, LIBRARY, OURS = "user", "library", "ours"
-_ORIGINS: dict[str, str] = {}
-MAX_ENTRIES = 5000
 # Names of code that may read an optimizer's hyper-parameters.
 _READS_HYPERS = frozenset(("param_groups", "get_last_lr", "get_lr", "defaults"))
-# Functions that take the name of an attribute.
-_BY_NAME = frozenset(("getattr", "hasattr", "setattr", "delattr"))
-_MAKES_STRINGS = frozenset(("BUILD_STRING", "FORMAT_VALUE", "BINARY_OP"))
-_ITERATOR = "it advances an iterator that outlives the call"
 
 
-def origin(filename: str) -> str:
-    """Whose code a file holds: USER, LIBRARY or OURS."""
-    known = _ORIGINS.get(filename)
-    if known is None:
-        known = USER
-        if is_internal(filename) or filename.startswith("<frozen importlib"):
-            known = OURS
-        elif filename.startswith((_NUMPY, *_STDLIB)) and (
-            filename.startswith(_NUMPY) or not filename.startswith(_SITE)
-        ):
-            known = LIBRARY
-        _ORIGINS[filename] = known
-    return known
+# What the standard library does with these is known, or guarded as a whole.
+_KNOWN = (types.FunctionType, types.ModuleType, EnumMeta, logging.Logger)
 
 
-class Watch:
-    """Collects entries and reasons while a function runs under `sys.setprofile`."""
+class Watch(Follow):
+    """Collects names and reasons while a function runs under `sys.setprofile`."""
 
-    def __init__(self, blame: Callable[[str, RawLocation | None], None]):
+    def __init__(self, blame: Callable[..., None]):
+        super().__init__()
         self.blame = blame
-        self.entries: dict[tuple[int, str], Entry] = {}
-        self.names: set[str] = set()
-        self.stored: set[str] = set()
-        self.objects: dict[int, tuple[Any, str]] = {}
-        self.codes: dict[tuple[Any, int], None] = {}
+        self.entered: set[tuple[Any, int]] = set()
         self.mutated: list[tuple[Any, RawLocation]] = []
-        self.optimizers: dict[int, tuple[Any, str, Any]] = {}
         self.next_calls: list[RawLocation] = []
-        self.big_arrays: list[str] = []
         self.before: Any = None
         self.paused = 0
         # NumPy's generators raise no event when they draw; their state says that they did.
@@ -104,160 +68,101 @@ class Watch:
             return
         if kind == "c_call":
             self.c_call(frame, arg, whose)
-        elif kind == "call" and whose is USER:
-            self.enter(frame)
+        elif kind == "call":
+            if whose is USER:
+                self.enter(frame)
+            elif code.co_argcount:
+                self.enter_library(frame)
 
     def enter(self, frame: types.FrameType) -> None:
         """Note what a function's code names, before it runs."""
         code = frame.f_code
         if frame.f_globals.get("__name__", "").startswith("namedtuple_"):
             return
+        if code.co_name == "<module>" and _importing(frame.f_back):
+            return
         variables = frame.f_locals
         count = code.co_argcount + code.co_kwonlyargcount
         count += bool(code.co_flags & 4) + bool(code.co_flags & 8)
         for name in code.co_varnames[:count]:
             if name in variables and name[0] != ".":  # a comprehension's own iterator
-                self.look(variables[name], name)
-        if (code, id(frame.f_globals)) in self.codes:
+                self.look(variables[name], name, lasting=False)
+        if (code, id(frame.f_globals)) in self.entered and not code.co_freevars:
             return
-        self.codes[(code, id(frame.f_globals))] = None
-        self.read_code(code, frame.f_globals, _cells(frame))
+        self.entered.add((code, id(frame.f_globals)))
+        self.read_code(code, frame.f_globals, codes.cells(frame, self.functions))
 
-    def read_names(self, fn: Any) -> None:
-        """Note what one function's code names, without running under the hook."""
-        if isinstance(fn, types.MethodType):
-            self.look(fn.__self__, "self")
-            fn = fn.__func__
-        if isinstance(fn, types.FunctionType):
-            cells = dict(zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True))
-            self.read_code(fn.__code__, fn.__globals__, cells)
+    def enter_library(self, frame: types.FrameType) -> None:
+        """Note what the standard library reads of an object that is followed."""
+        code = frame.f_code
+        first = frame.f_locals.get(code.co_varnames[0])
+        followed = self.objects.get(id(first))
+        if followed is None or isinstance(first, _KNOWN):
+            return
+        if origin(file_of(type(first))) is LIBRARY:
+            self.attributes(first, followed.label, set(codes.names(code)))
+        elif frame.f_back is not None and origin(frame.f_back.f_code.co_filename) is USER:
+            self.attributes(first, followed.label, {"__dict__"})
 
-    def read_code(self, code: types.CodeType, space: dict, cells: dict[str, Any]) -> None:
-        names = set(_names(code))
-        stored, stored_globals = _stored(code)
-        if names & _BY_NAME:
-            # Whether such an attribute is there may matter as well.
-            probed = {c for c in code.co_consts if isinstance(c, str) and c.isidentifier()}
-            names |= probed
-            stored |= probed
-        new = names - self.names
-        self.names |= new
-        self.stored |= stored
-        for name in code.co_names:
-            if name in space:
-                self.note(space, name, name)
-            elif name in stored_globals:
-                self.note(space, name, name, missing=True)
-        for name, cell in cells.items():
-            self.note(cell, name, name)
-        if new & {"environ", "getenv"}:
-            self.note(vars(os), "environ", "os.environ")
-        if new:
-            for owner, label in list(self.objects.values()):
-                self.attributes(owner, label, new)
-
-    def note(self, owner: Any, name: str, label: str, missing: bool = False) -> None:
-        key = (id(owner), name)
-        if key in self.entries or len(self.entries) >= MAX_ENTRIES:
-            return
-        entry = Entry(owner, name, label)
-        if entry.value is MISSING and not missing:
-            return
-        self.entries[key] = entry
-        self.look(entry.value, label)
-
-    def look(self, value: Any, label: str) -> None:
-        """Follow the attributes of an object that some code names."""
-        if isinstance(value, CONTAINERS):
-            if len(value) <= MAX_ITEMS:
-                for item in value.values() if isinstance(value, dict) else value:
-                    if hasattr(item, "__dict__") and not isinstance(item, Tensor):
-                        self.look(item, f"{label}[...]")
-            return
-        if isinstance(value, (*SCALARS, Tensor, types.FunctionType, types.BuiltinFunctionType)):
-            return
-        if isinstance(value, types.MethodType):
-            self.look(value.__self__, label.rpartition(".")[0] or label)
-            return
-        if isinstance(value, np.ndarray):
-            if value.nbytes > MAX_ARRAY_BYTES:
-                self.big_arrays.append(label)
-            return
-        if id(value) in self.objects or value is MISSING:
-            return
-        if isinstance(value, (type, types.ModuleType)):
-            if origin(_file_of(value)) is not USER:
-                return
-        else:
-            self.look_at_state(value, label)
-            if _ours(value):
-                return
-        self.objects[id(value)] = (value, label)
-        self.attributes(value, label, self.names)
-
-    def look_at_state(self, value: Any, label: str) -> None:
-        """Keep what will tell whether an optimizer or a generator was changed."""
-        optimizer = getattr(value, "optimizer", value) if _ours(value) else value
-        groups = getattr(optimizer, "param_groups", None)
-        if isinstance(groups, list) and id(optimizer) not in self.optimizers:
-            self.optimizers[id(optimizer)] = (optimizer, label, _hypers(optimizer))
+    def look(self, value: Any, label: str, depth: int = 0, lasting: bool = True) -> None:
+        super().look(value, label, depth, lasting)
         if type(value).__module__.startswith("numpy.random") and (
             hasattr(value, "bit_generator") or hasattr(value, "get_state")
         ):
-            self.generators[id(value)] = (value, label.rpartition(".")[2], _drawn(value))
-
-    def attributes(self, owner: Any, label: str, names: set[str]) -> None:
-        """Note the attributes of an object that have these names."""
-        known = getattr(owner, "__dict__", {})
-        if isinstance(owner, types.ModuleType):
-            # Of installed packages only the settings; of the user's modules everything.
-            everything = not _file_of(owner).startswith(_SITE)
-            for name in names:
-                if name in known and (everything or is_data(known[name])):
-                    self.note(known, name, f"{label}.{name}")
-            return
-        for name in names:
-            if name in known or is_data(read(owner, name)) or _has_slot(owner, name):
-                self.note(owner, name, f"{label}.{name}")
-            elif name in self.stored:
-                self.note(owner, name, f"{label}.{name}", missing=True)
+            name = label.rpartition(".")[2]
+            self.generators.setdefault(id(value), (value, name, _drawn(value)))
 
     def c_call(self, frame: types.FrameType, fn: Any, whose: str) -> None:
         """Look at a C function that is about to be called."""
-        reason = reason_against(fn)
-        if reason:
-            caller: types.FrameType | None = frame
-            while caller is not None and origin(caller.f_code.co_filename) is LIBRARY:
-                caller = caller.f_back
-            if caller is not None and origin(caller.f_code.co_filename) is USER:
-                self.blame(reason, (caller.f_code, caller.f_lasti))
+        name = getattr(fn, "__name__", "")
+        owner = getattr(fn, "__self__", None)
+        against = reason_against(fn)
+        if against:
+            place = self._user_place(frame)
+            if place is not None:
+                self.blame(against[0], place, *against[1:])
+        elif isinstance(owner, TEXT):
+            place = self._user_place(frame)
+            if place is not None:
+                self.mutated.append((owner, place))
         if whose is not USER:
             return
-        name = getattr(fn, "__name__", "")
         place = (frame.f_code, frame.f_lasti)
-        owner = getattr(fn, "__self__", None)
         if owner is not None and not isinstance(owner, types.ModuleType):
             if name in MUTATORS:
                 self.mutated.append((owner, place))
         elif name == "next" and fn is next:
             self.next_calls.append(place)
-        elif name in _BY_NAME:
+        elif name in BY_NAME:
             self.name_attributes(frame)
+        elif fn is globals or fn is dir:
+            self.blame(Why.LOOKUP, place, f"{name}()")
+        elif fn is id:
+            self.blame(Why.IDENTITY, place, "id()")
+        elif fn is vars:
+            self.name({"__dict__"})
+
+    def _user_place(self, frame: types.FrameType | None) -> RawLocation | None:
+        """Where the user's code called what the standard library does."""
+        while frame is not None and origin(frame.f_code.co_filename) is LIBRARY:
+            frame = frame.f_back
+        if frame is None or origin(frame.f_code.co_filename) is not USER:
+            return None
+        return (frame.f_code, frame.f_lasti)
 
     def name_attributes(self, frame: types.FrameType) -> None:
         """Note the attributes that `getattr` and its like may be about to name: those that
         the function's variables spell, or any if it puts strings together."""
-        names = {v for v in frame.f_locals.values() if isinstance(v, str) and v.isidentifier()}
+        spaces = [frame.f_locals.values(), frame.f_globals.values()]
+        names = {v for space in spaces for v in space if isinstance(v, str) and v.isidentifier()}
         self.stored |= names
-        if any(i.opname in _MAKES_STRINGS for i in dis.get_instructions(frame.f_code)):
-            for owner, _ in self.objects.values():
-                if not isinstance(owner, types.ModuleType):
-                    names.update(getattr(owner, "__dict__", ()))
+        if makes_strings(frame.f_code):
+            for followed in self.objects.values():
+                if not isinstance(followed.value, types.ModuleType):
+                    names.update(namespace(followed.value) or ())
         new = names - self.names
         self.names |= new
-        if new:
-            for owner, label in list(self.objects.values()):
-                self.attributes(owner, label, new)
+        self.name(new)
 
     # What shows only once the run is over
 
@@ -266,23 +171,40 @@ class Watch:
         changed the optimizers, which a replay repeats."""
         for generator, name, before in self.generators.values():
             if _drawn(generator) != before:
-                self.blame("it draws NumPy's random numbers", self.line_naming(name))
+                self.blame(Why.NUMPY_RANDOM, self.line_naming(name))
         self.forget_own_objects()
-        for value, label in self.objects.values():
-            if hasattr(type(value), "__next__"):
+        for followed in self.objects.values():
+            value, label, kind, _ = followed
+            if issubclass(kind, FILE):
+                if not issubclass(kind, TEXT):
+                    self.blame(Why.FILE, self.line_naming(label.rpartition(".")[2]))
+            elif hasattr(kind, "__next__"):
                 place = self.next_calls[0] if self.next_calls else None
-                self.blame(_ITERATOR, place or self.line_naming(label.rpartition(".")[2]))
-        for label in self.big_arrays:
-            self.blame("it names a large NumPy array", self.line_naming(label.rpartition(".")[2]))
+                place = place or self.line_naming(label.rpartition(".")[2].removesuffix("[...]"))
+                self.blame(Why.ITERATOR, place)
+            if type(value) is not kind:
+                self.blame(Why.CHANGES, self.line_naming("__class__"), f"the class of {label}")
+        for label in self.large_arrays:
+            self.blame(Why.LARGE_ARRAY, self.line_naming(label.rpartition(".")[2]))
+        for label in self.weak:
+            self.blame(Why.WEAK, self.line_naming(label.rpartition(".")[2].partition("[")[0]))
+        for label in self.large:
+            name = label.rpartition(".")[2].partition("[")[0]
+            self.blame(Why.LARGE_CONTAINER, self.line_naming(name), MAX_ITEMS)
         for optimizer, label, before in self.optimizers.values():
-            if not scheduled and _hypers(optimizer) != before:
-                place = self.line_naming("param_groups")
-                self.blame("it changes hyper-parameters of an optimizer", place)
+            if not scheduled and hypers(optimizer) != before:
+                self.blame(Why.HYPERS, self.line_naming("param_groups"))
             if self.names & _READS_HYPERS:
                 for i, group in enumerate(optimizer.param_groups):
                     for name in group:
                         if name != "params":
                             self.note(group, name, f"{label}.param_groups[{i}][{name!r}]")
+
+    def blame_changed_functions(self) -> None:
+        for value, label, _, _ in self.objects.values():
+            form = self.functions.get(id(value))
+            if form is not None and not has_form(value, form):
+                self.blame(Why.CHANGES, codes.first_store(self.codes), f"{label} or its defaults")
 
     def forget_own_objects(self) -> None:
         """Forget objects that the run made and dropped: nobody but us has them any more."""
@@ -301,51 +223,37 @@ class Watch:
         for key in self.entries:
             entries.setdefault(key[0], []).append(key)
         for number in list(self.objects):
-            value = self.objects[number][0]
+            value = self.objects[number].value
             own = entries.get(number, ())
             # The table's reference, this variable's and the call's, and one for each entry.
             if sys.getrefcount(value) <= 3 + len(own):
                 del self.objects[number]
+                self.functions.pop(number, None)
                 for key in own:
                     del self.entries[key]
             value = None
 
     def line_naming(self, name: str) -> RawLocation | None:
-        """The first place in the functions that ran where a name is read."""
-        for code, _ in self.codes:
-            for step in dis.get_instructions(code):
-                if step.argval == name:
-                    return (code, step.offset)
-        return None
+        """The first place in the functions that ran where a name is read, or where one began."""
+        place = codes.place_of(self.codes, name)
+        return place or next(((code, 0) for code in self.codes), None)
+
+    def line_changing(self, entry: Entry) -> RawLocation | None:
+        """Likewise, where it is written."""
+        place = codes.place_of(self.codes, entry.name, written=True)
+        return place or self.line_naming(entry.label.partition(".")[0].partition("[")[0])
+
+    def line_changing_name(self, name: str) -> RawLocation | None:
+        place = codes.place_of(self.codes, name, written=True)
+        return place or self.line_naming(name)
+
+    def line_storing(self) -> RawLocation | None:
+        """The first place that writes an item or an attribute."""
+        return codes.first_store(self.codes) or self.line_naming("")
 
 
-def _hypers(optimizer: Any) -> Any:
-    return [
-        {name: exact(value) for name, value in group.items() if name != "params"}
-        for group in optimizer.param_groups
-    ]
-
-
-def _has_slot(owner: Any, name: str) -> bool:
-    return any(
-        isinstance(cls.__dict__.get(name), types.MemberDescriptorType)
-        for cls in type(owner).__mro__
-    )
-
-
-def _stored(code: types.CodeType) -> tuple[set[str], set[str]]:
-    """Names of attributes and of globals that a function assigns or deletes."""
-    attributes, names = set(), set()
-    todo = [code]
-    while todo:
-        code = todo.pop()
-        todo += [c for c in code.co_consts if isinstance(c, types.CodeType)]
-        for step in dis.get_instructions(code):
-            if step.opname in ("STORE_ATTR", "DELETE_ATTR"):
-                attributes.add(step.argval)
-            elif step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-                names.add(step.argval)
-    return attributes, names
+def _importing(frame: types.FrameType | None) -> bool:
+    return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 def _drawn(generator: Any) -> Any:
@@ -358,50 +266,4 @@ def _drawn(generator: Any) -> Any:
 def _frozen(state: Any) -> Any:
     if isinstance(state, dict):
         return tuple((key, _frozen(value)) for key, value in state.items())
-    return state.tobytes() if hasattr(state, "tobytes") else state
-
-
-def _names(code: types.CodeType) -> list[str]:
-    """Names in a function's code and in the functions defined inside it."""
-    out = list(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            out.extend(_names(constant))
-    return out
-
-
-def _cells(frame: types.FrameType) -> dict[str, Any]:
-    """The closure cells of a running function, by name, found through its function object."""
-    code = frame.f_code
-    if not code.co_freevars:
-        return {}
-    for candidate in gc.get_referrers(code):
-        if isinstance(candidate, types.FunctionType) and candidate.__closure__:
-            cells = dict(zip(code.co_freevars, candidate.__closure__, strict=True))
-            values = frame.f_locals
-            if all(read(c, n) is values.get(n, MISSING) for n, c in cells.items()):
-                return cells
-    return {}
-
-
-def _file_of(value: Any) -> str:
-    """The file that defines a class or module; `<frozen` stands for one without a file."""
-    if isinstance(value, types.ModuleType):
-        name = value.__name__
-        return getattr(value, "__file__", None) or ("" if name == "__main__" else "<frozen")
-    name = getattr(value, "__module__", "") or ""
-    module = sys.modules.get(name)
-    if module is None or name == "__main__":
-        return ""
-    return getattr(module, "__file__", None) or "<frozen"
-
-
-_OURS_PREFIX = __name__.partition(".")[0] + "."
-
-
-def _ours(value: Any) -> bool:
-    """Objects of the project's own classes are guarded by those who know them.
-
-    Subclasses that the user wrote are the user's.
-    """
-    return type(value).__module__.startswith(_OURS_PREFIX)
+    return state.tobytes() if isinstance(state, np.ndarray) else state

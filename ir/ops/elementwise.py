@@ -149,6 +149,8 @@ def _pow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
+    if x.dtype.kind == "c":
+        return 1 / (1 + np.exp(-x))
     z = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + z), z / (1 + z)).astype(x.dtype)
 
@@ -217,8 +219,8 @@ ELEMENTWISE = table(
     ),
     _unary(
         "logistic",
-        FLOATING,
-        lambda b, g, out, x: b.mul(g, b.mul(out, b.sub(1, out))),
+        INEXACT,
+        lambda b, g, out, x: b.mul(g, b.conj(b.mul(out, b.sub(1, out)))),
         _logistic,
     ),
     _unary(

@@ -7,8 +7,10 @@ the argument itself where there is nothing to do. Results are equal to the last 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
+from .. import log
 from ..collector import without_collector
 from ..graph import Graph
 from ..nested import nested_graphs, swap_graphs
@@ -16,9 +18,11 @@ from ..verifier import verify
 from .cse import eliminate_common_subexpressions
 from .dce import eliminate_dead_code
 from .fold import fold_constants
+from .layout import channels_last
 from .simplify import simplify
 
 Pass = Callable[[Graph], Graph]
+Saw = Callable[[Pass, Graph, Graph, float], None]
 
 PASSES: tuple[Pass, ...] = (
     simplify,
@@ -29,22 +33,42 @@ PASSES: tuple[Pass, ...] = (
 ROUNDS = 3  # what one pass leaves for another is found in the second round, seldom later
 
 
-def optimize(graph: Graph) -> Graph:
-    """`graph` after all passes, the graphs its nodes hold included."""
+def optimize(graph: Graph, saw: Saw | None = None) -> Graph:
+    """`graph` after all passes, the graphs its nodes hold included.
+
+    `saw(pass, before, after, seconds)` is called after each; by default it logs them where
+    THRACE_LOG asks for passes.
+    """
+    if saw is None and log.enabled("passes"):
+        saw = _logged
     done: dict[int, Graph] = {}
     for g in nested_graphs(graph):
-        done[id(g)] = _until_settled(swap_graphs(g, done))
+        done[id(g)] = _until_settled(swap_graphs(g, done), saw)
     return done[id(graph)]
 
 
-def _until_settled(graph: Graph) -> Graph:
+def _until_settled(graph: Graph, saw: Saw | None) -> Graph:
     for _ in range(ROUNDS):
         before = graph
         for run in PASSES:
-            graph = checked(run, graph)
+            if saw is None:
+                graph = checked(run, graph)
+            else:
+                old, started = graph, time.perf_counter()
+                graph = checked(run, graph)
+                saw(run, old, graph, time.perf_counter() - started)
         if graph is before:
             break
     return graph
+
+
+def _logged(run: Pass, before: Graph, after: Graph, seconds: float) -> None:
+    from .watch import PassStep
+
+    step = PassStep(run.__name__, before, after, seconds)
+    log.write("passes", f"{before.name}: {step}")
+    if after is not before:
+        log.write("passes", step.diff.text())
 
 
 @without_collector
@@ -59,6 +83,8 @@ def checked(run: Pass, graph: Graph) -> Graph:
 __all__ = [
     "PASSES",
     "Pass",
+    "Saw",
+    "channels_last",
     "checked",
     "eliminate_common_subexpressions",
     "eliminate_dead_code",

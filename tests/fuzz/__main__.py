@@ -45,6 +45,9 @@ def main() -> int:
     parser.add_argument("--plant", default="", help="the name of a fault to put into thrace")
     parser.add_argument("--planted", action="store_true", help="plant each fault in turn")
     parser.add_argument("--only", type=int, default=None, help="show and check one program")
+    parser.add_argument(
+        *("--minutes",), type=float, default=0, metavar="M", help="stop after this time (0: never)"
+    )
     parser.add_argument("--shrink", type=int, default=30, help="mismatches to shrink at most")
     options = parser.parse_args()
 
@@ -59,6 +62,8 @@ def main() -> int:
     report = Report(options.shrink)
     for part in parts(options):
         report.add(part)
+        if options.minutes and time.monotonic() - started > 60 * options.minutes:
+            break
     took = time.monotonic() - started
     print(report.text(took))
     path = ROOT / "build" / "fuzz.json"
@@ -98,6 +103,8 @@ def over_processes(jobs: list[Job], workers: int) -> Iterator[Part]:
                 continue
             except BrokenProcessPool:
                 pass
+            finally:
+                pool.shutdown(cancel_futures=True)
         yield from alone(left.pop(0))
 
 

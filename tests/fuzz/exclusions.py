@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .compare import TOLERANCE, Difference
-from .program import NAME, Program
+from .flow import GRADIENT, Reach, sharing
+from .program import NAME, Program, Statement
 from .run import Outcome, run_torch
 
 
@@ -69,16 +70,82 @@ def _says(*parts: str) -> Callable[[Program, str, Difference], bool]:
     return lambda p, mode, d: d.category == "error" and any(part in d.text for part in parts)
 
 
-def _by_a_result(program: Program) -> bool:
-    """Whether a gradient by something that the function returned is asked for outside."""
+def _asks_by(s: Statement) -> set[str]:
+    """The names that a statement asks gradients by, hooks, or keeps the gradient of."""
+    found = re.search(r"(?:inputs=|autograd\.grad\(.*?, )\[([^\]]*)\]", s.source)
+    asked = set(NAME.findall(found[1])) if found else set()
+    if "retain_grad(" in s.source or "register_hook(" in s.source:
+        asked |= s.names
+    return asked
+
+
+def _is_gradient(s: Statement) -> bool:
+    return GRADIENT.search(s.source) is not None
+
+
+def _by_a_result(program: Program, mode: str, found: Difference) -> bool:
+    """Whether a gradient differs after one by something that the function returned was asked
+    for outside."""
+    if "compiled" not in mode or found.category not in ("value", "grad", "error"):
+        return False
     made = set(program.live())
-    for s in program.after:
-        wanted = re.search(r"(?:inputs=|autograd\.grad\(.*?, )\[([^\]]*)\]", s.source)
-        if wanted and made.intersection(NAME.findall(wanted[1])):
-            return True
-        if "retain_grad(" in s.source or "hook" in s.source:
-            return True
-    return False
+    asking = [s for s in program.after if made & _asks_by(s)]
+    hooked = any(not _is_gradient(s) for s in asking)
+    starts = [s for s in program.after if s in asking or (hooked and _is_gradient(s))]
+    return Reach(program, starts.__contains__).shows(found)
+
+
+def _by_an_intermediate(program: Program, mode: str, found: Difference) -> bool:
+    if not {"create_graph", "gradient of non-leaf"} <= program.features:
+        return False
+    reach = Reach(program, lambda s: "gradient of non-leaf" in s.features)
+    return found.category in ("value", "grad", "error", "requires_grad") and reach.shows(found)
+
+
+def _hook_and_result(program: Program, mode: str, found: Difference) -> bool:
+    if not {"hook", "gradient of non-leaf"} <= program.features:
+        return False
+    reach = Reach(program, lambda s: "gradient of non-leaf" in s.features)
+    return found.category in ("value", "grad") and reach.shows(found)
+
+
+def _history_made_anew(program: Program, mode: str, found: Difference) -> bool:
+    """Whether a gradient differs after one was asked for by, or a hook put on, what shares
+    memory with a tensor that was written to past autograd or restrided."""
+    past = ("write past autograd", "write in no_grad", "restride in place")
+    groups = sharing(program)
+    written: set[str] = set()
+    for s in program.statements:
+        if s.features.intersection(past):
+            for name in s.names:
+                written |= groups.get(name, {name})
+    if not any(written & _asks_by(s) for s in program.statements):
+        return False
+    return found.category in ("value", "grad", "error") and Reach(program, _is_gradient).shows(
+        found
+    )
+
+
+def _feature(name: str, *categories: str) -> Callable[[Program, str, Difference], bool]:
+    """A difference of these categories in what statements with a feature have an effect on."""
+
+    def applies(program: Program, mode: str, found: Difference) -> bool:
+        if found.category not in categories or name not in program.features:
+            return False
+        return Reach(program, lambda s: name in s.features).shows(found)
+
+    return applies
+
+
+_VIEW_IN_NO_GRAD = _feature("view in no_grad", "requires_grad", "is_leaf", "error")
+
+
+def _names_an_equal(program: Program, mode: str, found: Difference) -> bool:
+    picks = re.compile(r"\.(topk|median|kthvalue)\(")
+    later = ("called again", "one argument twice")  # when drawn there were none
+    if not any(m in mode for m in later) or found.category not in ("value", "grad"):
+        return False
+    return Reach(program, lambda s: picks.search(s.source) is not None).shows(found)
 
 
 RULES: tuple[Rule, ...] = (
@@ -90,44 +157,46 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "under create_graph, a gradient that hangs on nothing may have history or not",
-        lambda p, mode, d: (
-            d.category in ("requires_grad", "is_leaf") and "create_graph" in p.features
-        ),
+        _feature("create_graph", "requires_grad", "is_leaf"),
     ),
     Rule(
         "a gradient by an intermediate result of a formula of a gradient: whether that reads an "
         "operand or the result differs",
-        lambda p, mode, d: {"create_graph", "gradient of non-leaf"} <= p.features,
+        _by_an_intermediate,
     ),
     Rule(
-        "all that a compiled call gave out has one history: no gradient from one of its results "
-        "to another",
-        lambda p, mode, d: "compiled" in mode and _by_a_result(p),
+        "all that a compiled call gave out has one history, as in torch.compile: no gradient "
+        "from one of its results to another",
+        _by_a_result,
     ),
     Rule(
         "PyTorch applies a hook to a gradient that autograd.grad gives out, or does not, "
         "depending on what else is asked for",
-        lambda p, mode, d: {"hook", "gradient of non-leaf"} <= p.features,
+        _hook_and_result,
     ),
     Rule(
         "PyTorch makes a view's history anew when its base was written to past autograd or "
         "restrided: its hooks go, and it no longer meets the graph made before",
-        lambda p, mode, d: bool(
-            p.features & {"write past autograd", "write in no_grad", "restride in place"}
-            and p.features & {"hook", "gradient of non-leaf", "retain_grad"}
-            and d.category in ("value", "grad", "error")
-        ),
+        _history_made_anew,
     ),
     Rule(
         "what PyTorch makes as a view inside (repeat_interleave), or restrides in place, counts "
         "as a view for detach_ there, or does not",
-        lambda p, mode, d: "detach_()" in d.text and d.category in ("error", "not refused"),
+        lambda p, mode, d: (
+            "detach_()" in d.text
+            and d.category in ("error", "not refused")
+            and (
+                "restride in place" in p.features
+                or any("repeat_interleave" in s.source for s in p.statements)
+            )
+        ),
     ),
     Rule(
         "a hook or retain_grad on another output of unbind or split: backward(inputs=) reaches "
         "it in PyTorch",
         lambda p, mode, d: bool(
-            "retain_grad" in p.features
+            d.category == "grad"
+            and "retain_grad" in p.features
             and p.features & {"unbind", "split"}
             and any("inputs=" in s.source for s in p.statements)
         ),
@@ -135,15 +204,12 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "which of several equal elements topk, median and kthvalue name, once a second call "
         "finds such",
-        lambda p, mode, d: (
-            "called again" in mode
-            and any(re.search(r"\.(topk|median|kthvalue)\(", s.source) for s in p.statements)
-        ),
+        _names_an_equal,
     ),
     Rule(
         "a view made under no_grad says that it requires grad in PyTorch 2.13, against its "
         "documentation",
-        lambda p, mode, d: "called again" in mode and "view in no_grad" in p.features,
+        lambda p, mode, d: "called again" in mode and _VIEW_IN_NO_GRAD(p, mode, d),
     ),
     Rule(
         "PyTorch may give several leaves one buffer as their .grad",
@@ -152,17 +218,7 @@ RULES: tuple[Rule, ...] = (
 )
 # Differences that are no exclusions: defects that are known and still open, so that a run
 # shows others. A run that met one fails nevertheless.
-OPEN: tuple[Rule, ...] = (
-    Rule("sigmoid of complex numbers", _says("logistic: not implemented")),
-    Rule("the layout of a new tensor", lambda p, mode, d: d.category == "stride"),
-    Rule(
-        "a 0-d tensor as an index makes a copy when compiled",
-        lambda p, mode, d: (
-            "compiled" in mode
-            and any(re.search(r"T.tensor\(\d+\)[],]", s.source) for s in p.statements)
-        ),
-    ),
-)
+OPEN: tuple[Rule, ...] = ()
 
 
 def is_open(program: Program, mode: str, found: Difference) -> str:

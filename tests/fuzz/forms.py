@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import random
 
-from . import forms_math, forms_views, forms_writes
+from . import forms_functions, forms_math, forms_memory, forms_views, forms_writes
 from .generate import Generator
 from .program import Program
 
-FORMS = {**forms_views.FORMS, **forms_math.FORMS, **forms_writes.FORMS}
+FORMS = {
+    **forms_views.FORMS,
+    **forms_math.FORMS,
+    **forms_writes.FORMS,
+    **forms_functions.FORMS,
+    **forms_memory.FORMS,
+}
 
 
 def draw(seed: int, number: int) -> Program:

@@ -31,6 +31,11 @@ def way_there(g: Generator, name: str) -> tuple[str, tuple[str, ...], torch.Tens
         ways += [("select(0, -1)", t[-1]), ("unsqueeze(0)", t[None])]
     if t.ndim == 2:
         ways += [("t()", t.t()), ("diagonal()", t.diagonal())] * 2
+    if t.ndim >= 1 and t.shape[-1] >= 2:
+        ways += [("unfold(-1, 2, 2)", t.unfold(-1, 2, 2)), ("chunk(2, -1)[1]", t.chunk(2, -1)[1])]
+        ways += [("movedim(0, -1)", t.movedim(0, -1)), ("unbind(-1)[0]", t.unbind(-1)[0])]
+    if t.is_complex():
+        ways += [("real", t.real), ("imag", t.imag), ("conj()", t.conj())] * 2
     text, shown = g.rng.choice(ways)
     if shown is None:
         if not t.is_contiguous():

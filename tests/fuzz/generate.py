@@ -22,7 +22,7 @@ import thrace
 
 from .limits import Limits
 from .program import NAME, Input, Program, Statement
-from .run import Overwritten, execute, fresh, oracle
+from .run import Overwritten, execute, fresh, oracle, refusal_counts
 
 FLOATS = ("float64", "float32", "float16", "bfloat16")
 COMPLEX = ("complex64", "complex128")
@@ -92,7 +92,7 @@ class Generator:
 
     def _dtype(self) -> str:
         kinds = ("float", "int64", "bool", "other_int", "other_float", "complex")
-        kind = self.rng.choices(kinds, (70, 12, 6, 5, 5, 2) if self.mixed else (82, 11, 7, 0, 0, 0))
+        kind = self.rng.choices(kinds, (70, 11, 6, 4, 4, 5) if self.mixed else (82, 11, 7, 0, 0, 0))
         if kind[0] == "float":
             return self.float
         if kind[0] == "other_int":
@@ -346,7 +346,7 @@ class Generator:
                     return False
                 if not isinstance(t, torch.Tensor):
                     continue
-                if t.numel() > MAX_NUMEL or t.ndim > MAX_DIM + 1:
+                if t.numel() > MAX_NUMEL or t.ndim > MAX_DIM + 1 or t.dtype is torch.complex32:
                     return False
                 for x in (t, t.grad):
                     if x is None or not x.numel() or x.dtype is torch.bool:
@@ -427,36 +427,24 @@ class Generator:
 
 
 @functools.cache
-def lacks(name: str) -> bool:
-    """Whether thrace has neither a function nor a method of this name."""
-    return not (hasattr(thrace, name) or hasattr(thrace.Tensor, name))
+def lacks(path: str) -> bool:
+    """Whether thrace does not have what follows `T`, or tensors do not have a method."""
+    first, *rest = path.split(".")
+    owner: Any = thrace if first == "T" else thrace.Tensor
+    for name in rest:
+        if not hasattr(owner, name):
+            return True
+        owner = getattr(owner, name)
+    return False
 
 
 MISSING: set[str] = set()
+# `T.nn.functional.relu`, and the names of methods and attributes of other things.
+PATH = re.compile(r"(?<![\w.])T(?:\.[A-Za-z_]\w*)+|(?<=[\w)\]])\.[A-Za-z_]\w*")
 
 
 def lacking(source: str) -> bool:
     """Whether a statement calls what thrace does not have; what that is, is noted."""
-    missing = {n for n in re.findall(r"\.([A-Za-z_]\w*)", source) if n != "grad" and lacks(n)}
+    missing = {n for n in PATH.findall(source) if n not in (".grad", ".apply") and lacks(n)}
     MISSING.update(missing)
     return bool(missing)
-
-
-# What PyTorch refuses for reasons of its own: it has no kernel for it, or not yet.
-UNIMPLEMENTED = (
-    "some elements of the input tensor and the written-to tensor",  # here values are read first
-    "is not implemented",
-    "returned an invalid gradient",  # a defect of PyTorch's own
-    "would crash",
-    "created in no_grad mode",  # a view of what needs no gradient is one like any other here
-    "moved into the graph interior",  # values are no variables here: nothing has moved
-    "NoneType",  # a hook that is given no gradient
-    "source and destination dtypes match",  # a 0-d tensor is converted, as a number is
-    "second time",  # see exclusions: which operations save something
-    *("not implemented for", "Could not run", "not currently supported", "not support"),
-)
-
-
-def refusal_counts(text: str) -> bool:
-    """Whether an error is the fault of the program."""
-    return not any(part in text for part in UNIMPLEMENTED)

@@ -20,7 +20,7 @@ PAST_AUTOGRAD = re.compile(r"\.(detach\(\)|data\b)")
 # Statements that write to elements: the name, what stands between it and the write, how.
 ASSIGNED = re.compile(r"^(?:with T\.no_grad\(\): )?([xv]\d+)(.*?) (\S{0,2})= ")
 CALLED = re.compile(r"^(?:with T\.no_grad\(\): )?([xv]\d+)(.*)\.\w+_\(")
-METADATA = re.compile(r"\.(requires_grad|detach|squeeze|unsqueeze|t|transpose)_\(")
+METADATA = re.compile(r"\.(requires_grad|detach|squeeze|unsqueeze|t|transpose)_\(|\.data = ")
 
 
 class Limits:
@@ -44,6 +44,17 @@ class Limits:
         leaf = re.match(r"([xv]\d+)\.requires_grad_\(", source)
         if leaf is not None:
             return self._has_views(leaf[1])
+        leaf = re.match(r"([xv]\d+)\.detach_\(", source)
+        if leaf is not None:
+            return self._has_views(leaf[1]) and not self.is_view(leaf[1])
+        pointed = re.match(r"([xv]\d+)\.data = ", source)
+        if pointed is not None:
+            t = self.tensor(pointed[1])
+            return t is not None and not t.is_leaf  # what it showed keeps its history there
+        given = re.search(r"out=([xv]\d+)\)", source)
+        if given is not None:
+            t = self.tensor(given[1])
+            return t is None or t.requires_grad  # PyTorch refuses, but not where it has no formula
         target, rest = written(source)
         if target is None or self.tensor(target) is None:
             return False
@@ -77,6 +88,10 @@ class Limits:
             return t.requires_grad and t._is_view() and t.grad_fn is None
         except RuntimeError:  # made invalid by a write to another output of split
             return True
+
+    def is_view(self, name: str) -> bool:
+        t = self.tensor(name)
+        return t is not None and t._is_view()
 
     def _has_views(self, name: str) -> bool:
         """A view that becomes a leaf, or a tensor with views: what PyTorch then says of the
@@ -115,7 +130,7 @@ class Limits:
         most of them, and deprecates the others."""
         t = self.tensor(target)
         assert t is not None
-        return any(n > 1 and s == 0 for n, s in zip(t.shape, t.stride(), strict=True))
+        return len(elements(t)) < t.numel()
 
 
 def written(source: str) -> tuple[str | None, str]:
@@ -143,7 +158,7 @@ def same_place(a: torch.Tensor, b: torch.Tensor) -> bool:
 
 def elements(t: torch.Tensor) -> set[int]:
     """The places in its storage that a tensor shows."""
-    places = {t.storage_offset()} if t.numel() else set()
+    places = {int(t.storage_offset())} if t.numel() else set()
     for n, step in zip(t.shape, t.stride(), strict=True):
         places = {p + i * step for p in places for i in range(n)}
     return places

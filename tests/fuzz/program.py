@@ -50,6 +50,10 @@ class Statement(NamedTuple):
     refused: str = ""
 
     @property
+    def transforms(self) -> bool:
+        return "T.func." in self.source
+
+    @property
     def names(self) -> set[str]:
         return set(NAME.findall(self.source))
 
@@ -122,6 +126,9 @@ class Program:
     def reproduction(self, compiled: bool = False, which: int = 0) -> str:
         """A script that a reader can run; it prints both libraries' answers."""
         lines = ["import torch, thrace", "", "def run(T):"]
+        if any(".apply(" in s.source for s in self.statements):
+            lines.insert(1, "from tests.fuzz.functions import classes")
+            lines.append("    globals().update(classes(T))")
         lines += [f"    {i.name} = {i.source(which)}" for i in self.inputs]
         lines += _indented(self.before)
         if compiled:

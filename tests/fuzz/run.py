@@ -17,6 +17,7 @@ import torch
 
 import thrace
 
+from .functions import classes
 from .program import NAME, Program, Statement, code
 
 
@@ -56,10 +57,27 @@ def execute(statement: Statement, space: dict[str, Any]) -> BaseException | None
     if space["T"] is torch and crashes(statement.source, space):
         return NotImplementedError("PyTorch itself would crash")
     try:
-        exec(code(statement.source), space)
+        with without_hooks() if statement.transforms else contextlib.nullcontext():
+            exec(code(statement.source), space)
     except Exception as error:
         return error
     return None
+
+
+@contextlib.contextmanager
+def without_hooks() -> Iterator[None]:
+    """PyTorch's transforms of functions refuse to run beside hooks on saved tensors."""
+    autograd: Any = torch._C._autograd  # type: ignore[attr-defined]
+    try:
+        autograd._pop_saved_tensors_default_hooks()
+        known = True
+    except RuntimeError:
+        known = False  # thrace's turn
+    try:
+        yield
+    finally:
+        if known:
+            autograd._push_saved_tensors_default_hooks(_pack, _unpack)
 
 
 def crashes(source: str, space: dict[str, Any]) -> bool:
@@ -80,6 +98,30 @@ def run_statements(statements: Sequence[Statement], space: dict[str, Any], first
                 raise Failed(number, s, error)
         elif error is None or not compatible(error, s.refused):
             raise Failed(number, s, error)
+        elif space["T"] is torch and not refusal_counts(str(error)):
+            raise Failed(number, s, error)  # refused of other inputs, and for another reason
+
+
+# What PyTorch refuses for reasons of its own: it has no kernel for it, or not yet.
+UNIMPLEMENTED = (
+    "some elements of the input tensor and the written-to tensor",  # here values are read first
+    "is not implemented",
+    "Found dtype",  # some functions do not convert to the dtype of `out`
+    "returned an invalid gradient",  # a defect of PyTorch's own
+    "would crash",
+    "created in no_grad mode",  # a view of what needs no gradient is one like any other here
+    "moved into the graph interior",  # values are no variables here: nothing has moved
+    "NoneType",  # a hook that is given no gradient
+    "source and destination dtypes match",  # a 0-d tensor is converted, as a number is
+    "modified by an inplace operation",  # in a transform, which saves without the oracle's hooks
+    "second time",  # see exclusions: which operations save something
+    *("not implemented for", "Could not run", "not currently supported", "not support"),
+)
+
+
+def refusal_counts(text: str) -> bool:
+    """Whether an error is the fault of the program."""
+    return not any(part in text for part in UNIMPLEMENTED)
 
 
 def compatible(error: BaseException, wanted: str) -> bool:
@@ -132,8 +174,8 @@ def snapshot(space: dict[str, Any], names: Sequence[str]) -> Snapshot:
 def show(t: Any) -> Shown:
     if isinstance(t, torch.Tensor):
         plain = t.detach()
-        values = (plain.double() if plain.is_floating_point() else plain.resolve_conj()).numpy()
-        storage, offset = t.untyped_storage()._cdata, t.storage_offset()
+        values = (plain.double() if plain.is_floating_point() else plain).numpy(force=True)
+        storage, offset = t.untyped_storage()._cdata, int(t.storage_offset())
         return Shown(
             *(str(t.dtype)[6:], tuple(t.shape), values.copy(), t.requires_grad, t.is_leaf),
             *(t.stride(), storage, offset, id(t)),
@@ -150,7 +192,7 @@ def show(t: Any) -> Shown:
 
 def fresh(program: Program, lib: Any, which: int = 0) -> dict[str, Any]:
     """A namespace with the inputs."""
-    space: dict[str, Any] = {"T": lib}
+    space: dict[str, Any] = {"T": lib, **classes(lib)}
     for i in program.inputs:
         space[i.name] = space[i.same_as] if i.same_as else i.make(lib, which)
     return space

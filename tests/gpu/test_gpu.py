@@ -166,7 +166,7 @@ def test_a_step_without_arguments_is_where_the_parameters_are(make: Any, compile
             assert run().device == p.device
         if compiled:
             assert not thrace.explain(run).fallbacks
-        return p.detach().cpu().numpy()
+        return p.detach().cpu().numpy().copy()
 
     close_to_scale(trained("cuda"), trained("cpu"), RTOL)
 

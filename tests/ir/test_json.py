@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
+from jsonschema import Draft202012Validator
 from programs import PROGRAMS, Program, assert_same, graphs
 
 from thrace.ir import Graph
 from thrace.ir.errors import GraphError
+from thrace.ir.jsonform import VERSION
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
@@ -126,3 +129,18 @@ def test_data_of_another_size_is_refused():
     graph = f'{{"name": "g", "inputs": [], "nodes": [{node}], "outputs": []}}'
     with pytest.raises(GraphError, match=r"f32\[2\] has 8 bytes, got 3"):
         Graph.from_json(f'{{"thrace": 1, "graphs": [{graph}]}}')
+
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "graph.schema.json").read_text())
+
+
+@given(graphs())
+def test_what_is_written_follows_the_schema(graph: Graph):
+    Draft202012Validator(SCHEMA).validate(json.loads(graph.to_json()))
+
+
+def test_the_schema_is_of_this_version_and_names_every_field():
+    Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["properties"]["thrace"]["const"] == VERSION
+    node = SCHEMA["$defs"]["node"]["properties"]
+    assert set(node) == {"op", "operands", "attrs", "types", "scope", "loc", "cause"}

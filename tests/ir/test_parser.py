@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,8 @@ from programs import assert_same, graphs
 
 from thrace.ir import Graph
 from thrace.ir.errors import GraphError
+from thrace.ir.interpret import interpret
+from thrace.ir.parser import parse_with_data
 from thrace.ir.source import Location
 
 GOOD = """\
@@ -168,3 +171,15 @@ def test_damaged_text_is_read_or_refused_but_never_crashes(data: st.DataObject):
     else:
         g.verify()
         assert_same(Graph.from_text(g.to_text()), g)
+
+
+def test_a_file_may_hold_the_data_of_its_last_graph():
+    made = " %0 = constant() data=f32[2](1.0, 2.5)\n return %0\n}\n"
+    data = f"graph input_data() -> (x: f32[2]) {{\n{made}"
+    main = "graph f(%x: f32[2]) -> (y: f32[2]) {\n %0 = neg(%x)\n return %0\n}\n"
+    graph, found = parse_with_data(data + main)
+    assert graph.name == "f" and found is not None
+    np.testing.assert_array_equal(interpret(found, [])[0], np.array([1, 2.5], np.float32))
+    assert parse_with_data(main)[1] is None
+    with pytest.raises(GraphError, match=r"input_data must take nothing and give \(f32\[3\]\)"):
+        parse_with_data(data + main.replace("f32[2]", "f32[3]"))

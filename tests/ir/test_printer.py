@@ -200,3 +200,34 @@ def test_what_is_printed_reads_back_the_same(g: Graph):
     back = Graph.from_text(text)
     assert_same(back, g)
     assert back.to_text() == text
+
+
+def test_phases_are_headed():
+    text = regression().backward().to_text()
+    assert text.count("  # forward\n") == text.count("  # backward\n") == 1
+    assert "# forward" not in regression().to_text()
+
+
+def test_cost_columns():
+    (line,) = [s for s in regression().to_text(cost=True).splitlines() if "dot_general" in s]
+    assert "|3.84 k  3.45 kB  3.45 kB|  ; [net]/linear" in line
+    assert_same(Graph.from_text(regression().to_text(cost=True)), regression())
+
+
+def test_names_by_scope_stay_as_they_are():
+    g = regression()
+    text = g.to_text(names="scope")
+    for name in ("net.linear.dot_general", "net.square.mul", "net.square.mul.2", "net.square.sum"):
+        assert f"  %{name}: " in text
+    assert_same(Graph.from_text(text), g)
+    more = Graph.from_text(
+        text.replace(
+            "  %net.square.mul:",
+            "  %new: f32[64,3] = exp(%net.linear.dot_general)  ; [net]/linear\n  %net.square.mul:",
+        )
+    )
+    lines = set(more.to_text(names="scope", source=False).splitlines())
+    before = set(g.to_text(names="scope", source=False).splitlines())
+    assert len(lines - before) == 1  # the new one alone
+    with pytest.raises(ValueError, match="names must be one of number, scope, got 'op'"):
+        g.to_text(names="op")

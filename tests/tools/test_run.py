@@ -50,7 +50,7 @@ def table(out: str) -> dict[str, list[str]]:
     return {line.split()[0]: line.split()[1:] for line in lines[start + 1 :] if "[" in line}
 
 
-@pytest.mark.parametrize("evaluator", ["xla", "numpy", "both"])
+@pytest.mark.parametrize("evaluator", ["xla", "numpy", "both", "ops,float64"])
 def test_the_summary(evaluator: str, tmp_path: Path, thrace_main: Callable):
     (tmp_path / "g.txt").write_text(COUNT)
     done = thrace_main("run", tmp_path / "g.txt", "--evaluator", evaluator)
@@ -60,7 +60,7 @@ def test_the_summary(evaluator: str, tmp_path: Path, thrace_main: Callable):
     assert found["half"] == ["f32[4]", "0.75", "0", "1.5", "0"]
     assert found["flags"] == ["b1[4]", "0.75", "0", "1", "0"]
     assert found["empty"] == ["f32[0]", "-", "-", "-", "0"]
-    assert ("agree in all 4 outputs" in done.out) == (evaluator == "both")
+    assert ("agree in all 4 outputs" in done.out) == (evaluator in ("both", "ops,float64"))
 
 
 def test_a_dumped_training_step_runs(model: Path, thrace_main: Callable):

@@ -325,3 +325,32 @@ def test_strided_views_compiled():
         for g, w in zip(got, want, strict=True):
             np.testing.assert_allclose(g, w, rtol=1e-6)
     assert not thrace.explain(step).fallbacks
+
+
+LAYOUTS = {
+    "permuted": lambda x: x.permute(2, 0, 1),
+    "sliced": lambda x: x[:, ::2].transpose(0, 2),
+    "thin": lambda x: x[..., None].permute(3, 2, 1, 0),
+    "expanded": lambda x: x[:, :1].expand(2, 3, 4),
+}
+LAID_OUT = (
+    *("T.rand_like(x)", "T.randint_like(x, 3)", "x.roll(1, 0)", "x.roll(1, 1)", "x.tril()"),
+    *("x.triu(1)", "x.diff(dim=-1)", "x.logcumsumexp(0)", "T.copysign(x, x)", "x // y", "y // x"),
+    *("T.xlogy(x, y)", "x.signbit()", "x.isreal()", "x[T.tensor([0, 0])]", "x[:, T.tensor([1])]"),
+    *("x[..., T.tensor([0, 1])]", "x[:, T.tensor([[0, 1], [1, 0]]).t()]"),
+    *("x[T.tensor([0]), :, [1]]", "x[x > 3]", "x.index_put((T.tensor([0]),), y[:1])"),
+    "T.nn.functional.logsigmoid(x)",
+    *("T.nn.functional.layer_norm(x, x.shape[-1:])", "T.nn.functional.glu(x[:, :2], 1)"),
+    "T.nn.functional.soft_margin_loss(x, y, reduction='none')",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_results_are_laid_out_as_pytorchs(layout: str):
+    for source in LAID_OUT:
+        seen = []
+        for T in (torch, thrace):
+            base = LAYOUTS[layout](T.arange(24, dtype=T.float64).reshape(2, 3, 4) + 1)
+            made = eval(source, {"T": T, "x": base, "y": base.contiguous()})
+            seen.append([(n, s) for n, s in zip(made.shape, made.stride(), strict=True) if n != 1])
+        assert seen[0] == seen[1], source

@@ -271,6 +271,46 @@ def test_attribute_set_to_a_new_tensor():
     assert len(thrace.explain(call).traces) == 1
 
 
+@pytest.mark.parametrize("buffer", (False, True), ids=("attribute", "buffer"))
+def test_hidden_state_of_a_module_traces_once_more_at_most(buffer: bool):
+    def losses(library: Any, compile: Callable[[Any], Any]) -> list[float]:
+        class Cell(library.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.linear = library.nn.Linear(2, 2)
+                if buffer:
+                    self.register_buffer("hidden", library.zeros(2))
+                else:
+                    self.hidden = library.zeros(2)
+                with library.no_grad():
+                    self.linear.weight.copy_(library.tensor([[0.5, -0.2], [0.1, 0.3]]))
+                    self.linear.bias.zero_()
+
+            def forward(self, x: Any) -> Any:
+                self.hidden = library.tanh(self.linear(x) + self.hidden.detach())
+                return self.hidden
+
+        cell = Cell()
+        opt = library.optim.SGD(cell.parameters(), lr=0.1)
+
+        @compile
+        def step(x: Any) -> Any:
+            opt.zero_grad()
+            loss = cell(x).sum()
+            loss.backward()
+            opt.step()
+            return loss
+
+        out = [step(library.tensor([1.0, float(i)])).item() for i in range(8)]
+        if library is thrace:
+            found = thrace.explain(step)
+            assert len(found.traces) <= 2 and not found.fallbacks
+        return out
+
+    want = losses(torch, lambda fn: fn)
+    np.testing.assert_allclose(losses(thrace, thrace.compile), want, rtol=1e-5)
+
+
 def test_attribute_written_and_then_set():
     """What was there is written to, and stays what it became when another takes its place."""
     results = []
@@ -462,17 +502,18 @@ def test_old_buffers_are_gone():
 
 
 def test_what_is_held_elsewhere_stays_right():
-    """A clone, a detached view, a NumPy array or a result made before keeps its numbers."""
+    """A clone, a copied array or a result made before keeps its numbers; views do not."""
     w = thrace.ones(4)
     call = thrace.compile(lambda: w.mul_(2))
     call()
     copied, double, array = w.clone(), w * 2, w.numpy()
-    alias, later = w.detach(), w[1:] + 1
+    alias, later, kept = w.detach(), w[1:] + 1, array.copy()
     call()
     call()
     assert copied.tolist() == [2.0] * 4
     assert double.tolist() == [4.0] * 4
-    assert array.tolist() == [2.0] * 4
+    assert kept.tolist() == [2.0] * 4
+    assert array.tolist() == [8.0] * 4
     assert later.tolist() == [3.0] * 3
     assert alias.tolist() == w.tolist() == [8.0] * 4
 
@@ -710,3 +751,16 @@ def test_arguments_that_the_call_makes_leaves():
     for fn in (energy, inside):
         assert len(thrace.explain(fn).traces) == 1
         assert not thrace.explain(fn).fallbacks
+
+
+@pytest.mark.filterwarnings("ignore::thrace.FallbackWarning")
+def test_a_module_class_that_the_run_names_is_no_module():
+    class Twice(nn.Linear):
+        def forward(self, x):
+            return super().forward(x) * 2
+
+    def f(x):
+        net = Twice(2, 2)
+        return net(x).sum() - net(x).sum()
+
+    assert thrace.compile(f)(thrace.ones(1, 2)).item() == 0

@@ -152,6 +152,7 @@ ROWS: dict[str, tuple] = {
         lambda T, x, A: T.func.vjp(lambda v, B: ((B @ v).tanh(), B * 2), x, A)[1]((A[:, 0], A)),
         *(x, A),
     ),
+    "vjp_of_one": (lambda T, x: T.func.vjp(lambda v: v * v, x)[1](x)[0], x),
     "vjp_aux": (lambda T, x: T.func.vjp(lambda v: (v.sin(), v * 2), x, has_aux=True)[::2], x),
     "jvp": (lambda T, x, A: T.func.jvp(dense(A), (x,), (x * 2,)), x, A),
     "jvp_of_jvp": (

@@ -11,6 +11,7 @@ import pytest
 import torch
 from nn_oracle import array, close, host, ours, theirs
 
+import thrace
 from thrace.ir.types import bfloat16, float16, float32, float64, int64
 from thrace.tracer import nn
 from thrace.tracer.tensor import Tensor, from_host
@@ -336,6 +337,16 @@ def test_conversion_keeps_parameters_and_integer_buffers():
         convert()
         assert m.weight.dtype is dtype
     assert nn.Linear(2, 2, dtype=float64).weight.dtype is float64
+
+
+def test_memory_format_concerns_images_alone():
+    def layouts(library: Any) -> list[tuple[int, ...]]:
+        n = library.nn
+        m = n.Sequential(n.Conv2d(2, 3, 2), n.BatchNorm2d(3), n.Linear(3, 4))
+        m.to(memory_format=library.channels_last)
+        return [tuple(p.stride()) for p in m.parameters()]
+
+    assert layouts(thrace) == layouts(torch)
 
 
 def test_gradients_are_zeroed_and_frozen():

@@ -35,7 +35,8 @@ def same(a: Any, b: Any) -> None:
     elif isinstance(a, T.Tensor):
         assert isinstance(b, type(a)) and a.dtype is b.dtype and a.shape == b.shape
         assert a.requires_grad == b.requires_grad and a.stride() == b.stride()
-        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+        a, b = ((t.float() if t.dtype is T.bfloat16 else t).detach().numpy() for t in (a, b))
+        np.testing.assert_array_equal(a, b)
     elif isinstance(a, (np.ndarray, np.generic)):
         assert type(a) is type(b) and a.dtype == b.dtype
         np.testing.assert_array_equal(a, b)

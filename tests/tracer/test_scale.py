@@ -63,7 +63,8 @@ def test_a_long_program_computes_what_pytorch_computes(
     y.backward(torch.ones(4))
     assert x.grad is not None and bool((x.grad > 1e-3).all())
     got = interpret(differentiated.optimize().verify(), [x.detach().numpy(), np.ones(4, "float32")])
-    np.testing.assert_allclose(got[0], y.detach().numpy(), rtol=1e-3)
+    # One element is 0: what it holds is rounding alone. An operation too few moves it by 0.4.
+    np.testing.assert_allclose(got[0], y.detach().numpy(), rtol=1e-3, atol=1e-3)
     np.testing.assert_allclose(got[1], x.grad.numpy(), rtol=1e-3)
 
 

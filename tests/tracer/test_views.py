@@ -504,3 +504,63 @@ def test_many_views_of_one_base():
             target.mul_(3).add_(1)
             shown.append([seen.clone(), base])
         same_numbers(shown[1], shown[0])
+
+
+def _row(T: Any, x: Any, i: Any) -> tuple:
+    return (x[i],)
+
+
+def _of_a_result(T: Any, x: Any, i: Any) -> tuple:
+    y = x * 2
+    part = y[:, i]
+    y += 1
+    return part, y[i, 1:], y.t()[i]
+
+
+def _written(T: Any, x: Any, i: Any) -> tuple:
+    part = x[i, None, i]
+    part += 1
+    x[i] *= 2
+    return part, x[..., i], x[i, [0, 2]]
+
+
+def _constant(T: Any, x: Any, i: Any) -> tuple:
+    part = x[T.tensor(1)]
+    part += i
+    return (part,)
+
+
+@pytest.mark.parametrize("f", [_row, _of_a_result, _written, _constant], ids=lambda f: f.__name__)
+def test_a_tensor_that_is_a_number_indexes_as_one_when_compiled(f: Any):
+    compiled = thrace.compile(lambda x, i: f(thrace, x, i))
+    for at in (1, 2, -1, 0):
+        seen = []
+        for T, call in ((torch, lambda x, i: f(torch, x, i)), (thrace, compiled)):
+            x = T.arange(12, dtype=T.float64).reshape(3, 4)
+            results = call(x, T.tensor(at))
+            results[0].add_(100)  # shows in what it is a view of
+            parts = [(t.tolist(), t.stride(), t.storage_offset()) for t in (x, *results)]
+            seen.append(parts)
+        assert seen[0] == seen[1]
+    assert len(compiled.traces) == 1 and not compiled.fallbacks
+
+
+@pytest.mark.parametrize("view", [False, True], ids=["whole", "view"])
+def test_an_argument_is_pointed_at_memory_of_the_call(view: bool):
+    def f(x: Any) -> Any:
+        y = x.clone()
+        x.data = y.detach() * 2
+        return y, x
+
+    compiled = thrace.compile(f)
+    for k in (1.0, 2.0, 3.0):
+        seen = []
+        for T, call in ((torch, f), (thrace, compiled)):
+            base = T.tensor([[k, 2.0], [3.0, 4.0]])
+            x = base[0] if view else base
+            y, same = call(x)
+            y += 100
+            assert same is x
+            seen.append((y.tolist(), x.tolist(), base.tolist()))
+        assert seen[0] == seen[1]
+    assert not compiled.fallbacks

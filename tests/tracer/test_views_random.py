@@ -160,8 +160,7 @@ def describe(t: Any) -> tuple:
 
 
 def numbers(t: Any) -> np.ndarray:
-    t = t.detach()
-    return (t.resolve_conj().resolve_neg() if isinstance(t, torch.Tensor) else t).numpy()
+    return t.numpy(force=True)
 
 
 def compare(got: list[Any], want: list[Any]) -> None:

@@ -9,6 +9,7 @@ from ...ir.errors import DTypeError, UnsupportedDTypeError
 from ...ir.ops import OPS
 from ...ir.types import bool_, complex128, float64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import (
     Number,
     Operand,
@@ -27,7 +28,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
 from ..tensor import Tensor
-from .common import give, require, with_out
+from .common import give, laid_like, require, with_out
 from .unary import truncated
 
 _ADD, _SUB, _MUL, _DIV = OPS["add"], OPS["sub"], OPS["mul"], OPS["div"]
@@ -140,6 +141,12 @@ def _true_div(x: Any, y: Any) -> Tensor:
         return prims.apply(_DIV, tuple(promote_float(x, y)))
 
 
+@autocasts
+def rdiv(input: Operand, other: Operand) -> Tensor:
+    """`other / input`, as the operator computes it."""
+    return div(other, input)
+
+
 def true_divide(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input / other`; integers give the default dtype."""
     return div(input, other, out=out)
@@ -183,7 +190,7 @@ def _floor_div(name: str, x: Any, y: Any) -> Tensor:
         inexact = prims.bit_and(prims.ne(rest, 0), differ)
         if not _is_float(x, y):
             quotient = prims.int_div(x, y)
-            return prims.select(inexact, prims.sub(quotient, 1), quotient)
+            return laid_like(prims.select(inexact, prims.sub(quotient, 1), quotient), x, y)
         # floor(x / y) would round up first: 1.0 // 0.1 is 9. What is left of x after rem
         # divides exactly, but for the last bit.
         quotient = prims.div(prims.sub(x, rest), y)
@@ -197,7 +204,8 @@ def _floor_div(name: str, x: Any, y: Any) -> Tensor:
             whole = ratio
         elif by_zero is not False:
             whole = prims.select(by_zero, ratio, whole)
-        return prims.floor(whole)  # changes nothing, but ends the gradient here
+        # Rounding changes nothing, but ends the gradient here.
+        return laid_like(prims.floor(whole), x, y)
 
 
 def _trunc_div(x: Any, y: Any) -> Tensor:
@@ -225,6 +233,7 @@ def fmod(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor
     return prims.rem(*_operands("fmod", input, other))
 
 
+@autocasts
 def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input ** exponent`. Raises: RuntimeError for integers to a negative integer number."""
     if isinstance(exponent, Tensor):
@@ -326,6 +335,7 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     return prims.select(prims.lt(prims.abs(weight), 0.5), near, far)
 
 
+@autocasts
 @with_out
 @scoped
 def addcmul(
@@ -344,6 +354,7 @@ def addcmul(
     return prims.add(x, prims.mul(a, b))
 
 
+@autocasts
 @with_out
 @scoped
 def addcdiv(
@@ -374,9 +385,10 @@ def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     check_kinds("logaddexp", x, "float", "complex")
     if x._type.dtype.is_complex:
         return _complex_logaddexp(x, y)
-    peak = prims.maximum(x, y)
-    gap = prims.neg(prims.abs(prims.sub(x, y)))
-    total = prims.add(peak, prims.log1p(prims.exp(gap)))
+    # Chosen by side, for gradients of all orders where the two are equal.
+    above = prims.gt(x, y)
+    gap = prims.sub(prims.select(above, y, x), prims.select(above, x, y))
+    total = prims.add(prims.select(above, x, y), prims.log1p(prims.exp(gap)))
     # Equal infinities: their difference is nan.
     same = prims.bit_and(prims.eq(x, y), prims.eq(prims.abs(x), math.inf))
     return prims.select(same, x, total)

@@ -15,7 +15,7 @@ from ...ir.errors import DTypeError, ShapeError, ThraceError
 from ...ir.errors import IndexRangeError as IndexRangeError
 from ...ir.ops import OPS
 from ...ir.ops.typing import normalize_axis
-from ...ir.types import DType, Shape
+from ...ir.types import DType, Shape, bool_, complex128, float64, int64
 from .. import prims, strided
 from ..recording import user_error
 from ..state import STATE
@@ -82,10 +82,10 @@ def with_out(fn: F) -> F:
         if out is None:
             return result
         size = result._type.numel if isinstance(result, Tensor) else 0
-        check_apart(fn.__name__, out, (*args, *kwargs.values()), size)
+        check_apart(wrapper.__name__, out, (*args, *kwargs.values()), size)
         if isinstance(result, tuple):
-            return give_each(fn.__name__, result, out)
-        return give(fn.__name__, result, out)
+            return give_each(wrapper.__name__, result, out)
+        return give(wrapper.__name__, result, out)
 
     return wrapper  # type: ignore[return-value]
 
@@ -173,7 +173,7 @@ def give(name: str, result: Tensor, out: Tensor) -> Tensor:
     fitted = prims.convert(result, out._type.dtype)
     if STATE.session is not None:
         STATE.session.note_handle(out)
-    out._point(fitted._storage, fitted._view, fitted._type)
+    out._repoint(fitted._storage, fitted._view, fitted._type)
     return out
 
 
@@ -240,9 +240,15 @@ def check_sizes(name: str, shape: Shape) -> Shape:
     return shape
 
 
+# What PyTorch takes for a dtype as well.
+PYTHON_TYPES = {bool: bool_, int: int64, float: float64, complex: complex128}
+
+
 def as_dtype(name: str, dtype: Any) -> DType:
-    """`dtype` again. Raises: TypeError if it is not one of ours."""
+    """`dtype` again, or what Python's number types stand for. Raises: TypeError for others."""
     if not isinstance(dtype, DType):
+        if isinstance(dtype, type) and dtype in PYTHON_TYPES:
+            return PYTHON_TYPES[dtype]
         kind = type(dtype).__name__
         raise TypeError(f"{name}(): argument 'dtype' must be thrace.dtype, not {kind}")
     return dtype
@@ -283,6 +289,11 @@ def relayout(x: Tensor, strides: tuple[int, ...] | None) -> Tensor:
     """The fresh tensor `x`, with strides as if it had been laid out so."""
     x._storage.strides = x._strides = strides
     return x
+
+
+def laid_like(x: Tensor, *operands: Any) -> Tensor:
+    """The fresh tensor `x`, laid out as an elementwise result of `operands` is."""
+    return relayout(x, prims.result_strides(x._type.shape, operands))
 
 
 def dense_strides(x: Tensor) -> tuple[int, ...] | None:

@@ -26,7 +26,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import default_dtype, scope
 from ..tensor import Tensor
-from .common import check_apart, give, with_out
+from .common import give, with_out
 
 GRAD_FN |= {"clamp": "ClampBackward1", "clamp.tensor": "ClampBackward0"}
 _INTEGRAL = ("bool", "int", "uint")
@@ -202,6 +202,7 @@ def _check_broadcast(name: str, shapes: list[Shape]) -> None:
         raise user_error(error) from None
 
 
+@with_out
 def where(
     condition: Tensor, input: Any = None, other: Any = None, *, out: Tensor | None = None
 ) -> Any:
@@ -210,9 +211,6 @@ def where(
     With the condition alone, the positions where it holds: `nonzero(as_tuple=True)`.
     Raises: DTypeError if the condition is not bool.
     """
-    if out is not None:
-        check_apart("where", out, (condition, input, other))
-        return give("where", where(condition, input, other), out)
     check_tensor("where", condition, "condition")
     if input is None and other is None:
         from .indexing import nonzero

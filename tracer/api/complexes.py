@@ -10,6 +10,7 @@ from typing import Any
 from ...ir.errors import DTypeError, ShapeError
 from ...ir.types import float16, float32, float64
 from .. import bits, prims, strided
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
@@ -57,6 +58,7 @@ def view_as_real(input: Tensor) -> Tensor:
     return bits.parts(input)
 
 
+@autocasts
 @located
 def view_as_complex(input: Tensor) -> Tensor:
     """A view of a last dim of two as the parts of complex numbers.
@@ -126,6 +128,7 @@ def _joined(real: Tensor, imag: Tensor, *, out: Tensor | None = None) -> Tensor:
     return prims.complex(real, imag)
 
 
+@autocasts
 @with_out
 @scoped
 def polar(abs: Tensor, angle: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -175,8 +178,8 @@ def is_conj(input: Tensor) -> bool:
 
 
 def is_neg(input: Tensor) -> bool:
-    """Whether this shows its storage's numbers negated: never here."""
-    return False
+    """Whether this shows its storage's numbers negated: the imaginary part of a conjugate does."""
+    return bits.is_neg(input._view)
 
 
 def resolve_conj(input: Tensor) -> Tensor:
@@ -191,9 +194,9 @@ def _resolved(x: Tensor) -> Tensor:
 
 
 def resolve_neg(input: Tensor) -> Tensor:
-    """`input` itself: no view here is negated."""
+    """`input`, or a copy of its own if it shows negated numbers."""
     check_tensor("resolve_neg", input)
-    return input
+    return same_value(input) if is_neg(input) else input
 
 
 METHODS = {

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...ir.errors import DataDependentError, ShapeError
 from .. import trees
+from ..reasons import Why
 from ..recording import user_error
 from ..regions import Unrecordable
 from ..state import STATE
@@ -341,7 +342,7 @@ def _is_recorded(*deciding: Any) -> bool:
 def _give_up(name: str, error: Exception) -> None:
     """The functions run as Python, and the recording run is not replayed."""
     if STATE.session is not None:
-        STATE.session.unfaithful(f"{name}: {str(error).partition(chr(10))[0]}")
+        STATE.session.unfaithful(Why.CONTROL_FLOW, f"{name}: {str(error).partition(chr(10))[0]}")
 
 
 METHODS: dict[str, Any] = {}

@@ -31,7 +31,7 @@ from ..promotion import Operand, as_operand, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
 from ..state import STATE, scope
 from ..tensor import Tensor
-from .common import in_place_of, located, relayout, same_value
+from .common import PYTHON_TYPES, in_place_of, located, relayout, same_value
 
 GRAD_FN |= {"copy_": "CopyBackwards", "to": "ToCopyBackward0"}
 
@@ -51,7 +51,6 @@ TYPE_NAMES = {
     complex128: "ComplexDoubleTensor",
 }
 _BY_TYPE_NAME = {name: dtype for dtype, name in TYPE_NAMES.items()}
-_PYTHON_TYPES = {float: float64, int: int64, bool: bool_}
 
 
 class ToCopy(Function):
@@ -127,7 +126,7 @@ def parse_to(
     if other is not None:
         dtype, device = other._type.dtype, other.device
     if isinstance(dtype, builtins.type):
-        dtype = _PYTHON_TYPES[dtype]
+        dtype = PYTHON_TYPES[dtype]
     return dtype, None if device is None else as_device(device), copy
 
 

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from ...ir import types
-from ...ir.graph import Value
 from ...ir.promotion import promote_types, scalar_dtype
-from ...ir.types import DType, TensorType, dtype_from_numpy
-from ..devices import as_device
+from ...ir.types import DType, dtype_from_numpy
+from ..devices import CPU, as_device
 from ..promotion import INT_RANGE, Number
+from ..shared import from_array
 from ..state import default_dtype, note_outside
 from ..tensor import Size, Tensor, from_host
+from . import interchange
 from .common import as_dtype
-from .convert import clone, to
+from .convert import TYPE_NAMES, clone, to
 from .filled import empty, full
 
 # Data
@@ -184,13 +185,26 @@ def check_leaves(data: Any) -> None:
 
 
 def as_tensor(data: Any, dtype: DType | None = None, device: Any = None) -> Tensor:
-    """`data` as a tensor: itself if it is one of that dtype and device, else a copy.
-
-    NumPy arrays are always copied: later writes to the array do not reach the tensor.
+    """`data` as a tensor: itself if it is one of that dtype and device; on the memory of a
+    NumPy array if that has them; else a copy.
     """
     if isinstance(data, Tensor):
         return to(data, dtype=dtype, device=device)
+    if isinstance(data, np.ndarray) and _fits(data, dtype, device):
+        note_outside()
+        return from_array(data)
     return tensor(data, dtype=dtype, device=device)
+
+
+def _fits(array: np.ndarray, dtype: DType | None, device: Any) -> bool:
+    """Whether a tensor of this dtype and device can be on an array's memory."""
+    if as_device(device) is not CPU or not array.dtype.isnative or array.dtype.hasobject:
+        return False
+    size = array.itemsize
+    return array.dtype.kind in "biufc" and (
+        (dtype is None or dtype.np == array.dtype)
+        and all(s >= 0 and s % size == 0 for s in array.strides)
+    )
 
 
 def asarray(
@@ -199,69 +213,50 @@ def asarray(
     dtype: DType | None = None,
     device: Any = None,
     copy: bool | None = None,
-    requires_grad: bool = False,
+    requires_grad: bool | None = None,
 ) -> Tensor:
-    """`obj` as a tensor: itself if it is one that fits, unless `copy`; else a copy.
+    """`obj` as a tensor: itself if it is one that fits, or on the memory of a NumPy array,
+    DLPack data or buffer that does, unless `copy`; else a copy.
 
-    Raises: ValueError where `copy=False` and a copy would be needed.
+    It requires grad as `obj` does if `requires_grad` is None, and has no history if it is
+    False. Raises: ValueError where `copy=False` and a copy would be needed.
     """
-    if copy is False and not isinstance(obj, Tensor):
-        raise ValueError("can't alias arbitrary objects: data is always copied")
-    made = as_tensor(obj, dtype, device)
-    if copy is False and made is not obj:
-        raise ValueError("can't alias tensor of another dtype or device")
+    shares = isinstance(obj, (Tensor, np.ndarray))
+    if not shares and hasattr(obj, "__dlpack__"):
+        obj, shares = interchange.from_dlpack(obj), True
+    if not shares and isinstance(obj, (bytearray, memoryview)):
+        kind = default_dtype() if dtype is None else dtype
+        obj, shares = interchange.frombuffer(obj, dtype=kind), True
+    if copy is False and not shares:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
+    if copy is False:
+        _check_aliases(obj, dtype, device)
+    made = (
+        tensor(obj, dtype=dtype, device=device)
+        if copy and not isinstance(obj, Tensor)
+        else (as_tensor(obj, dtype, device))
+    )
     if made is obj and copy:
         made = clone(made)
-    if isinstance(obj, Tensor) and made.requires_grad and not requires_grad:
+    if requires_grad is False and made.requires_grad:
         made = made.detach()
     return made.requires_grad_() if requires_grad else made
 
 
-def from_numpy(ndarray: np.ndarray) -> Tensor:
-    """A tensor with a copy of an array's data, of the same dtype.
-
-    Unlike PyTorch's, the two do not share memory: later writes to one do not reach the other.
-    """
-    if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    note_outside()
-    return from_host(ndarray, dtype_from_numpy(ndarray.dtype))
-
-
-def from_dlpack(ext_tensor: Any) -> Tensor:
-    """A tensor with a copy of another library's data, handed over by DLPack.
-
-    Unlike PyTorch's, the two do not share memory. Raises: TypeError for an object without
-    `__dlpack__`.
-    """
-    from ...runtime.interop import from_dlpack as take
-
-    if not hasattr(ext_tensor, "__dlpack__"):
-        raise TypeError(f"expected an object with __dlpack__, got {type(ext_tensor).__name__}")
-    note_outside()
-    buffer = take(ext_tensor)
-    on_host = ext_tensor.__dlpack_device__()[0] == 1
-    place = as_device(None if on_host else f"cuda:{ext_tensor.__dlpack_device__()[1]}")
-    type_ = TensorType(buffer.shape, dtype_from_numpy(buffer.dtype))
-    return Tensor._wrap(Value(type_, buffer=buffer), place)
+def _check_aliases(obj: Any, dtype: DType | None, device: Any) -> None:
+    """Raises: ValueError if a tensor of this dtype and device needs a copy of `obj`."""
+    own = obj._type.dtype if isinstance(obj, Tensor) else dtype_from_numpy(obj.dtype)
+    if dtype is not None and own is not dtype:
+        raise ValueError(
+            f"can't alias tensor with dtype '{_name(own)}' into dtype '{_name(dtype)}'."
+        )
+    place = obj.device if isinstance(obj, Tensor) else CPU
+    if device is not None and as_device(device) is not place:
+        raise ValueError(f"can't alias tensor from device '{place}' to '{as_device(device)}'.")
 
 
-def frombuffer(
-    buffer: Any,
-    *,
-    dtype: DType,
-    count: int = -1,
-    offset: int = 0,
-    requires_grad: bool = False,
-) -> Tensor:
-    """A tensor of `count` elements (all, if negative) with a copy of a buffer's bytes.
-
-    Unlike PyTorch's, the two do not share memory. Raises: ValueError for an empty buffer, an
-    offset beyond it, or a length that does not fit.
-    """
-    note_outside()
-    array = np.frombuffer(buffer, as_dtype("frombuffer", dtype).np, count, offset)
-    return from_host(array, dtype, requires_grad=requires_grad)
+def _name(dtype: DType) -> str:
+    return TYPE_NAMES[dtype].removesuffix("Tensor")
 
 
 def scalar_tensor(
@@ -341,7 +336,7 @@ METHODS = {f.__name__: f for f in (new, new_tensor)}
 FUNCTIONS = {
     f.__name__: f
     for f in (
-        *(tensor, as_tensor, asarray, from_numpy, from_dlpack, frombuffer, scalar_tensor),
+        *(tensor, as_tensor, asarray, scalar_tensor),
         *(FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor, LongTensor, IntTensor),
         *(ShortTensor, CharTensor, ByteTensor, BoolTensor),
     )

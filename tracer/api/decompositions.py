@@ -14,6 +14,7 @@ from ...ir.errors import DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
 from ...ir.types import bool_, int32, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
@@ -157,6 +158,7 @@ def _cholesky(name: str, a: Tensor, upper: bool, check: bool) -> tuple[Tensor, T
     return (_adjoint(factor) if upper else factor), info
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_cholesky")
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:
@@ -167,6 +169,7 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
     return _cholesky("linalg.cholesky", A, upper, True)[0]
 
 
+@autocasts(name="cholesky")
 @with_out
 @scoped(name="cholesky")
 def plain_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -174,6 +177,7 @@ def plain_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = N
     return _cholesky("linalg.cholesky", input, upper, True)[0]
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_cholesky_ex")
 def cholesky_ex(
@@ -183,6 +187,7 @@ def cholesky_ex(
     return _CHOLESKY_EX(*_cholesky("linalg.cholesky_ex", A, upper, check_errors))
 
 
+@autocasts
 @with_out
 @scoped
 def cholesky_solve(
@@ -196,6 +201,7 @@ def cholesky_solve(
     return prims.triangular_solve(factor, first, lower=True, adjoint=True, unit=False)
 
 
+@autocasts
 @with_out
 @scoped
 def cholesky_inverse(L: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
@@ -282,6 +288,7 @@ def _solved(name: str, a: Tensor, b: Tensor, left: bool, check: bool) -> tuple[T
     return x, info
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_solve")
 def solve(A: Tensor, B: Tensor, *, left: bool = True, out: Tensor | None = None) -> Tensor:
@@ -313,13 +320,15 @@ def _inverse(name: str, a: Tensor, check: bool) -> tuple[Tensor, Tensor]:
     return _lu_solved(packed, perm, _identity(a)), info
 
 
+@autocasts
 @with_out
-@scoped(name="linalg_inv")
+@scoped(name="linalg_inv", grad_fn="LinalgInvExBackward0")
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inverse of square matrices. Raises: LinAlgError for a singular one."""
     return _inverse("linalg.inv", A, True)[0]
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_inv_ex")
 def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
@@ -327,8 +336,9 @@ def inv_ex(A: Tensor, *, check_errors: bool = False, out: Any = None) -> Any:
     return _INV_EX(*_inverse("linalg.inv_ex", A, check_errors))
 
 
+@autocasts
 @with_out
-@scoped
+@scoped(name="inverse", grad_fn="LinalgInvExBackward0")
 def inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """As `linalg.inv`."""
     return _inverse("linalg.inv", input, True)[0]
@@ -355,6 +365,7 @@ def solve_triangular(
     return x if left else _swap(x)
 
 
+@autocasts
 @with_out
 @scoped
 def triangular_solve(
@@ -432,6 +443,7 @@ def lu_factor_ex(
     return _LU_FACTOR_EX(*_lu_factored("linalg.lu_factor_ex", A, pivot, check_errors))
 
 
+@autocasts(name="lu")
 @scoped(name="lu")
 def plain_lu(A: Tensor, pivot: bool = True, get_infos: bool = False, out: Any = None) -> Any:
     """(LU, pivots), with `info` if asked for."""
@@ -525,6 +537,7 @@ def lu_solve(
     return _lu_solve("linalg.lu_solve", LU, pivots, B, left, adjoint)
 
 
+@autocasts(name="lu_solve")
 @with_out
 @scoped(name="lu_solve")
 def plain_lu_solve(
@@ -618,6 +631,7 @@ def _qr(name: str, a: Tensor, mode: str) -> tuple[Tensor, Tensor]:
     return q, r
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_qr")
 def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
@@ -625,6 +639,7 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> Any:
     return _QR(*_qr("linalg.qr", A, mode))
 
 
+@autocasts(name="qr")
 @with_out
 @scoped(name="qr")
 def plain_qr(input: Tensor, some: bool = True, *, out: Any = None) -> Any:
@@ -642,6 +657,7 @@ def _hermitian(name: str, a: Tensor, uplo: str) -> Tensor:
     return a if uplo.upper() == "L" else _adjoint(a)
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_eigh")
 def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
@@ -652,6 +668,7 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> Any:
     return _EIGH(*prims.eigh(_hermitian("linalg.eigh", A, UPLO)))
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_eigvalsh")
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:
@@ -659,6 +676,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
     return prims.eigh(_hermitian("linalg.eigvalsh", A, UPLO))[0]
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_eig")
 def eig(A: Tensor, *, out: Any = None) -> Any:
@@ -666,6 +684,7 @@ def eig(A: Tensor, *, out: Any = None) -> Any:
     return _EIG(*prims.eig(_matrix("linalg.eig", A, square=True)))
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_eigvals")
 def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -673,6 +692,7 @@ def eigvals(A: Tensor, *, out: Tensor | None = None) -> Tensor:
     return prims.eig(_matrix("linalg.eigvals", A, square=True))[0]
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_svd")
 def svd(
@@ -688,6 +708,7 @@ def _driver(name: str, driver: str | None) -> None:
         raise RuntimeError(f"{name}: keyword argument `driver=` is only supported on CUDA inputs")
 
 
+@autocasts(name="svd")
 @with_out
 @scoped(name="svd")
 def plain_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
@@ -705,6 +726,7 @@ def plain_svd(input: Tensor, some: bool = True, compute_uv: bool = True, *, out:
     return made(none[0], s, none[1])
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_svdvals")
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:
@@ -748,6 +770,7 @@ def _spectrum(a: Tensor, hermitian: bool) -> Tensor:
     return prims.svd(a, full=False)[1]
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_matrix_rank")
 def matrix_rank(
@@ -820,12 +843,14 @@ def _row(d: Tensor, x: Tensor) -> Tensor:
     return prims.convert(made, x._type.dtype)
 
 
+@autocasts
 @scoped
 def pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
     """As `linalg.pinv`."""
     return pinv(input, rcond)
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_cond")
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:
@@ -884,6 +909,7 @@ _THETA = 5.371920351148152
 _SQUARINGS = 16
 
 
+@autocasts
 @scoped(name="matrix_exp")
 def matrix_exp(A: Tensor) -> Tensor:
     """The exponential of square matrices, by scaling, a Padé approximant and squaring."""
@@ -913,6 +939,7 @@ def matrix_exp(A: Tensor) -> Tensor:
     return made
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_lstsq")
 def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None):
@@ -951,6 +978,7 @@ def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None,
     return _LSTSQ(solution, residuals, ranks, values)
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_multi_dot")
 def multi_dot(tensors: Any, *, out: Tensor | None = None) -> Tensor:
@@ -1011,6 +1039,7 @@ def _chain(parts: list[Tensor]) -> Tensor:
     return product(0, count - 1)
 
 
+@autocasts
 @scoped
 def chain_matmul(*matrices: Tensor, out: Tensor | None = None) -> Tensor:
     """As `linalg.multi_dot`."""
@@ -1036,6 +1065,7 @@ def _reflected(name: str, a: Tensor, tau: Tensor, other: Tensor, left: bool, tra
     return other
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_householder_product")
 def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1062,6 +1092,7 @@ def householder_product(A: Tensor, tau: Tensor, *, out: Tensor | None = None) ->
     return _reflected(name, a, tau, _of(a, _identity(a)), True, False)
 
 
+@autocasts
 @with_out
 @scoped
 def ormqr(
@@ -1087,6 +1118,7 @@ def ormqr(
     return _reflected(name, a, tau, other, left, transpose)
 
 
+@autocasts
 @with_out
 @scoped
 def geqrf(input: Tensor, *, out: Any = None) -> Any:
@@ -1145,6 +1177,7 @@ def vander(x: Tensor, N: int | None = None) -> Tensor:
     return prims.concatenate(ones, wide.cumprod(-1), axis=x._type.ndim)  # type: ignore[attr-defined]
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_tensorinv")
 def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
@@ -1164,6 +1197,7 @@ def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:
     return prims.reshape(made, shape=(*shape[ind:], *shape[:ind]))
 
 
+@autocasts
 @with_out
 @scoped(name="linalg_tensorsolve")
 def tensorsolve(A: Tensor, B: Tensor, dims: Any = None, *, out: Tensor | None = None) -> Tensor:
@@ -1198,6 +1232,7 @@ def linalg_cross(
     return _cross("linalg.cross", input, other, dim)
 
 
+@autocasts
 @with_out
 @scoped
 def cross(
@@ -1240,6 +1275,7 @@ def linalg_diagonal(A: Tensor, *, offset: int = 0, dim1: int = -2, dim2: int = -
 # Products
 
 
+@autocasts
 @with_out
 @scoped
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -1255,17 +1291,19 @@ def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 @scoped
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The sum of products along the last dim of both; of numbers their product."""
-    from .linalg import tensordot
+    from .linalg import dot, tensordot
 
     check_tensor("inner", input)
     check_tensor("inner", other, "other", 2)
     if not input._type.ndim or not other._type.ndim:
-        return prims.mul(input, other)
+        return input * other
     if input._type.shape[-1] != other._type.shape[-1]:
         raise ShapeError(
             "inner() the last dimension must match on both input tensors but got shapes "
             f"{list(input._type.shape)} and {list(other._type.shape)}"
         )
+    if input._type.ndim == other._type.ndim == 1:
+        return dot(input, other)
     return tensordot(input, other, ([-1], [-1]))
 
 
@@ -1283,6 +1321,7 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return (x * y).reshape([m * n for m, n in zip(a, b, strict=True)])
 
 
+@autocasts
 @with_out
 @scoped
 def addbmm(

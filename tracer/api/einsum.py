@@ -9,6 +9,7 @@ from typing import Any
 
 from ...ir.errors import ShapeError
 from .. import prims, views
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor, promote
 from ..scoping import scoped
 from ..tensor import Tensor
@@ -120,6 +121,14 @@ def _widened(x: Tensor, labels: list[Label], at: list[Label], sizes: dict[Label,
     return x if shape == x._type.shape else prims.broadcast(x, shape=shape)
 
 
+def _product(x: Tensor, y: Tensor, contract: Any, batch: Any) -> Tensor:
+    x, y = promote(x, y)
+    return prims.dot_general(x, y, contract=contract, batch=batch)
+
+
+_matrix_product = autocasts(name="einsum_product")(_product)
+
+
 def _contracted(
     x: Tensor, xs: list[Label], y: Tensor, ys: list[Label], keep: set[Label]
 ) -> tuple[Tensor, list[Label]]:
@@ -127,16 +136,15 @@ def _contracted(
     shared = [s for s in xs if s in ys]
     batch = [s for s in shared if s in keep]
     inner = [s for s in shared if s not in keep]
-    out = prims.dot_general(
-        x,
-        y,
-        contract=(tuple(xs.index(s) for s in inner), tuple(ys.index(s) for s in inner)),
-        batch=(tuple(xs.index(s) for s in batch), tuple(ys.index(s) for s in batch)),
-    )
+    contract = (tuple(xs.index(s) for s in inner), tuple(ys.index(s) for s in inner))
+    pairs = (tuple(xs.index(s) for s in batch), tuple(ys.index(s) for s in batch))
+    product = _matrix_product if inner else _product
+    out = product(x, y, contract, pairs)
     free = [s for s in xs if s not in shared] + [s for s in ys if s not in shared]
     return out, batch + free
 
 
+@autocasts
 @scoped
 def einsum(equation: str, *operands: Any) -> Tensor:
     """The sum of products of the operands' elements that `equation` says, such as "ij,jk->ik".

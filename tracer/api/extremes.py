@@ -46,6 +46,16 @@ class Extremes(NamedTuple):
         return f"thrace.return_types.{kind}(\nvalues={self.values!r},\nindices={self.indices!r})"
 
 
+class Ends(NamedTuple):
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
+
+    def __repr__(self) -> str:
+        return f"thrace.return_types.aminmax(\nmin={self.min!r},\nmax={self.max!r})"
+
+
 MAX = type("max", (Extremes,), {"__slots__": ()})
 MIN = type("min", (Extremes,), {"__slots__": ()})
 
@@ -91,24 +101,14 @@ def amin(
     return _all_extremes("amin", prims.amin, input, dim, keepdim)
 
 
-class Bounds(NamedTuple):
-    """What `aminmax` returns."""
-
-    min: Tensor
-    max: Tensor
-
-    def __repr__(self) -> str:
-        return f"thrace.return_types.aminmax(\nmin={self.min!r},\nmax={self.max!r})"
-
-
 @with_out
 @scoped
 def aminmax(
     input: Tensor, *, dim: int | None = None, keepdim: bool = False, out: Any = None
-) -> Bounds:
+) -> Ends:
     """(min, max): the smallest and the largest element along `dim`."""
     low = _all_extremes("aminmax", prims.amin, input, dim, keepdim)
-    return Bounds(low, _all_extremes("aminmax", prims.amax, input, dim, keepdim))
+    return Ends(low, _all_extremes("aminmax", prims.amax, input, dim, keepdim))
 
 
 def max(

@@ -6,6 +6,7 @@ scale. `n` and `s` cut the input or fill it up with zeros.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from ...ir.errors import DTypeError, ShapeError
 from ...ir.ops.fft import MAX_AXES
 from ...ir.types import DType
 from .. import prims
+from ..amp.autocast import autocasts_if_listed
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..state import default_dtype
@@ -215,9 +217,37 @@ def _ihfft(name: str, x: Tensor, s: Any, dim: Any, norm: Any) -> Tensor:
     return _conj(_r2c(name, x, s, dim, _SWAPPED[norm]))
 
 
+def _grad_fn(name: str) -> str:
+    """PyTorch's name for the gradient, which says what goes to what."""
+    if name[4:].startswith(("irfft", "hfft")):
+        return "FftC2RBackward0"
+    return "FftR2CBackward0" if name[4:].startswith(("rfft", "ihfft")) else "FftC2CBackward0"
+
+
+def _scoped(name: str) -> Callable[..., Any]:
+    """`scoped`; a transform of real numbers has another gradient than one of complex ones."""
+
+    def wrap(fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        usual = scoped(name=name, grad_fn=_grad_fn(name))(fn)
+        if _grad_fn(name) != "FftC2CBackward0":
+            return usual
+        of_real = scoped(name=f"{name}.real", grad_fn="FftR2CBackward0")(fn)
+
+        @functools.wraps(fn)
+        def function(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            is_real = isinstance(input, Tensor) and not input._type.dtype.is_complex
+            return (of_real if is_real else usual)(input, *args, **kwargs)
+
+        return function
+
+    return wrap
+
+
 def _line(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
     """The transform along one dim."""
 
+    @with_out
+    @_scoped(name)
     def function(
         input: Tensor,
         n: int | None = None,
@@ -238,6 +268,8 @@ def _line(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
 def _plane(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
     """The transform along two dims, the last two unless others are given."""
 
+    @with_out
+    @_scoped(name)
     def function(
         input: Tensor,
         s: Sizes = None,
@@ -254,6 +286,8 @@ def _plane(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
 def _space(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
     """The transform along several dims: by default as many as `s` has, or all."""
 
+    @with_out
+    @_scoped(name)
     def function(
         input: Tensor,
         s: Sizes = None,
@@ -269,13 +303,12 @@ def _space(name: str, transform: Transform, doc: str) -> Callable[..., Tensor]:
 
 def _named(function: Callable[..., Tensor], name: str, doc: str) -> Callable[..., Tensor]:
     function.__name__ = function.__qualname__ = name.removeprefix("fft_")
-    function = with_out(scoped(name=name)(function))
     function.__doc__ = (
         f'{doc}\n\n    `norm`: "backward" divides inverse transforms by the number of points, '
         '"forward"\n    the others, "ortho" both by its root. Raises: RuntimeError for a size '
         "below 1, an\n    unknown norm or repeated dims, IndexError for a dim out of range."
     )
-    return function
+    return autocasts_if_listed(function)
 
 
 _KINDS: tuple[tuple[str, Transform, str], ...] = (

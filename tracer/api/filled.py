@@ -142,11 +142,15 @@ def _like(
     dtype = x._type.dtype if dtype is None else as_dtype(name, dtype)
     value = number_for(name, value, dtype)
     made = prims.full(value, shape=x._type.shape, dtype=dtype, device=place)
-    if memory_format is None or memory_format is preserve_format:
-        relayout(made, dense_strides(x))
-    else:
-        relayout(made, format_strides(name, x._type.shape, memory_format))
+    made = like_layout(name, made, x, memory_format)
     return made.requires_grad_() if requires_grad else made
+
+
+def like_layout(name: str, made: Tensor, x: Tensor, memory_format: Any) -> Tensor:
+    """The fresh tensor `made`, laid out as `x` is or as a memory format says."""
+    if memory_format is None or memory_format is preserve_format:
+        return relayout(made, dense_strides(x))
+    return relayout(made, format_strides(name, x._type.shape, memory_format))
 
 
 def _constant_like(name: str, value: int, what: str) -> Callable[..., Tensor]:

@@ -8,6 +8,7 @@ from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
 from ...ir.types import bool_, int32, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import Number, Operand, as_operand, check_tensor, literal
 from ..scoping import scoped
 from ..tensor import Tensor
@@ -204,6 +205,7 @@ def _scattered(name: str, x: Tensor, dim: Any, index: Any, src: Tensor, prim: An
     return prims.reshape(result, shape=()) if scalar else result
 
 
+@autocasts
 @with_out
 @scoped
 def scatter_add(
@@ -253,6 +255,7 @@ def index_add(
     return _put_slices(prims.index_add, input, picks, source)
 
 
+@autocasts
 @with_out
 @scoped
 def index_copy(
@@ -321,6 +324,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
     return relayout(prims.select(mask, _scalar("masked_fill", input, value), input), None)
 
 
+@autocasts
 @scoped
 def index_put(
     input: Tensor, indices: tuple[Tensor, ...], values: Tensor, accumulate: bool = False
@@ -332,7 +336,8 @@ def index_put(
     entries = [Entry(a, i) for a, i in enumerate(indices) if i is not None]
     picks = index_tensors(input, entries)
     update = prims.broadcast(values, shape=picks.result_shape(input))
-    return put(prims.index_add if accumulate else prims.index_set, input, picks, update)
+    made = put(prims.index_add if accumulate else prims.index_set, input, picks, update)
+    return relayout(made, dense_strides(input))
 
 
 def _inside(x: Tensor, mask: Tensor, indices: Any) -> list[Tensor | None]:

@@ -20,6 +20,7 @@ from ..promotion import as_operand, check_tensor
 from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import STATE
+from ..storage import Storage
 from ..tensor import Tensor, from_host
 from .common import check_apart, give, located, relayout
 from .convert import assign, full_like_value, move, number_for
@@ -54,6 +55,8 @@ def as_entry(index: Any) -> Any:
         return operator.index(index)
     except TypeError:
         kind = type(index).__name__
+        if kind == "str":
+            raise TypeError("index: a tensor has no items by name") from None
         raise AxisError(
             "index: only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables "
             f"are valid indices (got {kind})"
@@ -116,6 +119,7 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
     # Axes of the view: the axis `a` of x that each shows, or `~a` for a new one before it.
     shown: list[int] = []
     picks: list[Entry] = []
+    late: list[Entry] = []  # numbers that only a later call's tensors say
     axis, seen_ellipsis = 0, False
     for entry in entries:
         if entry is Ellipsis:
@@ -138,6 +142,11 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
                 shown.append(~axis)
                 continue
             at = scalar_index(entry)
+            if at is None and is_number(entry) and not is_batched(entry):
+                late.append(Entry(len(shown), entry))
+                shown.append(axis)
+                axis += 1
+                continue
             if at is None:
                 picks.append(Entry(len(shown), entry))
                 count = axes_taken(entry)
@@ -162,6 +171,11 @@ def basic_part(x: Tensor, entries: list[Any]) -> tuple[Tensor, list[Entry]]:
         view = views.restride(
             view, tuple(n for n, _ in arranged), tuple(s for _, s in arranged), call_name(entries)
         )
+    for at, entry in reversed(late):
+        index = prims.convert(wrapped("index", entry, at, view._type.shape[at]), int64)
+        place = Storage(index._value(), view._storage.device)
+        view = views.pick(view, at, place)
+        picks = [Entry(p.axis - (p.axis > at), p.index) for p in picks]
     return view, picks
 
 
@@ -186,19 +200,29 @@ def in_range(index: int, axis: int, size: int) -> int:
     return index + size if index < 0 else index
 
 
+def is_number(entry: Tensor) -> bool:
+    """Whether a tensor indexes as a number does, for which it makes a view."""
+    return entry._type.ndim == 0 and entry._type.dtype.kind in ("int", "uint")
+
+
+def is_batched(entry: Tensor) -> bool:
+    """Whether `vmap` has one number per example: then it picks as an index tensor does."""
+    recorder = STATE.recorder
+    return recorder is not None and recorder.is_batched(entry._value())
+
+
 def scalar_index(entry: Tensor) -> int | None:
     """The value of a 0-d integer tensor, which indexes as the number does.
 
-    None in a recording run, where reading it would keep the run from being replayed, and
-    where `vmap` has one per example; it then picks as an index tensor, which gives the same
-    elements.
+    None in a recording run, where reading it would keep the run from being replayed, unless
+    every call makes the same tensor.
     """
-    if entry._type.ndim or entry._type.dtype.kind not in ("int", "uint"):
+    if not is_number(entry) or is_batched(entry):
         return None
-    recorder = STATE.recorder
-    if STATE.session is not None or (recorder and recorder.is_batched(entry._value())):
-        return None
-    return int(entry.item())  # type: ignore[arg-type]
+    if STATE.session is None:
+        return int(entry.item())  # type: ignore[arg-type]
+    known = STATE.session.constant(entry)
+    return None if known is None else int(known)
 
 
 def bounds(s: slice, size: int) -> tuple[int, int, int]:
@@ -221,7 +245,9 @@ def _bound(value: Any) -> int | None:
 
 def mask_positions(mask: Tensor) -> list[Tensor]:
     """Where a mask holds, as one index tensor per axis of it; reads the mask's values."""
-    found = np.nonzero(mask.detach().numpy())
+    session = STATE.session
+    known = None if session is None else session.constant(mask)
+    found = np.nonzero(mask._host() if known is None else known)
     return [from_host(i.astype(np.int64), device=mask.device) for i in found]
 
 
@@ -281,7 +307,25 @@ def index_tensors(view: Tensor, entries: list[Entry]) -> Picks:
 
 @scoped(name="index")
 def _picked(view: Tensor, entries: list[Entry]) -> Tensor:
-    return pick(view, index_tensors(view, entries))
+    picks = index_tensors(view, entries)
+    made = pick(view, picks)
+    plain = view.is_contiguous() and all(i.is_contiguous() for i in picks.indices)
+    return made if plain else relayout(made, _picked_strides(view, picks))
+
+
+def _picked_strides(view: Tensor, picks: Picks) -> Ints | None:
+    """Strides of what is picked: those of an elementwise result of the view, which stays in
+    one place along the picked axes, and of the index tensors."""
+    at, rest = picks.position(), picks.rest(view._type.ndim)
+    own = tuple(view.stride()[a] for a in rest)
+    shape = picks.result_shape(view)
+    layouts = [(shape, (*own[:at], *(0,) * len(picks.shape), *own[at:]))]
+    sizes = (*(1,) * at, *picks.shape, *(1,) * (len(rest) - at))
+    for i in picks.indices:
+        wide = i.expand(picks.shape)
+        steps = views.view_strides(picks.shape, wide.stride(), sizes)
+        layouts.append((sizes, steps or views.contiguous_strides(sizes)))
+    return prims.dense_strides(shape, tuple(layouts))
 
 
 @located
@@ -393,7 +437,7 @@ def nonzero(input: Tensor, *, out: Tensor | None = None, as_tuple: bool = False)
     Reads the values: its shape hangs on them.
     """
     check_tensor("nonzero", input)
-    array = input.detach().numpy()
+    array = input._host()
     if as_tuple:
         found = np.nonzero(array.reshape(1) if not array.ndim else array)
         return tuple(from_host(i.astype(np.int64), device=input.device) for i in found)

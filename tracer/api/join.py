@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from ...ir.errors import AxisError, ShapeError
 from ...ir.types import Shape, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor, common_dtype
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
@@ -48,6 +50,7 @@ def tensor_list(name: str, tensors: Any, empty: str = "") -> list[Tensor]:
     return list(tensors)
 
 
+@autocasts
 @with_out
 @scoped
 def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -88,6 +91,7 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     return prims.concatenate(*(prims.convert(x, dtype) for x in kept), axis=axis)
 
 
+@autocasts
 @with_out
 @scoped
 def stack(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -174,13 +178,13 @@ def repeat_interleave(
     """
     check_tensor("repeat_interleave", input)
     if repeats is None:
-        counts = input.numpy()
+        counts = input._host()
         return from_host(np.repeat(np.arange(counts.size), counts), device=input.device)
     x = input if dim is not None else prims.reshape(input, shape=(input._type.numel,))
     axis = 0 if dim is None else normalize_dim("repeat_interleave", dim, x._type.ndim)
     size = x._type.shape[axis]
     if isinstance(repeats, Tensor) and repeats._type.numel != 1:
-        counts = repeats.numpy()
+        counts = repeats._host()
         if counts.shape != (size,):
             raise ShapeError(
                 "repeat_interleave: repeats must have the same size as input along dim, but got "
@@ -235,7 +239,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     x = input
     for shift, dim in zip(shifts, dims, strict=True):
         x = _rolled(x, normalize_dim("roll", dim, x._type.ndim), shift)
-    return x
+    return relayout(x, None)
 
 
 def _rolled(x: Tensor, axis: int, shift: int) -> Tensor:
@@ -256,7 +260,7 @@ def _triangle(name: str, prim: Any, x: Tensor, diagonal: Any) -> Tensor:
     size = x._type.shape[-2:]
     rows = prims.iota(shape=size, axis=0, dtype=int64, device=x.device)
     columns = prims.iota(shape=size, axis=1, dtype=int64, device=x.device)
-    return prims.select(prim(prims.sub(columns, rows), offset), x, 0)
+    return relayout(prims.select(prim(prims.sub(columns, rows), offset), x, 0), None)
 
 
 @with_out
@@ -300,11 +304,18 @@ def embedded(x: Tensor, offset: int) -> Tensor:
     return prims.reshape(flat, shape=(*lead, side, side))
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """Each vector spread over the grid that all of them span; views.
 
-    `indexing` "xy" exchanges the first two dims.
+    `indexing` "xy" exchanges the first two dims; "ij", which is to be said, does not.
     """
+    if indexing is None:
+        warnings.warn(
+            'meshgrid: say indexing="ij" or indexing="xy"; leaving it out is deprecated.',
+            UserWarning,
+            stacklevel=2,
+        )
+        indexing = "ij"
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     lines = tensor_list("meshgrid", tensors)

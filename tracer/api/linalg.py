@@ -12,10 +12,11 @@ from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
 from ...ir.types import DType, int64
 from .. import prims, views
+from ..amp.autocast import autocasts
 from ..promotion import Number, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
-from .common import Dims, located, normalize_dim, with_out
+from .common import Dims, located, normalize_dim, relayout, with_out
 from .moments import norm_operand, vector_norm
 from .reduce import finish, total
 
@@ -42,6 +43,7 @@ def _dot(x: Tensor, y: Tensor, contract: Any, batch: Any = NO_BATCH) -> Tensor:
     return prims.dot_general(x, y, contract=contract, batch=batch)
 
 
+@autocasts
 @with_out
 @scoped
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -63,6 +65,7 @@ def _mm(name: str, x: Tensor, y: Tensor) -> Tensor:
     return _dot(x, y, ((1,), (0,)))
 
 
+@autocasts
 @with_out
 @scoped
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -81,6 +84,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _dot(input, vec, ((1,), (0,)))
 
 
+@autocasts
 @with_out
 @scoped
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -100,6 +104,7 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _dot(input, tensor, ((0,), (0,)))
 
 
+@autocasts
 @with_out
 @scoped
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -117,6 +122,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _dot(input, mat2, ((2,), (1,)), ((0,), (0,)))
 
 
+@autocasts
 @with_out
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product, over leading dims that broadcast; vectors as rows or columns.
@@ -203,6 +209,7 @@ def combined(name: str, base: Tensor, product: Tensor, beta: Number, alpha: Numb
     return prims.add(base if beta == 1 else prims.mul(base, literal(beta, dtype)), product)
 
 
+@autocasts
 @with_out
 @scoped
 def addmm(
@@ -220,9 +227,10 @@ def addmm(
         check_tensor("addmm", x, name, 2)
         if x._type.ndim != 2:
             raise ShapeError(f"addmm: {name} must be a matrix, got {x._type.ndim}-D tensor")
-    return combined("addmm", input, _mm("addmm", mat1, mat2), beta, alpha)
+    return relayout(combined("addmm", input, _mm("addmm", mat1, mat2), beta, alpha), None)
 
 
+@autocasts
 @with_out
 @scoped
 def addmv(
@@ -239,6 +247,7 @@ def addmv(
     return combined("addmv", input, mv(mat, vec), beta, alpha)
 
 
+@autocasts
 @with_out
 @scoped
 def baddbmm(
@@ -252,9 +261,10 @@ def baddbmm(
 ) -> Tensor:
     """`beta * input + alpha * bmm(batch1, batch2)`."""
     check_tensor("baddbmm", input)
-    return combined("baddbmm", input, bmm(batch1, batch2), beta, alpha)
+    return relayout(combined("baddbmm", input, bmm(batch1, batch2), beta, alpha), None)
 
 
+@autocasts
 @with_out
 @scoped
 def addr(
@@ -271,6 +281,7 @@ def addr(
     return combined("addr", input, outer(vec1, vec2), beta, alpha)
 
 
+@autocasts
 @scoped
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal."""
@@ -283,6 +294,7 @@ def trace(input: Tensor) -> Tensor:
     return prims.sum(x, axes=(0,))
 
 
+@autocasts
 @with_out
 @scoped
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None) -> Tensor:
@@ -309,7 +321,9 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
                 "tensordot: contracted dimensions need to match, but first has size "
                 f"{a._type.shape[i]} in dim {i} and second has size {b._type.shape[j]} in dim {j}"
             )
-    return _dot(a, b, (axes_a, axes_b))
+    # What contracts to a number PyTorch computes as a `dot`, the rest as a matrix product.
+    whole = len(axes_a) == a._type.ndim and len(axes_b) == b._type.ndim
+    return (_dot if whole else _tensordot)(a, b, (axes_a, axes_b))
 
 
 def _with_one(x: Tensor, axis: int) -> tuple[int, ...]:
@@ -317,6 +331,12 @@ def _with_one(x: Tensor, axis: int) -> tuple[int, ...]:
     return (*shape[:axis], 1, *shape[axis + 1 :])
 
 
+@autocasts(name="tensordot_product")
+def _tensordot(a: Tensor, b: Tensor, contract: Any) -> Tensor:
+    return _dot(a, b, contract)
+
+
+@autocasts
 @with_out
 @scoped
 def matrix_norm(
@@ -402,6 +422,7 @@ def norm(
     return vector_norm(A, ord, dim, keepdim, dtype=dtype, out=out)
 
 
+@autocasts
 @with_out
 def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
     """The sum of products along `dim`; the rest broadcasts."""

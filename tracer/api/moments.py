@@ -6,12 +6,14 @@ PyTorch's argument order is kept, so `x.var(0, False)` works.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from ...ir.errors import DTypeError, ShapeError
 from ...ir.ops.reduce import kept
 from ...ir.types import DType, float32
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import Number, check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
@@ -31,6 +33,13 @@ def _moments(name: str, x: Tensor, dim: Any, correction: Any) -> tuple[Tensor, T
     if dtype in HALF:
         x = prims.convert(x, float32)
     count = count_of(x._type.shape, axes)
+    if count <= correction and x._type.numel:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0: {count} elements less a correction of "
+            f"{correction}.",
+            UserWarning,
+            stacklevel=3,
+        )
     shape = kept(x._type.shape, axes)
     center = prims.reshape(prims.div(total(x, axes), count), shape=shape)
     gap = prims.sub(x, center)
@@ -133,6 +142,7 @@ def std_mean(
 # Norms
 
 
+@autocasts
 @with_out
 @scoped
 def vector_norm(
@@ -213,6 +223,7 @@ def _power_norm(size: Tensor, p: float, axes: Axes) -> Tensor:
     return prims.select(none, 0, prims.pow(prims.select(none, 1, whole), 1 / p))
 
 
+@autocasts
 def norm(
     input: Tensor,
     p: Number | str | None = "fro",

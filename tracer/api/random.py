@@ -21,6 +21,7 @@ from ..scoping import scoped
 from ..state import default_dtype
 from ..tensor import Tensor
 from .common import as_dtype, as_int, as_sizes, check_sizes, in_place_of, located, require
+from .filled import like_layout
 
 Generator = source.Generator
 
@@ -116,7 +117,10 @@ def rand_like(
     pin_memory: bool = False,
 ) -> Tensor:
     """`rand` in the shape of `input`, with its dtype and device."""
-    return _random_like("rand_like", input, source.uniform, generator, dtype, device, requires_grad)
+    return _random_like(
+        *("rand_like", input, source.uniform, generator, dtype, device, requires_grad),
+        memory_format,
+    )
 
 
 def randn_like(
@@ -131,15 +135,26 @@ def randn_like(
     pin_memory: bool = False,
 ) -> Tensor:
     """`randn` in the shape of `input`, with its dtype and device."""
-    return _random_like("randn_like", input, source.normal, generator, dtype, device, requires_grad)
+    return _random_like(
+        *("randn_like", input, source.normal, generator, dtype, device, requires_grad),
+        memory_format,
+    )
 
 
 def _random_like(
-    name: str, x: Tensor, draw: Any, generator: Any, dtype: Any, device: Any, requires_grad: bool
+    name: str,
+    x: Tensor,
+    draw: Any,
+    generator: Any,
+    dtype: Any,
+    device: Any,
+    requires_grad: bool,
+    memory_format: Any,
 ) -> Tensor:
     check_tensor(name, x)
     place = x.device if device is None else device
     made = _floats(name, x._type.shape, draw, generator, dtype or x._type.dtype, place)
+    made = like_layout(name, made, x, memory_format)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -207,6 +222,7 @@ def randint_like(
         low, high = 0, low
     place = input.device if device is None else device
     made = integers(input._type.shape, low, high, dtype or input._type.dtype, generator, place)
+    made = like_layout("randint_like", made, input, memory_format)
     return made.requires_grad_() if requires_grad else made
 
 

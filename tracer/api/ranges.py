@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cmath
 import math
+import warnings
 from typing import Any
 
 from ...ir.errors import ShapeError, UnsupportedDTypeError
@@ -69,6 +70,11 @@ def range(
     requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from `start` to `end`, which is included; `arange` is to be preferred."""
+    warnings.warn(
+        "range includes its end and is deprecated; arange gives the values in [start, end).",
+        UserWarning,
+        stacklevel=2,
+    )
     if end is None:
         start, end = 0, start
     low, high, gap = (_number("range", v) for v in (start, end, step))

@@ -13,6 +13,7 @@ from ...ir.errors import DTypeError
 from ...ir.ops.reduce import kept
 from ...ir.types import DType, bfloat16, bool_, float16, float32, int64, uint8
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
@@ -64,6 +65,7 @@ def dropped(shape: tuple[int, ...], axes: Axes, keepdim: bool) -> tuple[int, ...
     return kept(shape, axes) if keepdim else tuple(n for i, n in enumerate(shape) if i not in axes)
 
 
+@autocasts
 @with_out
 def sum(
     input: Tensor,
@@ -121,6 +123,7 @@ def _mean(x: Tensor, dim: Any, keepdim: bool, dtype: DType | None) -> Tensor:
     return finish(prims.convert(result, dtype), shape, axes, keepdim)
 
 
+@autocasts
 @with_out
 def prod(
     input: Tensor,
@@ -227,6 +230,7 @@ def count_nonzero(input: Tensor, dim: Dims = None) -> Tensor:
 # Running sums
 
 
+@autocasts
 def cumsum(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:
@@ -234,6 +238,7 @@ def cumsum(
     return _cumulative("cumsum", prims.add, 0, input, dim, dtype, out)
 
 
+@autocasts
 def cumprod(
     input: Tensor, dim: int, *, dtype: DType | None = None, out: Tensor | None = None
 ) -> Tensor:

@@ -11,7 +11,7 @@ from .. import prims
 from ..promotion import check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import as_int, give, normalize_dim, same_value, with_out
+from .common import as_int, give, normalize_dim, relayout, same_value, with_out
 from .join import cat
 from .picking import along
 from .reduce import cumsum, span
@@ -58,7 +58,7 @@ def _running_extreme(name: str, x: Tensor, dim: Any, beats: Any) -> tuple[Tensor
         best = prims.select(keeps, best, earlier)
         positions = prims.select(keeps, positions, earlier_place)
         reach *= 2
-    return prims.index(x, *along(x, axis, positions)), positions
+    return prims.index(x, *along(x, axis, positions)), relayout(positions, None)
 
 
 @scoped
@@ -96,7 +96,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
         raise DTypeError(f"logcumsumexp: not implemented for {input._type.dtype}")
     axis = normalize_dim("logcumsumexp", dim, input._type.ndim)
     if not input._type.ndim or input._type.shape[axis] < 2:
-        return same_value(input)
+        return relayout(same_value(input), None)
     if input._type.dtype.kind == "complex":
         peak = input.real.detach().amax(axis, keepdim=True)
         return prims.add(prims.log(cumsum(prims.exp(prims.sub(input, peak.to(input.dtype))), axis)),
@@ -111,7 +111,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
         summed = prims.add(prims.log(prims.add(*parts)), peak)
         x = prims.concatenate(span(x, axis, 0, reach), summed, axis=axis)
         reach *= 2
-    return x
+    return relayout(x, None)
 
 
 @with_out
@@ -151,7 +151,7 @@ def diff(
         size = x._type.shape[axis]
         if size == 0:
             break
-        later, earlier = span(x, axis, 1, size - 1), span(x, axis, 0, size - 1)
+        later, earlier = x.narrow(axis, 1, size - 1), x.narrow(axis, 0, size - 1)
         minus = prims.ne if x._type.dtype.kind == "bool" else prims.sub
         x = minus(later, earlier)
     return same_value(x) if x is input else x

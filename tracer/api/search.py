@@ -205,14 +205,14 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
         raise ShapeError("minlength should be >= 0")
     if weights is not None and weights._type.shape != input._type.shape:
         raise ShapeError("weights should be 1-d and have the same length as input")
-    array = input.detach().numpy().reshape(-1)
+    array = input._host().reshape(-1)
     if array.size and array.min() < 0:
         raise ShapeError("bincount only supports 1-d non-negative integral inputs.")
     if weights is None:
         return from_host(
             np.bincount(array, minlength=minlength).astype(np.int64), device=input.device
         )
-    given = weights.detach().numpy()
+    given = weights._host()
     made = np.bincount(array, given, minlength)
     dtype = given.dtype if given.dtype == np.float32 else np.float64
     return from_host(made.astype(dtype), device=input.device)
@@ -273,7 +273,7 @@ class _Histogram(NamedTuple):
 
 def _edges(name: str, x: Tensor, bins: Any, span: Any, dims: int) -> list[np.ndarray]:
     """The edges of bins along each of `dims` columns, as arrays of the dtype of `x`."""
-    array = x.detach().numpy().reshape(-1, dims)
+    array = x._host().reshape(-1, dims)
     dtype = array.dtype
     if isinstance(bins, Tensor):
         bins = [bins]
@@ -290,7 +290,7 @@ def _edges(name: str, x: Tensor, bins: Any, span: Any, dims: int) -> list[np.nda
         if isinstance(b, Tensor):
             if b._type.ndim != 1:
                 raise ShapeError(f"{name}: bins tensor should have one dimension")
-            out.append(b.detach().numpy().astype(dtype))
+            out.append(b._host().astype(dtype))
             continue
         if b <= 0:
             raise ShapeError(f"{name}: bins must be > 0, but got {b} for dimension {d}")
@@ -325,8 +325,8 @@ def _histogram(
         if weight._type.numel * dims != x._type.numel:
             raise ShapeError(f"{name}: weight should have one element for each of input")
     edges = _edges(name, x, bins, span, dims)
-    array = x.detach().numpy().reshape(-1, dims)
-    given = np.ones(len(array)) if weight is None else weight.detach().numpy().reshape(-1)
+    array = x._host().reshape(-1, dims)
+    given = np.ones(len(array)) if weight is None else weight._host().reshape(-1)
     counted = np.zeros([max(len(e) - 1, 0) for e in edges])
     inside = np.ones(len(array), bool)
     places = []
@@ -404,7 +404,7 @@ def unique(
     Reads the values: the shape hangs on them.
     """
     check_tensor("unique", input)
-    array = input.detach().numpy()
+    array = input._host()
     axis = None if dim is None else normalize_dim("unique", dim, input._type.ndim)
     if axis is not None and array.ndim and 0 in array.shape and array.shape[axis]:
         raise ShapeError(
@@ -435,7 +435,7 @@ def unique_consecutive(
 ) -> Any:
     """The first of each run of equal elements (or slices of `dim`). Reads the values."""
     check_tensor("unique_consecutive", input)
-    array = input.detach().numpy()
+    array = input._host()
     axis = None if dim is None else normalize_dim("unique_consecutive", dim, input._type.ndim)
     flat = array.reshape(-1) if axis is None else np.moveaxis(np.atleast_1d(array), axis, 0)
     if flat.shape[0]:

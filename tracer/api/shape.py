@@ -386,7 +386,7 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     out: Shape = ()
     for x in tensors:
         out = common_shape("broadcast_tensors", out, x._type.shape)
-    return tuple(views.expand(x, out) for x in tensors)
+    return tuple(x if x._type.shape == out else views.expand(x, out) for x in tensors)
 
 
 def window(x: Tensor, axis: int, start: int, length: int, name: str = "slice") -> Tensor:

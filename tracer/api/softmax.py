@@ -9,6 +9,7 @@ from typing import Any
 from ...ir.ops.reduce import kept
 from ...ir.types import DType, float32
 from .. import prims, views
+from ..amp.autocast import autocasts
 from ..promotion import check_kinds, check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor
@@ -16,6 +17,7 @@ from .common import Dims, as_dtype, normalize_dim, normalize_dims, relayout, sam
 from .reduce import HALF, Axes, dropped, finish, total
 
 
+@autocasts
 @with_out
 @scoped
 def logsumexp(
@@ -37,6 +39,7 @@ def logsumexp(
         return finish(prims.log(total(prims.exp(x), axes)), x._type.shape, axes, keepdim)
     peak = _peak(x, axes)
     peak = prims.select(prims.lt(prims.abs(peak), math.inf), peak, 0)  # inf - inf would be nan
+    peak = prims.convert(peak, x._type.dtype)
     mass = keep(total(prims.exp(prims.sub(x, peak)), axes), x, axes)
     result = prims.add(prims.log(mass), peak)
     return result if keepdim else prims.reshape(result, shape=dropped(x._type.shape, axes, False))
@@ -47,8 +50,11 @@ def keep(reduced: Tensor, x: Tensor, axes: Axes) -> Tensor:
 
 
 def _peak(x: Tensor, axes: Axes) -> Tensor:
-    """The largest elements, axes kept, as a constant: shifting by it changes no gradient."""
+    """The largest elements (real parts), axes kept, as a constant: shifting by it changes no
+    gradient."""
     constant = views.detach(x) if x.requires_grad else x
+    if x._type.dtype.kind == "complex":
+        constant = prims.real(constant)
     return keep(prims.amax(constant, axes=axes), x, axes) if axes else constant
 
 
@@ -61,6 +67,7 @@ def _softmax_input(name: str, x: Tensor, dim: Any, dtype: DType | None) -> tuple
     return x, (axis,) if x._type.ndim else ()
 
 
+@autocasts
 @with_out
 @scoped
 def softmax(
@@ -78,6 +85,7 @@ def _softmax(x: Tensor, axes: Axes) -> Tensor:
     return prims.div(powers, keep(total(powers, axes), x, axes))
 
 
+@autocasts
 @with_out
 @scoped
 def log_softmax(

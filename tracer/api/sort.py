@@ -8,6 +8,7 @@ from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.ops.reduce import kept
 from ...ir.types import float32, float64, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
@@ -357,6 +358,7 @@ def _quantile(
     return prims.reshape(values, shape=(rest if scalar or not q._type.ndim else (count, *rest)))
 
 
+@autocasts
 @with_out
 @scoped
 def quantile(
@@ -376,6 +378,7 @@ def quantile(
     return _quantile("quantile", input, q, dim, keepdim, interpolation, False)
 
 
+@autocasts
 @with_out
 @scoped
 def nanquantile(

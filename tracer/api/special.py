@@ -15,6 +15,7 @@ from ...ir.errors import DTypeError, ShapeError
 from ...ir.ops import OPS
 from ...ir.types import bool_, int32
 from .. import prims
+from ..amp.autocast import autocasts_if_listed
 from ..promotion import (
     Operand,
     as_operand,
@@ -28,7 +29,7 @@ from ..promotion import (
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
 from .bessel import SPECIAL as BESSEL
-from .common import as_int, with_out
+from .common import as_int, laid_like, with_out
 from .softmax import log_softmax, logsumexp, softmax
 from .unary import _inexact, erf, exp2, expm1, log1p, round, sigmoid
 
@@ -48,7 +49,7 @@ def _row(name: str, doc: str, *aliases: str, real: bool = False) -> Callable[...
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return autocasts_if_listed(function)
 
 
 UNARY: dict[str, Callable[..., Tensor]] = {
@@ -101,7 +102,7 @@ def _pair(name: str, doc: str) -> Callable[..., Tensor]:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return autocasts_if_listed(function)
 
 
 BINARY: dict[str, Callable[..., Tensor]] = {
@@ -172,7 +173,7 @@ def copysign(input: Operand, other: Operand, *, out: Tensor | None = None) -> Te
     x, y = _floats("copysign", input, other)
     size = prims.mul(x, prims.sign(x.detach()))
     if isinstance(y, Tensor):
-        return prims.select(signbit(y.detach()), prims.neg(size), size)
+        return laid_like(prims.select(signbit(y.detach()), prims.neg(size), size), x, y)
     return prims.neg(size) if math.copysign(1, y) < 0 else size
 
 
@@ -188,12 +189,14 @@ def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     if dtype.kind == "complex":
         raise DTypeError("signbit is not implemented for complex tensors.")
     if dtype.kind in ("bool", "uint"):
-        return prims.full(False, shape=input._type.shape, dtype=bool_, device=input.device)
+        made = prims.full(False, shape=input._type.shape, dtype=bool_, device=input.device)
+        return laid_like(made, input)
     if dtype.kind == "int":
         return prims.lt(input, 0)
     from ...ir.types import dtype_from_name
 
-    return prims.lt(prims.bitcast(input.detach(), dtype=dtype_from_name(_BITS[dtype.itemsize])), 0)
+    bits = prims.bitcast(input.detach(), dtype=dtype_from_name(_BITS[dtype.itemsize]))
+    return laid_like(prims.lt(bits, 0), input)
 
 
 @with_out
@@ -201,8 +204,9 @@ def signbit(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`log2(2 ** input + 2 ** other)`, without overflow."""
     x, y = _floating_pair("logaddexp2", input, other)
-    peak = prims.maximum(x, y)
-    gap = prims.neg(prims.abs(prims.sub(x, y)))
+    above = prims.gt(x, y)  # as in logaddexp
+    peak = prims.select(above, x, y)
+    gap = prims.sub(prims.select(above, y, x), peak)
     apart = prims.div(prims.log1p(prims.pow(2.0, gap)), _LN2)
     same = prims.bit_and(prims.eq(x, y), prims.eq(prims.abs(x), math.inf))
     return prims.select(same, x, prims.add(peak, apart))
@@ -212,17 +216,18 @@ def logaddexp2(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Te
 @scoped
 def xlogy(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input * log(other)`, 0 where `input` is 0 unless `other` is nan."""
-    return _times_log("xlogy", input, other, prims.log)
+    return _times_log("xlogy", input, other, prims.log, 0)
 
 
 @with_out
 @scoped
 def xlog1py(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input * log1p(other)`, 0 where `input` is 0 unless `other` is nan."""
-    return _times_log("xlog1py", input, other, prims.log1p)
+    return _times_log("xlog1py", input, other, prims.log1p, -1)
 
 
-def _times_log(name: str, x: Operand, y: Operand, log: Any) -> Tensor:
+def _times_log(name: str, x: Operand, y: Operand, log: Any, start: float) -> Tensor:
+    """`x * log(y)`; the logarithm is minus infinity at `start`."""
     x, y = _floats(name, x, y)
     like: Any = x if isinstance(x, Tensor) else y
     numbers: tuple[Any, Any] = (x, y)
@@ -231,9 +236,11 @@ def _times_log(name: str, x: Operand, y: Operand, log: Any) -> Tensor:
         else prims.full(float(t), shape=(), dtype=like._type.dtype, device=like.device)
         for t in numbers
     )  # fmt: skip
-    product = prims.mul(a, log(b))
-    product = prims.select(prims.eq(a, 0), prims.mul(a, 0), product)
-    return prims.select(prims.ne(b, b), math.nan, product)
+    # Elsewhere zero times a finite logarithm is 0 by itself, and its gradient is right.
+    outside = prims.bit_or(prims.le(b, start), prims.eq(b, math.inf))
+    nothing = prims.bit_and(prims.eq(a, 0), outside)
+    product = prims.mul(a, log(prims.select(nothing, start + 1, b)))
+    return laid_like(prims.select(prims.ne(b, b), math.nan, product), a, b)
 
 
 @with_out
@@ -496,7 +503,8 @@ def isreal(input: Tensor) -> Tensor:
     """Where the imaginary part is zero."""
     check_tensor("isreal", input)
     if input._type.dtype.kind != "complex":
-        return prims.full(True, shape=input._type.shape, dtype=bool_, device=input.device)
+        made = prims.full(True, shape=input._type.shape, dtype=bool_, device=input.device)
+        return laid_like(made, input)
     return prims.eq(prims.imag(input), 0)
 
 

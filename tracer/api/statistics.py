@@ -10,6 +10,7 @@ import numpy as np
 from ...ir.errors import DTypeError, ShapeError
 from ...ir.types import DType
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
@@ -20,6 +21,7 @@ from .reduce import mean, span, sum
 _sum, _mean = sum, mean
 
 
+@autocasts
 @with_out
 @scoped
 def nansum(
@@ -40,6 +42,7 @@ def nansum(
     return _sum(x, dim, keepdim, dtype=dtype)
 
 
+@autocasts
 @with_out
 @scoped
 def nanmean(
@@ -155,6 +158,7 @@ def corrcoef(input: Tensor) -> Tensor:
 # Norms and distances
 
 
+@autocasts
 @with_out
 @scoped
 def renorm(
@@ -179,6 +183,7 @@ def renorm(
     return prims.mul(input, prims.convert(factor, input._type.dtype))
 
 
+@autocasts
 @scoped
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The `p`-norm of `input - other`."""
@@ -213,6 +218,7 @@ def _power(size: Tensor, p: float) -> Tensor:
     return prims.select(none, 0, prims.pow(prims.select(none, 1, size), float(p)))
 
 
+@autocasts
 @scoped
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
     """The `p`-norm distances of each row of `x1` (..., P, M) from each of `x2` (..., R, M).
@@ -245,6 +251,7 @@ def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> T
     return _distances(x1.unsqueeze(-2) - x2.unsqueeze(-3), p)  # type: ignore[attr-defined]
 
 
+@autocasts
 @scoped
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The `p`-norm distances of each two rows of `input` (N, M): shape (N (N - 1) / 2,)."""

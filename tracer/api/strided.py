@@ -85,7 +85,7 @@ def repoint(self: Tensor, other: Tensor) -> Tensor:
     """Make `self` show what `other` shows."""
     if STATE.session is not None:
         STATE.session.note_handle(self)
-    self._point(other._storage, other._view, other._type)
+    self._repoint(other._storage, other._view, other._type)
     return self
 
 
@@ -227,6 +227,56 @@ class UntypedStorage:
         return id(self._storage)
 
 
+class TypedStorage(UntypedStorage):
+    """A storage as elements of one dtype, which can be read by number."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, x: Tensor):
+        super().__init__(x)
+        self.line = self.tensor.view(x._type.dtype)
+
+    @property
+    def dtype(self) -> Any:
+        return self.line.dtype
+
+    def __len__(self) -> int:
+        return self.line.numel()
+
+    size = __len__
+
+    def __getitem__(self, index: Any) -> Any:
+        got = self.line[index]
+        return got if isinstance(index, slice) else got.item()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.line[index] = value
+
+    def __iter__(self) -> Any:
+        return iter(self.tolist())
+
+    def tolist(self) -> list[Any]:
+        return self.line.tolist()
+
+    def untyped(self) -> UntypedStorage:
+        return UntypedStorage(self.line)
+
+    def __repr__(self) -> str:
+        lines = "\n".join(f" {x}" for x in self.tolist())
+        kind = f"thrace.storage.TypedStorage(dtype={self.dtype}, device={self.device})"
+        return f"{lines}\n[{kind} of size {len(self)}]"
+
+
+def storage(self: Tensor) -> TypedStorage:
+    """The storage that this tensor shares with its views, as elements of its dtype."""
+    return TypedStorage(self)
+
+
+def is_view(self: Tensor) -> bool:
+    """Whether this is a view of another tensor."""
+    return _base(self) is not None
+
+
 def untyped_storage(self: Tensor) -> UntypedStorage:
     """The storage that this tensor shares with its views."""
     return UntypedStorage(self)
@@ -275,11 +325,11 @@ as_strided_ = _inplace_view(as_strided)
 METHODS = {
     f.__name__: f
     for f in (
-        *(as_strided, unfold, resize_, resize_as_, set_, storage_offset, untyped_storage),
+        *(as_strided, unfold, resize_, resize_as_, set_, storage_offset, storage, untyped_storage),
         *(is_set_to, dim_order, get_device, t_, transpose_, squeeze_, unsqueeze_, as_strided_),
     )
 }
-METHODS |= {"swapaxes_": transpose_, "swapdims_": transpose_}
+METHODS |= {"swapaxes_": transpose_, "swapdims_": transpose_, "_is_view": is_view}
 PROPERTIES = {"_base": property(_base)}
 FUNCTIONS = {
     "as_strided": as_strided,

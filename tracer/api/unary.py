@@ -11,6 +11,7 @@ from ...ir.ops import OPS
 from ...ir.ops.table import Op
 from ...ir.types import DTYPES, int64
 from .. import prims
+from ..amp.autocast import autocasts
 from ..promotion import Number, check_kinds, check_tensor, to_floating
 from ..recording import user_error
 from ..scoping import scoped
@@ -115,6 +116,7 @@ def sign(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return prims.select(prims.ne(input, input), 0, result) if kind == "float" else result
 
 
+@autocasts
 def exp(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """e to the power of each element."""
     return _inexact(OPS["exp"], "exp", input, out)
@@ -127,21 +129,25 @@ def exp2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return prims.pow(2.0, _floating("exp2", input))
 
 
+@autocasts
 def expm1(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`exp(input) - 1`, exact near zero."""
     return _inexact(OPS["expm1"], "expm1", input, out)
 
 
+@autocasts
 def log(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Natural logarithm."""
     return _inexact(OPS["log"], "log", input, out)
 
 
+@autocasts
 def log1p(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`log(1 + input)`, exact near zero."""
     return _inexact(OPS["log1p"], "log1p", input, out)
 
 
+@autocasts
 @with_out
 @scoped
 def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -149,6 +155,7 @@ def log2(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return prims.div(prims.log(_floating("log2", input)), _LN2)
 
 
+@autocasts
 @with_out
 @scoped
 def log10(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -161,11 +168,13 @@ def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _inexact(OPS["sqrt"], "sqrt", input, out)
 
 
+@autocasts
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """One over the square root."""
     return _inexact(OPS["rsqrt"], "rsqrt", input, out)
 
 
+@autocasts
 @with_out
 @scoped(grad_fn="PowBackward0")
 def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -176,6 +185,7 @@ def square(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return prims.mul(input, input)
 
 
+@autocasts
 @with_out
 @scoped
 def reciprocal(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -193,6 +203,7 @@ def cos(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     return _inexact(OPS["cos"], "cos", input, out)
 
 
+@autocasts
 @with_out
 @scoped
 def tan(input: Tensor, *, out: Tensor | None = None) -> Tensor:

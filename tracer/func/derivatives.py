@@ -169,8 +169,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """The output of `func` and the function that pulls its cotangents back to the primals.
 
     That function takes cotangents in the structure of the output and returns a tuple with a
-    gradient per primal (for one primal, its gradient). Under `has_aux` the auxiliary
-    output comes third.
+    gradient per primal. Under `has_aux` the auxiliary output comes third.
     """
     with Level() as level:
         leaves, spec = flatten(primals)
@@ -192,8 +191,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         with Level() as inner:
             inner.start = level.start
             made = filled(pull(outs, seeds, inputs, level.start), inputs)
-            result = unflatten(spec, inner.leave(made))
-        return result[0] if len(primals) == 1 else result
+            return unflatten(spec, inner.leave(made))
 
     return (seen, pullback, aux) if has_aux else (seen, pullback)
 
@@ -323,7 +321,7 @@ def jacrev(
 
         def row(*seeds: Tensor) -> Any:
             grads = pullback(unflatten(out_spec, list(seeds)))
-            return tuple(flatten((grads,) if len(primals) == 1 else grads)[0])
+            return tuple(flatten(grads)[0])
 
         columns = vmap(row, chunk_size=chunk_size)(*basis) if basis[0].shape[0] else ()
         ins, in_spec = flatten(primals)

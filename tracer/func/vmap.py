@@ -189,8 +189,12 @@ def _call(
             for t, e, before in entered
             if e._storage.value is not before
         ]
+    # A write to memory that NumPy shares evaluates at once; nothing else holds these yet.
+    pending = [r[1] for r in results if isinstance(r, tuple)] + [value for _, (value, _) in written]
+    level.around.held.append(lambda: pending)
     for t, (value, batched) in written:
         t._write_value(to_front(recorder_for(t.device), n, value, batched))
+    level.around.held.pop()
     return results, out_spec, level
 
 

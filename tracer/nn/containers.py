@@ -272,7 +272,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(_describe(str(i), value) for i, value in enumerate(self))
+        return "\n".join(_describe(str(i), x, x.dtype) for i, x in enumerate(self))
 
 
 class ParameterDict(Module):
@@ -327,12 +327,12 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(_describe(key, value) for key, value in self.items())
+        return "\n".join(_describe(key, x, x.type()) for key, x in self.items())
 
 
-def _describe(name: str, value: Any) -> str:
+def _describe(name: str, value: Any, type_: Any) -> str:
     if not isinstance(value, Tensor):
         return f"  ({name}): Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     size = "x".join(map(str, value.shape))
-    return f"  ({name}): {kind} containing: [{value.dtype!r} of size {size}]"
+    return f"  ({name}): {kind} containing: [{type_} of size {size}]"

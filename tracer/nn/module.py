@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from ...ir.graph import Scope
 from ...ir.types import DType, bfloat16, float16, float32, float64
 from ..autograd import no_grad
+from ..formats import MemoryFormat
 from ..state import STATE, end_of_outermost_call, touch_module
 from ..tensor import Tensor
 from . import init
@@ -160,11 +161,17 @@ class Module(Members):
         return self
 
     def to(
-        self: M, *args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False
+        self: M,
+        *args: Any,
+        device: Any = None,
+        dtype: Any = None,
+        non_blocking: bool = False,
+        memory_format: MemoryFormat | None = None,
     ) -> M:
         """Move parameters and buffers to a device, a floating dtype, or those of a tensor.
 
-        Integer buffers keep their dtype. Raises: TypeError for an integer dtype.
+        Integer buffers keep their dtype. `memory_format` concerns those of 4 or 5 dimensions.
+        Raises: TypeError for an integer dtype.
         """
         for arg in args:
             if isinstance(arg, DType):
@@ -179,7 +186,11 @@ class Module(Members):
         def move(t: Tensor) -> Tensor:
             if dtype is not None and (t.dtype.is_floating_point or t.dtype.is_complex):
                 t = t.to(dtype)
-            return t if device is None else t.to(device)
+            if device is not None:
+                t = t.to(device)
+            if memory_format is not None and t.ndim in (4, 5):
+                t = t.contiguous(memory_format=memory_format)
+            return t
 
         return self._apply(move)
 

@@ -36,12 +36,6 @@ class IncompatibleKeys(NamedTuple):
     __str__ = __repr__
 
 
-class StateDict(OrderedDict):
-    """An ordered dictionary that can carry `_metadata`, as PyTorch's state_dict does."""
-
-    _metadata: OrderedDict[str, dict[str, Any]]
-
-
 def has_extra(module: Module, method: str) -> bool:
     from .module import Module
 
@@ -51,8 +45,8 @@ def has_extra(module: Module, method: str) -> bool:
 def save(module: Module, destination: Any, prefix: str, keep_vars: bool) -> dict[str, Any]:
     """The state of `module` and all below it."""
     if destination is None:
-        destination = StateDict()
-        destination._metadata = OrderedDict()
+        destination = OrderedDict()
+        destination._metadata = OrderedDict()  # type: ignore[attr-defined]
     if hasattr(destination, "_metadata"):
         destination._metadata[prefix[:-1]] = {"version": module._version}
     metadata = {"version": module._version}

@@ -20,7 +20,7 @@ def _materialize(self: Any, shape: Any, device: Any = None, dtype: DType | None 
     made = filled(0, tuple(shape), dtype or own_dtype, own_device if device is None else device)
     needs = self.requires_grad
     with no_grad():
-        self._point(made._storage, made._view, made._type)
+        self._repoint(made._storage, made._view, made._type)
     self.__class__ = self.cls_to_become
     if needs:
         self.requires_grad_()

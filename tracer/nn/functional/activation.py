@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from ....ir.errors import ShapeError
 from ....ir.types import DType
 from ... import prims
-from ...api.common import with_out
+from ...amp.autocast import autocasts
+from ...api.common import relayout, with_out
 from ...api.random import rand
 from ...promotion import to_floating
 from ...random import uniform
@@ -131,14 +133,17 @@ def tanh(input: Tensor) -> Tensor:
 
 
 def log1p_exp(x: Tensor) -> Tensor:
-    """log(1 + exp(x)) without overflow, its gradient at 0 being 1/2.
+    """log(1 + exp(x)) without overflow.
 
-    `maximum` gives half of the gradient at a tie, and `abs` none: together the right one.
+    Each side of 0 is chosen whole, so that gradients of all orders are right at 0 too, where
+    those of `abs` and `maximum` are not.
     """
-    rest = prims.log1p(prims.exp(prims.neg(prims.abs(x))))
-    return prims.add(prims.maximum(x, 0), rest)
+    above = prims.gt(x, 0)
+    rest = prims.log1p(prims.exp(prims.select(above, prims.neg(x), x)))
+    return prims.add(prims.select(above, x, 0), rest)
 
 
+@autocasts
 @with_out
 @scoped
 def softplus(
@@ -155,7 +160,9 @@ def softplus(
 @scoped(grad_fn="LogSigmoidBackward0")
 def logsigmoid(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """`log(sigmoid(input))` without overflow. Dtypes: floating."""
-    return prims.neg(log1p_exp(prims.neg(input)))
+    below = prims.lt(input, 0)  # as in log1p_exp
+    rest = prims.log1p(prims.exp(prims.select(below, input, prims.neg(input))))
+    return relayout(prims.sub(prims.select(below, input, 0), rest), None)
 
 
 @scoped
@@ -216,6 +223,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     return _finish(input, _threshold(input, threshold, value), inplace)
 
 
+@autocasts
 @scoped
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """`leaky_relu` with a learned slope: one, or one per channel (axis 1).
@@ -252,42 +260,38 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 @scoped(name="glu")
 def _glu(x: Tensor, axis: int) -> Tensor:
-    shape = x._type.shape
-    half = shape[axis] // 2
-    sizes = (*shape[:axis], half, *shape[axis + 1 :])
-    ones = (1,) * len(shape)
-    none = (0,) * len(shape)
-    second = tuple(half if i == axis else 0 for i in range(len(shape)))
-    first_half = prims.slice(x, starts=none, sizes=sizes, strides=ones)
-    second_half = prims.slice(x, starts=second, sizes=sizes, strides=ones)
-    return prims.mul(first_half, prims.logistic(second_half))
+    first, second = x.chunk(2, axis)
+    return prims.mul(first, prims.logistic(second))
 
 
 def softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """Exponentials along `dim`, scaled to sum to 1; see `Tensor.softmax`."""
-    return input.softmax(_implicit_dim(input, dim), dtype)
+    return input.softmax(_implicit_dim(input, dim), dtype=dtype)
 
 
 def softmin(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """`softmax` of `-input`."""
-    return (-input).softmax(_implicit_dim(input, dim), dtype)
+    return (-input).softmax(_implicit_dim(input, dim), dtype=dtype)
 
 
 def log_softmax(
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: DType | None = None
 ) -> Tensor:
     """The logarithm of `softmax`, without overflow; see `Tensor.log_softmax`."""
-    return input.log_softmax(_implicit_dim(input, dim), dtype)
+    return input.log_softmax(_implicit_dim(input, dim), dtype=dtype)
 
 
 def _implicit_dim(input: Tensor, dim: int | None) -> int:
     """PyTorch's choice where none is made, for 0, 1 and 3 dimensions the first axis."""
     if dim is not None:
         return dim
+    warnings.warn(
+        "softmax without dim is deprecated: say along which dimension.", UserWarning, stacklevel=3
+    )
     return 0 if input.ndim in (0, 1, 3) else 1
 
 

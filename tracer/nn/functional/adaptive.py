@@ -10,6 +10,7 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
+from ...amp.autocast import autocasts, autocasts_if_listed
 from ...api.common import same_value
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
@@ -82,6 +83,7 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     return _adaptive_average("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@autocasts
 @scoped(grad_fn="AdaptiveAvgPool3DBackward0")
 def adaptive_avg_pool3d(input: Tensor, output_size: Any) -> Tensor:
     """Means of (D', H', W') parts. Shapes: (N, C, D, H, W) or (C, D, H, W)."""
@@ -154,7 +156,7 @@ def _adaptive_max_pool(rank: int, shapes: str) -> Any:
     Shapes: {shapes}; a size of None keeps an axis as it is. Under `return_indices`, also their
     places in the flattened spatial axes.
     """
-    return pool
+    return autocasts_if_listed(pool)
 
 
 adaptive_max_pool1d = _adaptive_max_pool(1, "(N, C, L) or (C, L)")

@@ -8,6 +8,7 @@ from ....ir.errors import DTypeError, ShapeError
 from ....ir.promotion import broadcast_shapes
 from ....ir.types import int64
 from ... import prims, views
+from ...amp.autocast import autocasts
 from ...scoping import scoped
 from ...tensor import Tensor
 from .common import keep, narrow, widen
@@ -16,6 +17,7 @@ from .dropout import dropout
 Ints = tuple[int, ...]
 
 
+@autocasts
 def scaled_dot_product_attention(
     query: Tensor,
     key: Tensor,

@@ -11,6 +11,7 @@ import numpy as np
 
 from ....ir.errors import ShapeError
 from ... import prims
+from ...formats import contiguous_format
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
 
@@ -34,8 +35,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     x = input.reshape(*lead, c // (r * r), r, r, h, w)
     x = x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    x = x.reshape(*lead, c // (r * r), h * r, w * r)
-    return x.clone() if r == 1 else x  # never a view
+    return x.clone(memory_format=contiguous_format).view(*lead, c // (r * r), h * r, w * r)
 
 
 @scoped
@@ -58,8 +58,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n = len(lead)
     x = input.reshape(*lead, c, h // r, r, w // r, r)
     x = x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    x = x.reshape(*lead, c * r * r, h // r, w // r)
-    return x.clone() if r == 1 else x
+    return x.clone(memory_format=contiguous_format).view(*lead, c * r * r, h // r, w // r)
 
 
 @scoped
@@ -78,7 +77,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise ShapeError("Number of channels must be divisible by groups. Got "
                          f"{shape[1]} channels and {groups} groups.")  # fmt: skip
     x = input.reshape(shape[0], groups, shape[1] // groups, *shape[2:])
-    return x.transpose(1, 2).reshape(shape)
+    return x.transpose(1, 2).clone(memory_format=contiguous_format).view(shape)
 
 
 def _pair(value: Any) -> tuple[int, int]:

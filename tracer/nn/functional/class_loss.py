@@ -13,12 +13,14 @@ from typing import Any
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import DType, int64
 from ... import prims, views
+from ...amp.autocast import autocasts
 from ...scoping import scoped
 from ...tensor import Tensor
 from .common import check_range, keep, legacy_reduction, narrow, reduce_loss, total, widen
 from .linear import linear
 
 
+@autocasts
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -210,6 +212,7 @@ def linear_cross_entropy(
     )
 
 
+@autocasts
 def nll_loss(
     input: Tensor,
     target: Tensor,

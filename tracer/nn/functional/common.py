@@ -5,6 +5,7 @@ Imported by the files of this folder alone.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,11 @@ def legacy_reduction(size_average: bool | None, reduce: bool | None, reduction: 
     """PyTorch's deprecated flags as a reduction word. Raises: ValueError for another word."""
     if size_average is None and reduce is None:
         return reduction if reduction == "batchmean" else check_reduction(reduction)
+    warnings.warn(
+        "size_average and reduce are deprecated; use reduction='mean', 'sum' or 'none'.",
+        UserWarning,
+        stacklevel=3,
+    )
     if reduce is False:
         return "none"
     return "sum" if size_average is False else "mean"

@@ -9,6 +9,7 @@ import numpy as np
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
 from ..factory import pair
@@ -16,6 +17,7 @@ from ..factory import pair
 Ints = tuple[int, ...]
 
 
+@autocasts
 def conv1d(
     input: Tensor,
     weight: Tensor,
@@ -29,6 +31,7 @@ def conv1d(
     return _conv1d(input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv2d(
     input: Tensor,
     weight: Tensor,
@@ -47,6 +50,7 @@ def conv2d(
     return _conv2d(input, weight, bias, stride, padding, dilation, groups)
 
 
+@autocasts
 def conv3d(
     input: Tensor,
     weight: Tensor,
@@ -110,6 +114,7 @@ def _conv(
     return _finish(out, bias, rank, batched)
 
 
+@autocasts
 def conv_transpose1d(
     input: Tensor,
     weight: Tensor,
@@ -124,6 +129,7 @@ def conv_transpose1d(
     return _conv_transpose1d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@autocasts
 def conv_transpose2d(
     input: Tensor,
     weight: Tensor,
@@ -142,6 +148,7 @@ def conv_transpose2d(
     return _conv_transpose2d(input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
+@autocasts
 def conv_transpose3d(
     input: Tensor,
     weight: Tensor,
@@ -292,6 +299,10 @@ def same_padding(kernel: Ints, steps: Ints) -> tuple[Ints, Ints]:
     return tuple(n // 2 for n in both), tuple(n - n // 2 for n in both)
 
 
+# How many amounts PyTorch's autocast knows these modes for.
+_EDGES_CAST = {"reflect": 4, "replicate": 6}
+
+
 def pad(
     input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Tensor:
@@ -304,7 +315,15 @@ def pad(
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if mode != "constant" and value not in (None, 0):
         raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    return _pad(input, tuple(int(n) for n in pad), mode, 0 if value is None else value)
+    amounts = tuple(int(n) for n in pad)
+    if len(amounts) <= _EDGES_CAST.get(mode, 0):
+        return _pad_edges(input, amounts, mode)
+    return _pad(input, amounts, mode, 0 if value is None else value)
+
+
+@autocasts(name="pad_edges")
+def _pad_edges(input: Tensor, amounts: Ints, mode: str) -> Tensor:
+    return _pad(input, amounts, mode, 0)
 
 
 @scoped(name="pad", grad_fn="ConstantPadNdBackward0")
@@ -327,7 +346,7 @@ def _pad(input: Tensor, amounts: Ints, mode: str, value: Any) -> Tensor:
     for axis in range(ndim):
         if low[axis] or high[axis]:
             input = _extend(input, axis, low[axis], high[axis], mode)
-    return input
+    return input if any(amounts) else input.clone()
 
 
 def _extend(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
+from ...amp.autocast import autocasts
 from ...api.common import require
 from ...api.control import scan
 from ...api.join import cat, stack
@@ -23,6 +24,7 @@ _NAME = "ctc_loss"
 _NONE = -1e30  # the logarithm of no probability; -inf would make gradients nan
 
 
+@autocasts
 @scoped
 def ctc_loss(
     log_probs: Tensor,

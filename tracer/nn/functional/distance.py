@@ -7,6 +7,7 @@ from typing import Any
 from ....ir.errors import ShapeError
 from ....ir.promotion import broadcast_shapes
 from ... import prims
+from ...amp.autocast import autocasts
 from ...api.common import give, normalize_dim
 from ...api.moments import vector_norm
 from ...promotion import promote
@@ -29,6 +30,7 @@ def _norm(x: Tensor, p: float, dim: Any) -> Tensor:
     return vector_norm(size, p, dim, True)
 
 
+@autocasts
 @scoped
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between `x1` and `x2` along `dim`."""
@@ -51,6 +53,7 @@ def pairwise_distance(
     return out if keepdim else out.squeeze(-1)  # type: ignore[attr-defined]
 
 
+@autocasts
 @scoped
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input1 @ weight[k] @ input2` for each output feature k, plus `bias`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 from ....ir.errors import ShapeError
 from ... import prims
@@ -28,6 +29,13 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
 def _channels(name: str, input: Tensor, rank: int) -> tuple[int, ...]:
     """A mask that has one element per channel; the batch axis may be missing."""
     shape = input._type.shape
+    if rank == 2 and len(shape) == 2:
+        warnings.warn(
+            f"{name}: a 2-D input has no channels; use dropout. This will be an error.",
+            UserWarning,
+            stacklevel=3,
+        )
+        return shape
     if len(shape) not in (rank + 1, rank + 2):
         raise ShapeError(f"{name}: expected {rank + 1} or {rank + 2} dimensions, got {shape}")
     lead = len(shape) - rank

@@ -100,7 +100,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if num_classes == 0 or num_classes < -1:
         raise RuntimeError("num_classes should be positive")
     if num_classes == -1:
-        host = tensor.detach().numpy()
+        host = tensor._host()
         if host.size == 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
         num_classes = int(host.max()) + 1

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
 from ...api.common import with_out
 from ...scoping import scoped
 from ...tensor import Tensor
 
 
+@autocasts
 @with_out
 def linear(
     input: Tensor, weight: Tensor, bias: Tensor | None = None, *, out: Tensor | None = None

@@ -7,6 +7,7 @@ import warnings
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
 from ...api.common import require
 from ...promotion import promote
 from ...scoping import scoped
@@ -18,8 +19,9 @@ from .common import check_reduction, legacy_reduction, reduce_loss, total
 def _warn_if_broadcast(name: str, input: Tensor, target: Tensor) -> None:
     if input._type.shape != target._type.shape:
         warnings.warn(
-            f"{name}: using a target of shape {target._type.shape} for an input of shape "
-            f"{input._type.shape}: both are broadcast, which is seldom meant",
+            f"Using a target size ({target.shape}) that is different to the input size "
+            f"({input.shape}): {name} broadcasts both, which is seldom meant.",
+            UserWarning,
             stacklevel=3,
         )
 
@@ -28,6 +30,7 @@ def _weighted(losses: Tensor, weight: Tensor | None) -> Tensor:
     return losses if weight is None else prims.mul(losses, prims.convert(weight, losses.dtype))
 
 
+@autocasts
 def mse_loss(
     input: Tensor,
     target: Tensor,
@@ -59,6 +62,7 @@ def _reduce_weighted(name: str, losses: Tensor, weight: Tensor | None, reduction
     return reduce_loss(name, losses, reduction)
 
 
+@autocasts
 def l1_loss(
     input: Tensor,
     target: Tensor,
@@ -79,6 +83,7 @@ def _l1_loss(input: Tensor, target: Tensor, reduction: str, weight: Tensor | Non
     return _reduce_weighted("l1_loss", losses, weight, reduction)
 
 
+@autocasts
 def smooth_l1_loss(
     input: Tensor,
     target: Tensor,
@@ -106,6 +111,7 @@ def _smooth_l1_loss(input: Tensor, target: Tensor, reduction: str, beta: float) 
     return reduce_loss("smooth_l1_loss", losses, reduction)
 
 
+@autocasts
 def huber_loss(
     input: Tensor,
     target: Tensor,
@@ -129,7 +135,7 @@ def _huber_loss(
     size = prims.abs(difference)
     near = prims.mul(prims.mul(difference, difference), 0.5)
     far = prims.mul(prims.sub(size, 0.5 * delta), delta)
-    losses = _weighted(prims.select(prims.le(size, delta), near, far), weight)
+    losses = _weighted(prims.select(prims.lt(size, delta), near, far), weight)
     return _reduce_weighted("huber_loss", losses, weight, reduction)
 
 
@@ -143,6 +149,7 @@ def _check_same(name: str, input: Tensor, target: Tensor) -> None:
         raise DTypeError(f"{name}: not implemented for {input.dtype}")
 
 
+@autocasts
 @scoped
 def binary_cross_entropy(
     input: Tensor,
@@ -177,6 +184,7 @@ def _bounded_log(p: Tensor) -> Tensor:
     return prims.select(tiny, -100.0, prims.log(prims.select(tiny, 1, p)))
 
 
+@autocasts
 @scoped
 def binary_cross_entropy_with_logits(
     input: Tensor,
@@ -205,6 +213,7 @@ def binary_cross_entropy_with_logits(
     return reduce_loss("binary_cross_entropy_with_logits", losses, reduction)
 
 
+@autocasts
 @scoped
 def kl_div(
     input: Tensor,

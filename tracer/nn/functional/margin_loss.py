@@ -8,7 +8,8 @@ from typing import Any
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
-from ...api.common import require
+from ...amp.autocast import autocasts
+from ...api.common import laid_like, require
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
@@ -17,6 +18,7 @@ from .distance import pairwise_distance
 from .embedding import one_hot
 
 
+@autocasts
 @scoped
 def soft_margin_loss(
     input: Tensor,
@@ -27,10 +29,11 @@ def soft_margin_loss(
 ) -> Tensor:
     """`log(1 + exp(-target * input))`, for targets of 1 and -1."""
     reduction = legacy_reduction(size_average, reduce, reduction)
-    losses = log1p_exp(-target * input)
+    losses = laid_like(log1p_exp(-target * input), input, target)
     return reduce_loss("soft_margin_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def margin_ranking_loss(
     input1: Tensor,
@@ -52,6 +55,7 @@ def margin_ranking_loss(
     return reduce_loss("margin_ranking_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def hinge_embedding_loss(
     input: Tensor,
@@ -68,6 +72,7 @@ def hinge_embedding_loss(
     return reduce_loss("hinge_embedding_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def multi_margin_loss(
     input: Tensor,
@@ -121,6 +126,7 @@ def multi_margin_loss(
     return reduce_loss(name, losses, reduction)
 
 
+@autocasts
 @scoped
 def multilabel_margin_loss(
     input: Tensor,
@@ -157,6 +163,7 @@ def multilabel_margin_loss(
     return reduce_loss(name, losses, reduction)
 
 
+@autocasts
 @scoped
 def multilabel_soft_margin_loss(
     input: Tensor,
@@ -175,6 +182,7 @@ def multilabel_soft_margin_loss(
     return reduce_loss("multilabel_soft_margin_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def cosine_embedding_loss(
     input1: Tensor,
@@ -244,6 +252,7 @@ def gaussian_nll_loss(
     return reduce_loss("gaussian_nll_loss", losses, reduction)
 
 
+@autocasts
 @scoped
 def poisson_nll_loss(
     input: Tensor,
@@ -275,6 +284,7 @@ def _check_triplet(margin: float, *tensors: Tensor) -> None:
         )
 
 
+@autocasts
 @scoped
 def triplet_margin_loss(
     anchor: Tensor,

@@ -6,6 +6,7 @@ import math
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
 from ...api.join import cat
 from ...scoping import scoped
 from ...tensor import Tensor
@@ -90,7 +91,7 @@ def multi_head_attention_forward(
     mask = _mask(attn_mask, key_padding_mask, q, k, added)
     causal = is_causal and key_padding_mask is None and not need_weights and not added
     p = dropout_p if training else 0.0
-    out, found = _attention(q, k, v, None if causal else mask, p, causal, None, False)
+    out, found = _attend(q, k, v, None if causal else mask, p, causal, None, False)
     out = prims.reshape(prims.transpose(out, perm=(2, 0, 1, 3)), shape=(length * count, width))
     out = linear(out, out_proj_weight, out_proj_bias)
     out = prims.reshape(out, shape=(length, count, out._type.shape[1]))
@@ -99,6 +100,9 @@ def multi_head_attention_forward(
         return out, None
     found = found.mean(1) if average_attn_weights else found  # type: ignore[attr-defined]
     return out, found if batched else found.squeeze(0)
+
+
+_attend = autocasts(name="attention_of_heads")(_attention)
 
 
 def _check_ranks(

@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import complex128, float64
 from ... import prims, views
+from ...amp.autocast import autocasts
+from ...api.common import relayout
 from ...autograd import no_grad
+from ...formats import format_strides, suggested
 from ...scoping import scoped
 from ...state import is_grad_enabled
 from ...tensor import Tensor
@@ -137,7 +140,8 @@ def _batch_norm(
     if weight is not None:
         scale = prims.mul(scale, _column(weight, column, x))
     shift = None if bias is None else _column(bias, column, x)
-    return narrow(_scaled(m, scale, shift), input._type.dtype)
+    out = narrow(_scaled(m, scale, shift), input._type.dtype)
+    return relayout(out, format_strides("batch_norm", shape, suggested(shape, input.stride())))
 
 
 def _column(t: Tensor, shape: Ints, like: Tensor) -> Tensor:
@@ -158,6 +162,7 @@ def _move(running: Tensor | None, batch: Tensor, momentum: Any) -> None:
         running._write(prims.add(prims.mul(running, rest), prims.mul(fresh, momentum)))
 
 
+@autocasts
 @scoped(grad_fn="NativeLayerNormBackward0")
 def layer_norm(
     input: Tensor,
@@ -175,9 +180,10 @@ def layer_norm(
     x = widen(input)
     m = moments(x, axes, shifted=False)
     out = _scaled(m, prims.rsqrt(prims.add(m.var, eps)), None)
-    return narrow(_affine(out, weight, bias), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
+@autocasts
 @scoped
 def rms_norm(
     input: Tensor,
@@ -201,7 +207,7 @@ def rms_norm(
         out = prims.div(x, prims.sqrt(mean))
     else:
         out = prims.mul(x, prims.rsqrt(mean))
-    return narrow(_affine(out, weight, None), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, None), input._type.dtype), None)
 
 
 def _last_axes(
@@ -239,6 +245,7 @@ def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return x
 
 
+@autocasts
 @scoped(grad_fn="NativeGroupNormBackward0")
 def group_norm(
     input: Tensor,
@@ -275,10 +282,10 @@ def group_norm(
     column = (shape[1], *(1,) * (len(shape) - 2))
     weight = None if weight is None else prims.reshape(weight, shape=column)
     bias = None if bias is None else prims.reshape(bias, shape=column)
-    return narrow(_affine(out, weight, bias), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
-@scoped
+@scoped(grad_fn="ViewBackward0")
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -319,7 +326,7 @@ def instance_norm(
     column = (shape[1], *(1,) * (len(shape) - 2))
     weight = None if weight is None else prims.reshape(weight, shape=column)
     bias = None if bias is None else prims.reshape(bias, shape=column)
-    return narrow(_affine(out, weight, bias), input._type.dtype)
+    return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
 
 
 @scoped

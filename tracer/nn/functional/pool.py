@@ -14,6 +14,7 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
+from ...amp.autocast import autocasts
 from ...api.common import with_out
 from ...promotion import INT_RANGE
 from ...scoping import scoped
@@ -219,8 +220,13 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Any:
     """The largest element of each window. Shapes: (N, C, D, H, W) or (C, D, H, W)."""
-    pool = _MAX[3][return_indices]
+    pool = _MAX[3][1] if return_indices else _max_pool3d
     return pool(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+@autocasts(name="max_pool3d")
+def _max_pool3d(*args: Any) -> Any:
+    return _MAX[3][0](*args)
 
 
 def _average(
@@ -318,6 +324,7 @@ def avg_pool2d(
     return _average("avg_pool2d", 2, input, *options)
 
 
+@autocasts
 @with_out
 @scoped(grad_fn="AvgPool3DBackward0")
 def avg_pool3d(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
 
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
+from ...amp.autocast import autocasts
+from ...api.common import located, relayout
+from ...formats import format_strides, suggested
 from ...promotion import check_tensor
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
@@ -132,7 +136,7 @@ def _sizes(
     return sizes, scales
 
 
-@scoped
+@located
 def interpolate(
     input: Tensor,
     size: Any = None,
@@ -182,10 +186,46 @@ def interpolate(
     if mode == "area":
         pools = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
         return pools[rank - 1](input, sizes)
-    x = input
-    for i, (count, scale) in enumerate(zip(sizes, scales, strict=True)):
-        x = _resized(x, 2 + i, count, mode, bool(align_corners), scale, antialias)
-    return x.clone() if x is input else x  # type: ignore[attr-defined]
+    return _upsampled(input, sizes, scales, mode, bool(align_corners), antialias)
+
+
+@autocasts(name="resized")
+def _upsampled(
+    input: Tensor, sizes: Any, scales: Any, mode: str, align: bool, smooth: bool
+) -> Tensor:
+    kind = _KINDS[mode, input._type.ndim - 2, smooth]
+    return kind(input, sizes, scales, (mode, align, smooth))
+
+
+def _all_resized(x: Tensor, sizes: Any, scales: Any, along: tuple[str, bool, bool]) -> Tensor:
+    mode, align, smooth = along
+    out = x
+    for axis, (count, scale) in enumerate(zip(sizes, scales, strict=True), 2):
+        out = _resized(out, axis, count, mode, align, scale, smooth)
+    made = out.clone() if out is x else out  # type: ignore[attr-defined]
+    kept = suggested(x._type.shape, x.stride())
+    return relayout(made, format_strides("interpolate", made._type.shape, kept))
+
+
+def _kind(name: str, rank: int, smooth: bool = False) -> Any:
+    """The function under the name that its gradient has in PyTorch."""
+    title = "".join(part.capitalize() for part in name.split("-"))
+    name = name.replace("-", "_")
+    end = "Aa" if smooth else ""
+    return scoped(
+        name=f"upsample_{name}{rank}d{'_aa' if smooth else ''}",
+        grad_fn=f"Upsample{title}{rank}D{end}Backward0",
+    )(_all_resized)
+
+
+_KINDS = {
+    (mode, rank, False): _kind(mode, rank)
+    for mode in ("nearest", "nearest-exact")
+    for rank in (1, 2, 3)
+}
+_KINDS |= {(mode, rank, False): _kind(mode, rank) for mode, rank in _LINEAR.items()}
+_KINDS["bicubic", 2, False] = _kind("bicubic", 2)
+_KINDS |= {(mode, 2, True): _kind(mode, 2, True) for mode in ("bilinear", "bicubic")}
 
 
 def _resized(
@@ -221,6 +261,12 @@ def antialiased(input: Tensor, sizes: Any, align: bool, scales: Any) -> Tensor:
     return x
 
 
+def _warn_old(name: str) -> None:
+    warnings.warn(
+        f"nn.functional.{name} is deprecated; use nn.functional.interpolate.", stacklevel=3
+    )
+
+
 def upsample(
     input: Tensor,
     size: Any = None,
@@ -229,14 +275,17 @@ def upsample(
     align_corners: bool | None = None,
 ) -> Tensor:
     """As `interpolate`."""
+    _warn_old("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` to the nearest element."""
+    _warn_old("upsample_nearest")
     return interpolate(input, size, scale_factor, "nearest")
 
 
 def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
     """`interpolate` linearly along both axes, corners aligned."""
+    _warn_old("upsample_bilinear")
     return interpolate(input, size, scale_factor, "bilinear", True)

@@ -9,6 +9,7 @@ import numpy as np
 from ....ir.errors import ShapeError
 from ....ir.types import int64
 from ... import prims
+from ...amp.autocast import autocasts
 from ...promotion import check_tensor
 from ...scoping import scoped
 from ...tensor import Tensor
@@ -71,6 +72,7 @@ _MODES = ("bilinear", "nearest", "bicubic")
 _PADDINGS = ("zeros", "border", "reflection")
 
 
+@autocasts
 @scoped
 def grid_sample(
     input: Tensor,

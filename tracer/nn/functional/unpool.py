@@ -8,6 +8,7 @@ from typing import Any
 from ....ir.errors import ShapeError
 from ....ir.types import int64
 from ... import prims
+from ...amp.autocast import autocasts_if_listed
 from ...api.random import rand
 from ...promotion import check_tensor
 from ...scoping import scoped
@@ -104,7 +105,7 @@ def _max_unpool(rank: int) -> Any:
 
     `indices` are those that it gave; `output_size` settles what the windows leave open.
     """
-    return unpool
+    return autocasts_if_listed(unpool)
 
 
 max_unpool1d, max_unpool2d, max_unpool3d = _max_unpool(1), _max_unpool(2), _max_unpool(3)
@@ -203,7 +204,7 @@ def _fractional_max_pool(rank: int) -> Any:
     axes) takes the place of the draw. Under `return_indices`, also places as in `max_pool2d`.
     Source: Graham 2014, arXiv:1412.6071.
     """
-    return pool
+    return autocasts_if_listed(pool)
 
 
 fractional_max_pool2d, fractional_max_pool3d = _fractional_max_pool(2), _fractional_max_pool(3)

@@ -8,7 +8,7 @@ replay.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...autograd import no_grad
@@ -77,10 +77,42 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Go on to the next epoch, or to the one given."""
-        session = STATE.session
-        if session is not None:
-            session.host_effect(self, lambda: self._advance(epoch))
-        self._advance(epoch)
+        if epoch is not None:
+            warnings.warn(
+                "the epoch of scheduler.step() is deprecated and seldom needed.",
+                UserWarning,
+                stacklevel=2,
+            )
+        self._do(lambda: self._advance(epoch))
+
+    def _do(self, effect: Callable[[], None]) -> None:
+        """Change the schedule: now, and at each replay of a compiled call that is recorded."""
+        if STATE.session is None:
+            effect()
+        else:
+            STATE.session.host_effect(self, effect)
+
+    def snapshot(self) -> Callable[[], None]:
+        """What puts the schedule and the groups back to what they are now."""
+        saved: list[tuple[dict, dict]] = []
+        todo: list[Any] = [self]
+        while todo:
+            scheduler = todo.pop()
+            saved.append((scheduler.__dict__, dict(scheduler.__dict__)))
+            todo += scheduler.__dict__.get("_schedulers", ())
+        saved += [(group, dict(group)) for group in self.optimizer.param_groups]
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        tensors = [(r._storage, r._storage.value) for r in rates if isinstance(r, Tensor)]
+
+        def restore() -> None:
+            for target, items in saved:
+                target.clear()
+                target.update(items)
+            for storage, value in tensors:
+                storage.value = value
+                storage.cache = None
+
+        return restore
 
     def _advance(self, epoch: int | None) -> None:
         if self._step_count == 1 and not self.optimizer._stepped and epoch is None:

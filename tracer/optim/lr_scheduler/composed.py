@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
-from ...state import STATE
 from ..optimizer import Optimizer
 from .base import LRScheduler, per_group, set_option
 
@@ -155,9 +154,7 @@ class ReduceLROnPlateau(LRScheduler):
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Look at the metric of one more epoch."""
         current = float(metrics)
-        if STATE.session is not None:
-            STATE.session.host_effect(self, lambda: self._look(current, epoch))
-        self._look(current, epoch)
+        self._do(lambda: self._look(current, epoch))
 
     def _look(self, current: float, epoch: int | None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch

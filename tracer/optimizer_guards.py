@@ -1,0 +1,85 @@
+"""What must stay of an optimizer that steps in a compiled function: its groups, its parameters,
+its state and its hooks; numbers that are inputs may change. Imported by the guards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .entries import exact
+
+# Counters of its own.
+_OWN = frozenset(("_version", "_stepped"))
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a hyper-parameter is a number: those that a step reads are inputs or guarded by
+    being zero, so one that is neither was not read."""
+    if isinstance(value, tuple):
+        return all(map(_is_number, value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+class OptimizerForm:
+    """How an optimizer was; `inputs` are the hyper-parameters that replays read again."""
+
+    __slots__ = ("attributes", "groups", "inputs", "kept", "optimizer", "state")
+
+    def __init__(self, optimizer: Any, inputs: set[tuple[int, str]]):
+        self.optimizer = optimizer
+        self.inputs = inputs
+        self.kept = [*self._objects()]  # so that their ids stay theirs
+        self.attributes = self._attributes()
+        self.groups = self._groups()
+        self.state = self._state()
+
+    def _objects(self) -> Any:
+        yield from vars(self.optimizer).values()
+        for group in self.optimizer.param_groups:
+            yield from group.values()
+            yield from group["params"]
+        for state in self.optimizer.state.values():
+            yield from (state, *state.values())
+
+    def _attributes(self) -> Any:
+        own = vars(self.optimizer)
+        hooks = [own[name] for name in ("_pre_hooks", "_post_hooks") if name in own]
+        named = [(k, id(v)) for k, v in own.items() if k not in _OWN]
+        return named, [[*map(id, h.values())] for h in hooks]
+
+    def _groups(self) -> Any:
+        inputs = self.inputs
+        return [
+            (
+                [*map(id, group["params"])],
+                [
+                    (k, exact(v))
+                    for k, v in group.items()
+                    if k != "params" and (id(group), k) not in inputs and not _is_number(v)
+                ],
+                id(group),
+            )
+            for group in self.optimizer.param_groups
+        ]
+
+    def _state(self) -> Any:
+        return [id(t) for state in self.optimizer.state.values() for t in (state, *state.values())]
+
+    def difference(self) -> str:
+        """What of the optimizer changed; empty if nothing did."""
+        name = type(self.optimizer).__name__
+        groups = self._groups()
+        if groups != self.groups:
+            if [g[0] for g in groups] != [g[0] for g in self.groups]:
+                return f"params of {name}"
+            changed = [
+                k
+                for new, old in zip(groups, self.groups, strict=True)
+                for k, _ in {*new[1]} ^ {*old[1]}
+            ]
+            return f"{', '.join(sorted({*changed})) or 'param_groups'} of {name}"
+        if self._attributes() != self.attributes:
+            return f"an attribute (step?) or a hook of {name}"
+        if self._state() != self.state:
+            return f"the state of {name}"
+        return ""
