@@ -42,7 +42,7 @@ UNDEFINED_VALUES = frozenset(
 _DROPS = {"p": 0.5, "training": True}
 SOMETIMES_RANDOM: dict[str, dict[str, Any]] = {
     "nn.functional.scaled_dot_product_attention": {"dropout_p": 0.0},
-    "nn.functional.multi_head_attention_forward": {"dropout_p": 0.0, "training": True},
+    "nn.functional.multi_head_attention_forward": {"training": True},
     "nn.functional.rrelu": {"training": False},
     "nn.functional.dropout": _DROPS,
     "nn.functional.dropout2d": _DROPS,
