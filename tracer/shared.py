@@ -85,6 +85,8 @@ class Memory:
 
     def window(self, t: Tensor) -> np.ndarray:
         """The elements of a tensor on this memory, where they are."""
+        if not t._type.numel:  # NumPy refuses strides over no memory
+            return np.empty(t._type.shape, t._type.dtype.np)
         size = t._type.dtype.itemsize
         return np.ndarray(
             t._type.shape,

@@ -18,7 +18,7 @@ from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import as_int, with_out
+from .common import as_int, require, with_out
 from .linalg import bmm, combined, matmul
 from .picking import along
 from .reduce import span
@@ -492,6 +492,11 @@ def lu_unpack(
     p = lower = upper = none
     if unpack_pivots:
         rows = LU_data._type.shape[-2]
+        require(
+            LU_pivots,
+            lambda pivot: (pivot >= 1) & (pivot <= rows),
+            f"{name}: pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive",
+        )
         p = _permutation_matrix(_permutation_of(LU_pivots, rows), LU_data)
     if unpack_data:
         lower, upper = _lu_parts(LU_data)

@@ -313,7 +313,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
     if len(axes_a) != len(axes_b):
         raise ShapeError("tensordot: both dimension lists should have same length")
     for i, j in zip(axes_a, axes_b, strict=True):
-        if a._type.shape[i] != b._type.shape[j]:
+        m, n = a._type.shape[i], b._type.shape[j]
+        if 1 in (m, n) and m != n:  # a dim of one is repeated
+            a, b = a.sum_to_size(_with_one(a, i)), b.sum_to_size(_with_one(b, j))  # type: ignore[attr-defined]
+        elif m != n:
             raise ShapeError(
                 "tensordot: contracted dimensions need to match, but first has size "
                 f"{a._type.shape[i]} in dim {i} and second has size {b._type.shape[j]} in dim {j}"
@@ -321,6 +324,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
     # What contracts to a number PyTorch computes as a `dot`, the rest as a matrix product.
     whole = len(axes_a) == a._type.ndim and len(axes_b) == b._type.ndim
     return (_dot if whole else _tensordot)(a, b, (axes_a, axes_b))
+
+
+def _with_one(x: Tensor, axis: int) -> tuple[int, ...]:
+    shape = x._type.shape
+    return (*shape[:axis], 1, *shape[axis + 1 :])
 
 
 @autocasts(name="tensordot_product")

@@ -196,9 +196,7 @@ def _distances(difference: Tensor, p: float) -> Tensor:
     """The `p`-norm along the last dim, with the gradient zero where it is zero."""
     axis = difference._type.ndim - 1
     if p == 0:
-        return prims.sum(
-            prims.convert(prims.ne(difference, 0), difference._type.dtype), axes=(axis,)
-        )
+        return prims.sum(prims.sign(prims.abs(difference)), axes=(axis,))
     size = prims.abs(difference)
     if p == math.inf:
         if not difference._type.shape[axis]:
