@@ -31,7 +31,8 @@ test: $(call stamp,test) ## run all tests
 	$(PYTEST) -m "not gpu"
 
 test-steps: $(call stamp,test) ## every optimizer under every scheduler, and every way to write a step
-	THRACE_ALL_STEPS=1 $(PYTEST) tests/tracer/test_schedules.py tests/tracer/test_step_patterns.py
+	THRACE_ALL_STEPS=1 $(PYTEST) tests/tracer/test_schedules.py tests/tracer/test_step_patterns.py \
+		tests/examples
 
 test-gpu: ## run the GPU tests, where there is a CUDA device
 	@if nvidia-smi -L >/dev/null 2>&1; then \

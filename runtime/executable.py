@@ -16,7 +16,7 @@ from ..ir import log
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
 from ..ir.passes import channels_last, checked
-from . import checks, counters, faults, room
+from . import checks, counters, determinism, faults, room
 from .apart import apart
 from .device import CPU, NARROWED_BY_JAX, Device, jax_device, normalize, with_64_bits
 from .memory_cache import MemoryCache, size_from_environment
@@ -182,7 +182,7 @@ def compile_graph(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()
 
     device = normalize(device)
     donate = usable(graph, donate)
-    key = (structural_key(graph), device, donate)
+    key = (structural_key(graph), device, donate, bool(determinism.compiler_options(device)))
     program = CACHE.get_or_make(key, lambda: _make(graph, device, donate))
     return Executable(graph, device, donate, program, check_messages(graph))
 
@@ -259,7 +259,7 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         lowered = stage.lower()
         lowered_at = time.perf_counter()
         doing.name = "in XLA"
-        compiled = lowered.compile()
+        compiled = lowered.compile(determinism.compiler_options(device))
         done = time.perf_counter()
     counters.executables += 1
     words = len(stage.out_tree.children()) - len(graph.outputs)

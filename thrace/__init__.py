@@ -79,6 +79,13 @@ from thrace.tracer.compile import (
     compile,
     no_recompile,
 )
+from thrace.tracer.determinism import (
+    are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_deterministic_debug_mode,
+    use_deterministic_algorithms,
+)
 from thrace.tracer.devices import Device
 from thrace.tracer.explain import explain
 from thrace.tracer.formats import (
@@ -141,6 +148,7 @@ __all__ = [
     "ThraceError",
     "accelerator",
     "amp",
+    "are_deterministic_algorithms_enabled",
     "array_api",
     "autocast",
     "autograd",
@@ -175,6 +183,7 @@ __all__ = [
     "func",
     "get_autocast_dtype",
     "get_default_dtype",
+    "get_deterministic_debug_mode",
     "half",
     "higher_order_ops",
     "iinfo",
@@ -187,6 +196,7 @@ __all__ = [
     "int64",
     "is_autocast_cache_enabled",
     "is_autocast_enabled",
+    "is_deterministic_algorithms_warn_only_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "layout",
@@ -213,6 +223,7 @@ __all__ = [
     "set_autocast_dtype",
     "set_autocast_enabled",
     "set_default_dtype",
+    "set_deterministic_debug_mode",
     "set_grad_enabled",
     "set_printoptions",
     "short",
@@ -225,6 +236,7 @@ __all__ = [
     "uint16",
     "uint32",
     "uint64",
+    "use_deterministic_algorithms",
     "utils",
     "version",
     "vmap",
