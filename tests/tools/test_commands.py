@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import thrace
 from thrace.tools.cli import COMMANDS, main, parser
 
 STEP = ("model.py:step", "--input", "f32[6,4]", "--input", "i64[6]")
@@ -97,7 +98,8 @@ def test_explain_says_what_became_of_a_function(model: Path, thrace_main: Callab
     assert done.code == 0, done.err
     assert "step: 1 traces, 1 executables, 0 fallbacks, 0 recompiles" in done.out
     assert "recording" in done.out and "guards: " in done.out
-    broken = thrace_main("explain", "model.py:values", "--input", "f32[3]")
+    with pytest.warns(thrace.FallbackWarning):
+        broken = thrace_main("explain", "model.py:values", "--input", "f32[3]")
     assert broken.code == 1
     assert "model.py:" in broken.out and "fallback" in broken.out
     assert broken.err.endswith("thrace explain: function values runs uncompiled\n")
