@@ -78,6 +78,8 @@ def test_dump_in_columns_and_colours(saved: Path, thrace_main: Callable):
     assert "graph=@Net.hidden" in text and "  # optimizer" in text
     assert "%Net.hidden" in text and " B|  ; [Net]/[hidden]" in text
     assert "\x1b" not in text
+    brief = thrace_main("dump", "step.txt", "--depth", "1", "--brief").out
+    assert brief.count("graph ") == 1 < text.count("graph ") and "more = call(" in brief
     coloured = thrace_main("dump", "step.txt", "--color", "always").out
     assert "\x1b[36m%0" in coloured
 
