@@ -181,23 +181,52 @@ def _is_module(fn: Any) -> bool:
 
 
 @overload
-def compile(fn: Callable[..., Any], *, fullgraph: bool = False) -> CompiledFunction: ...
+def compile(
+    model: Callable[..., Any],
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> CompiledFunction: ...
 @overload
-def compile(fn: None = None, *, fullgraph: bool = False) -> Callable[..., CompiledFunction]: ...
-def compile(fn: Any = None, *, fullgraph: bool = False) -> Any:
+def compile(
+    model: None = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Callable[..., CompiledFunction]: ...
+def compile(
+    model: Any = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Any:
     """Compile a function, method or module: `@compile`, `@compile(...)` or `compile(model)`.
 
     The first call with a signature runs as always and is recorded, with every tensor it
     reads, writes or makes; from then on the whole call, with `backward()` and
     `opt.step()`, is one XLA executable. What cannot be replayed faithfully runs uncompiled
-    and says once why; `fullgraph=True` makes that a FallbackError.
+    and says once why; `fullgraph=True` makes that a FallbackError. With `disable` the
+    function stays as it is. `dynamic`, `backend`, `mode` and `options` choose among PyTorch's
+    compilers; here there is one, and they change nothing.
 
-    Raises: TypeError if `fn` is not callable.
+    Raises: TypeError if `model` is not callable.
     """
-    if fn is None:
-        return functools.partial(compile, fullgraph=fullgraph)
-    if not callable(fn):
-        raise TypeError(f"compile expects a function or module, got {type(fn).__name__}")
-    if isinstance(fn, CompiledFunction):
-        return fn
-    return CompiledFunction(fn, fullgraph)
+    if model is None:
+        return functools.partial(compile, fullgraph=fullgraph, disable=disable)
+    if not callable(model):
+        raise TypeError(f"compile expects a function or module, got {type(model).__name__}")
+    if disable or isinstance(model, CompiledFunction):
+        return model
+    return CompiledFunction(model, fullgraph)
