@@ -85,6 +85,8 @@ class Memory:
 
     def window(self, t: Tensor) -> np.ndarray:
         """The elements of a tensor on this memory, where they are."""
+        if not t._type.numel:  # NumPy refuses strides over no memory
+            return np.empty(t._type.shape, t._type.dtype.np)
         size = t._type.dtype.itemsize
         return np.ndarray(
             t._type.shape,
@@ -222,7 +224,11 @@ def _compute(owner: Recorder, source: Value) -> None:
     from .evaluate import Plan, prepare
 
     if source.buffer is None:
-        (source.buffer,) = prepare(Plan(list(owner.nodes), [source]), owner.device)()
+        results: list[Any] = []
+        prepared = prepare(Plan(list(owner.nodes), [source]), owner.device, results)
+        if prepared is not None:
+            prepared(results)
+        (source.buffer,) = results
 
 
 def sharing() -> list[SharedStorage]:

@@ -3,6 +3,7 @@
 python -m tests.conformance                          all; writes build/conformance.json
 python -m tests.conformance --ops 'fft.*,svd' -v     some, with every failing sample
 python -m tests.conformance --docs                   writes docs/conformance.md as well
+python -m tests.conformance --ops svd --update       puts new results into those of a run of all
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--out", default="", help="where to write the JSON")
     parser.add_argument("--docs", action="store_true", help="write docs/conformance.md")
+    parser.add_argument("--update", action="store_true", help="keep the other entries found before")
     parser.add_argument("-v", "--verbose", action="store_true", help="every failing sample")
     options = parser.parse_args()
 
@@ -41,12 +43,14 @@ def main() -> int:
         for i, op in enumerate(database())
         if any(fnmatch.fnmatch(full_name(op), p) or op.name == p for p in patterns)
     ]
+    path = Path(options.out) if options.out else ROOT / "build" / "conformance.json"
+    before = json.loads(path.read_text()) if options.update else []
     entries = list(run(indices, checks, options.workers, options.verbose))
+    again = {e["name"] for e in entries}
+    entries += [e for e in before if e["name"] not in again]
     entries.sort(key=lambda e: e["name"])
     print(summary(entries, checks))
-    whole = options.ops == "*"
-    path = Path(options.out) if options.out else ROOT / "build" / "conformance.json"
-    if whole or options.out:
+    if options.ops == "*" or options.out or options.update:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(entries, indent=1) + "\n")
         print(f"wrote {path}")

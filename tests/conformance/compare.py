@@ -31,7 +31,7 @@ def to_numpy(t: Any) -> np.ndarray:
         if t._is_zerotensor():
             t = torch.zeros(t.shape, dtype=t.dtype)
         return (t.float() if t.dtype is torch.bfloat16 else t).numpy(force=True)
-    t = t.detach()
+    t = t.detach().resolve_conj()
     return (t.float() if t.dtype is thrace.bfloat16 else t).numpy()
 
 

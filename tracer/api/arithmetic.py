@@ -378,11 +378,13 @@ def addcdiv(
 @with_out
 @scoped
 def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """`log(exp(input) + exp(other))` without overflow. Dtypes: floating."""
+    """`log(exp(input) + exp(other))` without overflow. Dtypes: floating and complex."""
     check_tensor("logaddexp", input)
     check_tensor("logaddexp", other, "other", 2)
     x, y = promote(input, other)
-    check_kinds("logaddexp", x, "float")
+    check_kinds("logaddexp", x, "float", "complex")
+    if x._type.dtype.is_complex:
+        return _complex_logaddexp(x, y)
     # Chosen by side, for gradients of all orders where the two are equal.
     above = prims.gt(x, y)
     gap = prims.sub(prims.select(above, y, x), prims.select(above, x, y))
@@ -390,6 +392,18 @@ def logaddexp(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Ten
     # Equal infinities: their difference is nan.
     same = prims.bit_and(prims.eq(x, y), prims.eq(prims.abs(x), math.inf))
     return prims.select(same, x, total)
+
+
+def _complex_logaddexp(x: Tensor, y: Tensor) -> Tensor:
+    """The one of the larger real part is taken out."""
+    a, b = prims.real(x.detach()), prims.real(y.detach())
+    first = prims.ge(a, b)
+    large, small = prims.select(first, x, y), prims.select(first, y, x)
+    total = prims.add(large, prims.log1p(prims.exp(prims.sub(small, large))))
+    both = prims.eq(a, b)
+    plain = prims.log(prims.add(prims.exp(x), prims.exp(y)))
+    total = prims.select(prims.bit_and(both, prims.eq(a, math.inf)), plain, total)
+    return prims.select(prims.bit_and(both, prims.eq(a, -math.inf)), small, total)
 
 
 FUNCTIONS = {

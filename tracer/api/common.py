@@ -40,9 +40,20 @@ _EXACT = frozenset(
         *("norm", "vector_norm", "matrix_norm", "renorm", "histogram", "histc", "msort", "tril"),
         *("triu", "bucketize", "searchsorted", "inner", "tensordot", "vecdot", "multi_dot"),
         *("logcumsumexp", "log_softmax", "nonzero", "softplus", "all", "any", "argmax", "argmin"),
-        *("ifft", "ihfft", "linalg_cross", "det", "slogdet", "cholesky", "cholesky_ex", "eigh"),
+        *(
+            "fft_ifft",
+            "fft_ihfft",
+            "ifft",
+            "ihfft",
+            "linalg_cross",
+            "det",
+            "slogdet",
+            "cholesky",
+            "cholesky_ex",
+            "eigh",
+        ),
         *("eigvalsh", "lu", "lu_factor", "lu_factor_ex", "inv", "inv_ex", "solve", "solve_ex"),
-        *("solve_triangular",),
+        *("solve_triangular", "where", "native_batch_norm", "_native_batch_norm_legit"),
     )
 )
 # Functions that read an element after others are written: `out` may be no operand at all.
@@ -71,10 +82,10 @@ def with_out(fn: F) -> F:
         if out is None:
             return result
         size = result._type.numel if isinstance(result, Tensor) else 0
-        check_apart(fn.__name__, out, (*args, *kwargs.values()), size)
+        check_apart(wrapper.__name__, out, (*args, *kwargs.values()), size)
         if isinstance(result, tuple):
-            return give_each(fn.__name__, result, out)
-        return give(fn.__name__, result, out)
+            return give_each(wrapper.__name__, result, out)
+        return give(wrapper.__name__, result, out)
 
     return wrapper  # type: ignore[return-value]
 

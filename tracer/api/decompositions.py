@@ -18,7 +18,7 @@ from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import as_int, with_out
+from .common import as_int, require, with_out
 from .linalg import bmm, combined, matmul
 from .picking import along
 from .reduce import span
@@ -492,6 +492,11 @@ def lu_unpack(
     p = lower = upper = none
     if unpack_pivots:
         rows = LU_data._type.shape[-2]
+        require(
+            LU_pivots,
+            lambda pivot: (pivot >= 1) & (pivot <= rows),
+            f"{name}: pivots passed to lu_unpack must be between 1 and LU.size(-2) inclusive",
+        )
         p = _permutation_matrix(_permutation_of(LU_pivots, rows), LU_data)
     if unpack_data:
         lower, upper = _lu_parts(LU_data)
@@ -790,7 +795,7 @@ def matrix_rank(
 @with_out
 @scoped(name="linalg_pinv")
 def pinv(
-    A: Tensor,
+    input: Tensor,
     rcond: Any = None,
     hermitian: bool = False,
     *,
@@ -799,6 +804,7 @@ def pinv(
     out: Tensor | None = None,
 ) -> Tensor:
     """The pseudoinverse: singular values below `max(atol, rtol * largest)` count as zero."""
+    A = input
     name = "linalg.pinv"
     a = _matrix(name, A, square=hermitian)
     rtol = rcond if rcond is not None else rtol
@@ -937,8 +943,11 @@ def matrix_exp(A: Tensor) -> Tensor:
 @autocasts
 @with_out
 @scoped(name="linalg_lstsq")
-def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None):
+def lstsq(
+    input: Tensor, b: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None
+) -> Any:
     """(solution, residuals, rank, singular_values) of least squares, by the pseudoinverse."""
+    A, B = input, b
     name = "linalg.lstsq"
     a = _matrix(name, A)
     check_tensor(name, B, "B", 2)

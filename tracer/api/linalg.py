@@ -313,7 +313,10 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
     if len(axes_a) != len(axes_b):
         raise ShapeError("tensordot: both dimension lists should have same length")
     for i, j in zip(axes_a, axes_b, strict=True):
-        if a._type.shape[i] != b._type.shape[j]:
+        m, n = a._type.shape[i], b._type.shape[j]
+        if 1 in (m, n) and m != n:  # a dim of one is repeated
+            a, b = a.sum_to_size(_with_one(a, i)), b.sum_to_size(_with_one(b, j))  # type: ignore[attr-defined]
+        elif m != n:
             raise ShapeError(
                 "tensordot: contracted dimensions need to match, but first has size "
                 f"{a._type.shape[i]} in dim {i} and second has size {b._type.shape[j]} in dim {j}"
@@ -321,6 +324,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
     # What contracts to a number PyTorch computes as a `dot`, the rest as a matrix product.
     whole = len(axes_a) == a._type.ndim and len(axes_b) == b._type.ndim
     return (_dot if whole else _tensordot)(a, b, (axes_a, axes_b))
+
+
+def _with_one(x: Tensor, axis: int) -> tuple[int, ...]:
+    shape = x._type.shape
+    return (*shape[:axis], 1, *shape[axis + 1 :])
 
 
 @autocasts(name="tensordot_product")
@@ -332,7 +340,7 @@ def _tensordot(a: Tensor, b: Tensor, contract: Any) -> Tensor:
 @with_out
 @scoped
 def matrix_norm(
-    A: Tensor,
+    input: Tensor,
     ord: Any = "fro",
     dim: tuple[int, int] = (-2, -1),
     keepdim: bool = False,
@@ -345,6 +353,7 @@ def matrix_norm(
 
     Dtypes: floating and complex, whose norm is real.
     """
+    A = input
     name = "linalg.matrix_norm"
     check_tensor(name, A, "A")
     if A._type.ndim < 2:
@@ -388,7 +397,7 @@ def _extreme(name: str, x: Tensor, ord: float, axis: int) -> Tensor:
 
 @located
 def norm(
-    A: Tensor,
+    input: Tensor,
     ord: Any = None,
     dim: Dims = None,
     keepdim: bool = False,
@@ -397,6 +406,7 @@ def norm(
     out: Tensor | None = None,
 ) -> Tensor:
     """A vector norm, or with two dims and an `ord` a matrix norm; the 2-norm of all by default."""
+    A = input
     check_tensor("linalg.norm", A, "A")
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype, out=out)

@@ -19,7 +19,7 @@ from ..scoping import scoped
 from ..tensor import Tensor
 from . import extremes, moments, reduce, softmax
 from .arithmetic import logaddexp as plain_logaddexp
-from .common import Dims
+from .common import Dims, same_value
 from .sort import nanmedian
 
 
@@ -95,7 +95,7 @@ def prod(input: Tensor, dim: Dims = None, *, keepdim: Any = False, dtype: DType 
     dims = sorted((d % max(x._type.ndim, 1) for d in dims), reverse=True)
     for d in dims:
         x = reduce.prod(x, d, bool(keepdim)) if x._type.ndim else x
-    return x
+    return same_value(x) if x is input and dims else x
 
 
 @scoped(name="masked_cumsum")

@@ -24,10 +24,10 @@ GRAD_FN |= {"vector_norm": "LinalgVectorNormBackward0"}
 
 
 def _moments(name: str, x: Tensor, dim: Any, correction: Any) -> tuple[Tensor, Tensor, Axes, DType]:
-    """Mean and variance with their axes kept, and the dtype they are for."""
+    """Mean and variance with their axes kept, and the dtype of the mean. Variances are real."""
     check_tensor(name, x)
     dtype = x._type.dtype
-    if dtype.kind != "float":
+    if dtype.kind not in ("float", "complex"):
         raise DTypeError(f"{name}: std and var only support floating point dtypes, got {dtype}")
     axes = normalize_dims(name, dim, x._type.ndim)
     if dtype in HALF:
@@ -43,7 +43,10 @@ def _moments(name: str, x: Tensor, dim: Any, correction: Any) -> tuple[Tensor, T
     shape = kept(x._type.shape, axes)
     center = prims.reshape(prims.div(total(x, axes), count), shape=shape)
     gap = prims.sub(x, center)
-    spread = prims.reshape(total(prims.mul(gap, gap), axes), shape=shape)
+    square = (
+        prims.real(prims.mul(gap, prims.conj(gap))) if dtype.is_complex else prims.mul(gap, gap)
+    )
+    spread = prims.reshape(total(square, axes), shape=shape)
     return center, prims.div(spread, max(count - correction, 0)), axes, dtype
 
 
@@ -84,7 +87,7 @@ def var(
     """Variance along `dim`: squared distances from the mean over (count - correction)."""
     dim, correction = _correction(dim, unbiased, correction)
     _, spread, axes, dtype = _moments("var", input, dim, correction)
-    return _settle(spread, axes, keepdim, dtype)
+    return _settle(spread, axes, keepdim, dtype.to_real())
 
 
 @with_out
@@ -101,7 +104,7 @@ def std(
     """Standard deviation along `dim`; see `var`. Where it is 0 the gradient is 0."""
     dim, correction = _correction(dim, unbiased, correction)
     _, spread, axes, dtype = _moments("std", input, dim, correction)
-    return _settle(root(spread), axes, keepdim, dtype)
+    return _settle(root(spread), axes, keepdim, dtype.to_real())
 
 
 @scoped
@@ -116,7 +119,8 @@ def var_mean(
     """Variance and mean along `dim`; see `var`."""
     dim, correction = _correction(dim, unbiased, correction)
     center, spread, axes, dtype = _moments("var_mean", input, dim, correction)
-    return _settle(spread, axes, keepdim, dtype), _settle(center, axes, keepdim, dtype)
+    real = dtype.to_real()
+    return _settle(spread, axes, keepdim, real), _settle(center, axes, keepdim, dtype)
 
 
 @scoped
@@ -131,7 +135,8 @@ def std_mean(
     """Standard deviation and mean along `dim`; see `var`."""
     dim, correction = _correction(dim, unbiased, correction)
     center, spread, axes, dtype = _moments("std_mean", input, dim, correction)
-    return _settle(root(spread), axes, keepdim, dtype), _settle(center, axes, keepdim, dtype)
+    real = dtype.to_real()
+    return _settle(root(spread), axes, keepdim, real), _settle(center, axes, keepdim, dtype)
 
 
 # Norms

@@ -20,7 +20,7 @@ from ..promotion import INT_RANGE, check_tensor
 from ..scoping import scoped
 from ..state import default_dtype
 from ..tensor import Tensor
-from .common import as_dtype, as_int, as_sizes, check_sizes, in_place_of, located, require, with_out
+from .common import as_dtype, as_int, as_sizes, check_sizes, in_place_of, located, require
 from .filled import like_layout
 
 Generator = source.Generator
@@ -159,7 +159,7 @@ def _random_like(
 
 
 def randint(
-    low: int,
+    low: Any = 0,
     high: Any = None,
     size: Any = None,
     *,
@@ -249,6 +249,8 @@ def normal(
         shape = as_sizes("normal", (size,))
     if not isinstance(std, Tensor) and std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if isinstance(std, Tensor):
+        require(std, lambda s: s >= 0, "normal expects all elements of std >= 0.0")
     made = _normals(shape, mean, std, dtype or default_dtype(), generator, device)
     if out is not None:
         return given("normal", made, out)
@@ -275,8 +277,6 @@ def _normals(
     )
 
 
-@with_out
-@scoped
 def bernoulli(
     input: Tensor,
     p: float | None = None,
@@ -285,6 +285,14 @@ def bernoulli(
     out: Tensor | None = None,
 ) -> Tensor:
     """1 with the probability that each element (or `p`) says, else 0. The gradient is zero."""
+    made = _bernoulli(input, p, generator)
+    if out is None:
+        return made
+    return given("bernoulli", prims.convert(made, out._type.dtype), out)  # of any dtype
+
+
+@scoped(name="bernoulli")
+def _bernoulli(input: Tensor, p: float | None, generator: Generator | None) -> Tensor:
     check_tensor("bernoulli", input)
     if p is None and input._type.dtype.kind != "float":
         raise UnsupportedDTypeError(f"bernoulli: not implemented for {input._type.dtype}")

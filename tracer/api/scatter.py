@@ -13,7 +13,7 @@ from .. import prims
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
-from .common import as_int, as_sizes, located, with_out
+from .common import as_int, as_sizes, located, require, with_out
 from .gather import _as_vector, _index, _scatter_args, _slice_update
 from .indexing import nonzero
 from .picking import along, put, wrapped
@@ -195,12 +195,12 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 
     shape = broadcast_shapes(name, input._type.shape, mask._type.shape)
     x, mask = prims.broadcast(input, shape=shape), prims.broadcast(mask, shape=shape)
-    known = mask._host_if_ready()
-    if known is not None and known.sum() > source._type.numel:
-        raise ShapeError(
-            f"{name}: expected number of elements in source to be at least that of ones in mask, "
-            f"got {source._type.numel} for {int(known.sum())}"
-        )
+    total = prims.sum(prims.convert(mask, int64), axes=tuple(range(len(shape))))
+    require(
+        total,
+        lambda count: count <= source._type.numel,
+        f"{name}: Number of elements of source < number of ones in mask",
+    )
     if not source._type.numel or not x._type.numel:
         return prims.convert(x, x._type.dtype).clone()  # type: ignore[attr-defined]
     from .reduce import cumsum

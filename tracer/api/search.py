@@ -378,6 +378,8 @@ def histogramdd(
         raise ShapeError("histogramdd: input tensor should have at least 2 dimensions")
     dims = input._type.shape[-1]
     hist, edges = _histogram("histogramdd", input, bins, range, weight, density, dims)
+    if isinstance(bins, (tuple, list)):
+        edges = [b if isinstance(b, Tensor) else e for b, e in zip(bins, edges, strict=False)]
     return _Histogram(hist, tuple(edges))
 
 

@@ -171,7 +171,15 @@ def sqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @autocasts
 def rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """One over the square root."""
+    if isinstance(input, Tensor) and input._type.dtype.is_complex:
+        return _complex_rsqrt(input, out=out)
     return _inexact(OPS["rsqrt"], "rsqrt", input, out)
+
+
+@with_out
+@scoped(name="rsqrt")
+def _complex_rsqrt(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    return prims.div(1.0, prims.sqrt(input))
 
 
 @autocasts

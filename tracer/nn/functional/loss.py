@@ -8,8 +8,8 @@ import warnings
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...amp.autocast import autocasts
+from ...api.common import require
 from ...promotion import promote
-from ...recording import user_error
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
@@ -165,11 +165,11 @@ def binary_cross_entropy(
     Raises: ShapeError if the shapes differ, RuntimeError for a probability outside [0, 1].
     """
     _check_same("binary_cross_entropy", input, target)
-    host = input._host_if_ready()
-    if host is not None and host.size and not ((host >= 0) & (host <= 1)).all():
-        raise user_error(
-            RuntimeError("binary_cross_entropy: all elements of input should be between 0 and 1")
-        )
+    require(
+        input,
+        lambda p: (p >= 0) & (p <= 1),
+        "binary_cross_entropy: all elements of input should be between 0 and 1",
+    )
     target = prims.convert(target, input._type.dtype)
     hit = prims.mul(target, _bounded_log(input))
     miss = prims.mul(prims.sub(1, target), _bounded_log(prims.sub(1, input)))

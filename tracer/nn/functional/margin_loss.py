@@ -9,7 +9,7 @@ from typing import Any
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...amp.autocast import autocasts
-from ...api.common import laid_like
+from ...api.common import laid_like, require
 from ...scoping import scoped
 from ...tensor import Tensor
 from .activation import log1p_exp
@@ -238,6 +238,7 @@ def gaussian_nll_loss(
         known = var._host_if_ready()
         if known is not None and known.size and known.min() < 0:
             raise ValueError("var has negative entry/entries")
+        require(var, lambda v: v >= 0, "gaussian_nll_loss: var has negative entry/entries")
     shape = input._type.shape
     if spread._type.shape != shape:
         if shape[:-1] == spread._type.shape:
