@@ -205,23 +205,23 @@ def transposed_write() -> Patches:
 
 
 def lost_commit() -> Patches:
-    real = replay.Trace.commit
+    real = replay.Trace.changes
 
-    def broken(self: Any, results: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+    def broken(self: Any, *args: Any, **options: Any) -> Any:
         if options.get("first") is not None:
-            return real(self, results, inputs, *rest, **options)
+            return real(self, *args, **options)
         with mock.patch.object(self, "writes", self.writes[:-1]):
-            return real(self, results, inputs, *rest, **options)
+            return real(self, *args, **options)
 
-    return [mock.patch.object(replay.Trace, "commit", broken)]
+    return [mock.patch.object(replay.Trace, "changes", broken)]
 
 
 def frozen_argument() -> Patches:
     real = replay.Trace.gather
     known: dict[int, tuple[Any, Any]] = {}
 
-    def broken(self: Any, arguments: Any) -> Any:
-        values = real(self, arguments)
+    def broken(self: Any, arguments: Any, early: Any) -> Any:
+        values = real(self, arguments, early)
         at = next((i for i, b in enumerate(self.bindings) if b.kind == "argument"), None)
         if at is not None:
             values[at] = known.setdefault(id(self), (self, values[at]))[1]
@@ -242,7 +242,7 @@ def concat_offset() -> Patches:
 
 
 def alias_guard() -> Patches:
-    return [mock.patch.object(guards, "_aliases", lambda leaves: ())]
+    return [mock.patch.object(guards, "relations", lambda leaves: ())]
 
 
 FAULTS: dict[str, Fault] = {

@@ -173,15 +173,15 @@ def forgotten(part: str) -> Callable[[], Patches]:
     """A replay that leaves out one part of what it sets."""
 
     def make() -> Patches:
-        real = replay.Trace.commit
+        real = replay.Trace.changes
 
-        def broken(self: Any, results: Any, inputs: Any, *rest: Any, **options: Any) -> Any:
+        def broken(self: Any, *args: Any, **options: Any) -> Any:
             if options.get("first") is not None:
-                return real(self, results, inputs, *rest, **options)
+                return real(self, *args, **options)
             with mock.patch.object(self, part, []):
-                return real(self, results, inputs, *rest, **options)
+                return real(self, *args, **options)
 
-        return [mock.patch.object(replay.Trace, "commit", broken)]
+        return [mock.patch.object(replay.Trace, "changes", broken)]
 
     return make
 
@@ -209,13 +209,13 @@ def copied(t: Any, leaf: Any, out: Any) -> Any:
 
 
 def no_history() -> Patches:
-    real = replay.Trace.commit
+    real = replay.Trace.changes
 
     def broken(self: Any, *args: Any, **options: Any) -> Any:
         with mock.patch.object(self, "has_history", False):
             return real(self, *args, **options)
 
-    return [mock.patch.object(replay.Trace, "commit", broken)]
+    return [mock.patch.object(replay.Trace, "changes", broken)]
 
 
 def always_again() -> Patches:
