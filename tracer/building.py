@@ -190,7 +190,7 @@ class _Building:
                 handle = owner
         for t, before, *_ in self.session.handles.values():
             if before is storage and t._storage is not storage and t is not handle:
-                raise NotReplayable("it reads a tensor by another name and points it elsewhere")
+                raise NotReplayable(Why.ELSEWHERE, "the data of a tensor it reads by another name")
         name = self.session.name_of(storage)
         entry = self.assigned.get(id(storage))
         if entry is not None:
