@@ -190,14 +190,11 @@ class _Building:
                 handle = owner
         for t, before, *_ in self.session.handles.values():
             if before is storage and t._storage is not storage and t is not handle:
-                raise NotReplayable(Why.ELSEWHERE, "the data of a tensor it reads by another name")
+                raise NotReplayable(Why.ELSEWHERE, "a tensor that it reads by another name")
         name = self.session.name_of(storage)
         entry = self.assigned.get(id(storage))
         if entry is not None:
             return Binding("entry", entry.read, name)
-        for t, before, *_ in self.session.handles.values():
-            if before is storage and t._storage is not storage:  # the next call reads it there
-                return Binding("storage", weakref.ref(t), name)
         if handle is not None and (handle._view is None or handle._view.kind == "leaf"):
             return Binding("storage", weakref.ref(handle), name)
         return Binding("storage", weakref.ref(storage), name)

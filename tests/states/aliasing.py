@@ -316,6 +316,7 @@ ROWS = (
         for i in range(3):
             show(f(x), w, alias)
         """,
+        "ELSEWHERE",
     ),
     program(
         "data swapped inside",

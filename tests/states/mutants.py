@@ -1,6 +1,6 @@
 """Mutants: each disables one guard, or one rule of what is followed, noted, read or set again.
 
-A mutant is found by its rows; `find` says whether it is, and `killer` which mutant a row finds.
+A mutant is found by its rows; `finds` says whether it is, and `killer` which mutant a row finds.
 """
 
 from __future__ import annotations
@@ -454,7 +454,12 @@ MUTANTS: dict[str, Mutant] = {
     "lost writes": Mutant("", forgotten("writes"), ("aliasing: same tensor twice",)),
     "lost gradients": Mutant("", forgotten("grads"), ("modules: gradient kept by the user",)),
     "lost attributes": Mutant("", forgotten("sets"), ("objects: tensor attribute set inside",)),
-    "lost data": Mutant("", forgotten("points"), ("aliasing: data assigned inside to a capture",)),
+    "lost data": Mutant("", forgotten("points"), ("aliasing: set_ inside",)),
+    "memory shared by NumPy": Mutant(
+        "",
+        nothing(building, "is_entangled", False),
+        ("aliasing: two tensors that share memory by NumPy",),
+    ),
     "handles": Mutant(
         "where tensors are pointed is not noted",
         nothing(session.Session, "note_handle"),

@@ -20,7 +20,7 @@ XLA = (
     "values: global float",
     "modules: steps",
     "aliasing: base and view, view written",
-    "aliasing: data assigned inside to a capture",
+    "aliasing: data assigned inside to an argument",
     "escapes: exception after a write",
 )
 
