@@ -16,7 +16,7 @@ SEED ?= 0
 .DEFAULT_GOAL := help
 .NOTPARALLEL: # two pips in one environment would meet
 .PHONY: help setup demo test test-steps test-gpu test-browser matrix web docs lint types typing \
-	stubs bench conformance fuzz clean
+	stubs bench conformance fuzz faults mutation clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
@@ -31,7 +31,8 @@ test: $(call stamp,test) ## run all tests
 	$(PYTEST) -m "not gpu"
 
 test-steps: $(call stamp,test) ## every optimizer under every scheduler, and every way to write a step
-	THRACE_ALL_STEPS=1 $(PYTEST) tests/tracer/test_schedules.py tests/tracer/test_step_patterns.py
+	THRACE_ALL_STEPS=1 $(PYTEST) tests/tracer/test_schedules.py tests/tracer/test_step_patterns.py \
+		tests/examples
 
 test-gpu: ## run the GPU tests, where there is a CUDA device
 	@if nvidia-smi -L >/dev/null 2>&1; then \
@@ -70,8 +71,14 @@ fuzz: $(call stamp,test) ## compare random programs with PyTorch, draw new examp
 	$(BIN)/python -m tests.fuzz --programs 20000 --seed $(SEED)
 	$(PYTEST) -m hypothesis --hypothesis-profile=fuzz
 
+faults: $(call stamp,test) ## interrupts, exceptions at every call, memory over long runs, deep graphs
+	$(BIN)/python -m tests.faults
+
 conformance: $(call stamp,test) ## run PyTorch's OpInfo database; figures in build/ and docs/
 	$(BIN)/python -m tests.conformance --docs
+
+mutation: $(call stamp,test) ## compare programs in every state, disable each guard and rule in turn
+	$(BIN)/python -m tests.states
 
 docs: $(call stamp,test) $(call stamp,docs) ## build the documentation's site in build/site
 	$(BIN)/python make/docs.py

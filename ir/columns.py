@@ -6,6 +6,7 @@ Anything in the project may import this file.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 
 def columns(rows: Sequence[Sequence[str]], *, left: int = 1, indent: str = "") -> list[str]:
@@ -52,3 +53,8 @@ def seconds_text(s: float) -> str:
 
 def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+def preformatted(text: str) -> str:
+    """Plain text in columns as a notebook shows it."""
+    return f"<pre>{escape(text)}</pre>"

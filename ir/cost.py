@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from .collector import without_collector
+from .columns import bytes_text, count_text, preformatted
 from .graph import Graph, Node, Value
 from .memory import Memory, memory
 from .nested import nested_graphs
@@ -79,6 +80,23 @@ class GraphCost:
         self.nodes = tuple(nodes)
         self.memory = found
         self.total = total(self.nodes)
+
+    def table(self, by: str = "scope", depth: int = 2, top: int = 20) -> str:
+        """Totals, the dearest scopes (lines, ops, phases, nodes), and what is in memory at the
+        peak. Raises: ValueError for another group."""
+        from .cost_table import report
+
+        return report(self, by, depth, top)
+
+    def __str__(self) -> str:
+        return self.table()
+
+    def __repr__(self) -> str:
+        flops, peak = count_text(self.total.flops, "FLOP"), bytes_text(self.memory.peak_bytes)
+        return f"<cost of {self.graph.name}: {flops}, {peak} at the peak>"
+
+    def _repr_html_(self) -> str:
+        return preformatted(self.table())
 
     def by_scope(self, depth: int | None = None) -> dict[str, Cost]:
         """Cost per scope path, cut to `depth` steps below the phase, in order of appearance."""
@@ -261,6 +279,11 @@ def _triangular_solve(node: Node) -> Count:
     return a.shape[-1] * node.outputs[0].type.numel, 0
 
 
+def _ldl_solve(node: Node) -> Count:
+    """Two triangular solves."""
+    return 2 * _operand(node).type.shape[-1] * node.outputs[0].type.numel, 0
+
+
 def _rng_bits(node: Node) -> Count:
     """A counter-based generator of 20 rounds of four operations, for two words."""
     return 100 * node.outputs[-1].type.numel, 0
@@ -280,7 +303,7 @@ _TRANSCENDENTAL = (
     *("exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "tanh", "logistic", "erf"),
     *("asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "atan2", "lgamma"),
     *("digamma", "polygamma", "zeta", "igamma", "igammac", "erfc", "erfinv", "erfcx", "ndtri"),
-    *("log_ndtr", "i0e", "i1e"),
+    *("log_ndtr", "i0e", "i1e", "airy_ai"),
 )
 RULES: dict[str, Rule] = {
     **{name: _per_element for name, row in OPS.items() if row.elementwise},
@@ -298,6 +321,8 @@ RULES: dict[str, Rule] = {
     "fft": _fft,
     "rng_bits": _rng_bits,
     "triangular_solve": _triangular_solve,
+    "ldl_solve": _ldl_solve,
+    "ldl_factor": _cubic(1 / 3),
     "cholesky": _cubic(1 / 3),
     "lu": _cubic(2 / 3),
     "qr": _cubic(4 / 3),

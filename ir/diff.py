@@ -13,6 +13,7 @@ from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from .collector import without_collector
+from .columns import preformatted
 from .graph import Graph, Node, Value
 from .hash import literal_key, structural_key
 from .nested import nested_graphs
@@ -51,6 +52,12 @@ class GraphDiff:
 
     def __str__(self) -> str:
         return self.text()
+
+    def __repr__(self) -> str:
+        return f"<difference of {self.removed} lines removed and {self.added} added>"
+
+    def _repr_html_(self) -> str:
+        return preformatted(self.text() or "no difference")
 
     def text(self, context: int = CONTEXT) -> str:
         """The differences with `context` equal lines around them; empty if there is none."""

@@ -54,6 +54,10 @@ class RecompileError(ThraceError, RuntimeError):
     """A call inside `no_recompile()` met a state that no trace was recorded in."""
 
 
+class OutOfMemoryError(ThraceError, RuntimeError, MemoryError):
+    """An allocation that failed, or was refused because it would."""
+
+
 class FallbackError(ThraceError, RuntimeError):
     """A call that `fullgraph=True` forbids: it could not be replayed as one graph."""
 

@@ -145,6 +145,8 @@ class TensorType:
             for n in shape:
                 numel *= n
             found.numel = numel
+            if numel * dtype.itemsize >= 2**63:
+                raise ShapeError(f"Storage size calculation overflowed with sizes={list(shape)}")
             # setdefault keeps one object when two threads get here at once.
             found = cls._all.setdefault((shape, dtype), found)
         return found

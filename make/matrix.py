@@ -55,7 +55,9 @@ def main() -> int:
     for version, python in found.items():
         done: set[str] = set()
         for which in ("oldest", "newest"):
-            results += run_pair(version, python, which, args.tests, done)
+            for result in run_pair(version, python, which, args.tests, done):
+                print(f"python {result.python}, jax {result.jax}: {result.outcome}", flush=True)
+                results.append(result)
     print("\npython  jax        tests")
     for r in results:
         print(f"{r.python:7} {r.jax:10} {r.outcome} in {r.elapsed_s:.0f} s")
@@ -100,7 +102,10 @@ def run_pair(
     if jax in done:
         return []
     done.add(jax)
-    print(f"python {version}, jax {jax}: installed in {time.perf_counter() - started:.0f} s")
+    print(
+        f"python {version}, jax {jax}: installed in {time.perf_counter() - started:.0f} s",
+        flush=True,
+    )
     command = [environment / "bin" / "python", "-m", "pytest", "-q", "-n", "2", "-m", "not gpu"]
     command += [f"--ignore={path}" for path in LEFT_OUT]
     started = time.perf_counter()

@@ -11,13 +11,14 @@ from . import faults
 T = TypeVar("T")
 
 
-def apart(work: Callable[[], T]) -> T:
+def apart(work: Callable[[], T], *, whole: bool = False) -> T:
     """The result of `work`, done in a thread of its own.
 
     There none of the user's settings of JAX for their own thread hold, nor a profiler's
     hook, and the Python stack, which JAX copies for every operation, is nearly empty: what
     is lowered names the lines it came from and not where the user happened to wait for it.
-    Ctrl-C is answered at once. `threading` would leave frames of its own on that stack.
+    `threading` would leave frames of its own on that stack. Ctrl-C is answered at once, and
+    what is left of `work` goes on unheard; with `whole` it is answered once that is done.
     """
     faults.starting()
     results: list[T] = []
@@ -33,8 +34,18 @@ def apart(work: Callable[[], T]) -> T:
         finally:
             done.release()
 
-    _thread.start_new_thread(body, ())
-    done.acquire()
-    if errors:
-        raise errors[0]
+    interrupts: list[BaseException] = []
+    begun = False
+    while not (results or errors):
+        try:
+            if not begun:
+                begun = True  # an interrupt that comes here comes after the thread's start
+                _thread.start_new_thread(body, ())
+            done.acquire()
+        except BaseException as e:
+            if not whole:
+                raise
+            interrupts.append(e)
+    for error in interrupts or errors:
+        raise error
     return results[0]

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..ir.types import dtype_from_numpy
 from . import faults
-from .device import CPU, Device, jax_device
+from .device import CPU, NARROWED_BY_JAX, Device, jax_device, with_64_bits
 
 # XLA's CPU backend takes memory so aligned as it is, and copies any other.
 ALIGNMENT_BYTES = 64
@@ -49,9 +49,12 @@ def to_jax(array: np.ndarray, device: Device = CPU, *, copy: bool = True) -> Any
 
     place = SingleDeviceSharding(jax_device(device))
     data = own_copy(array) if copy else array
-    with jax.enable_x64(True):
+
+    def make() -> Any:
         # A third of the time that device_put takes for a small array.
         return jax.make_array_from_callback(data.shape, place, lambda _: data)
+
+    return with_64_bits(make) if data.dtype in NARROWED_BY_JAX else make()
 
 
 def to_numpy(buffer: Any) -> np.ndarray:
@@ -79,5 +82,4 @@ def to_device(buffer: Any, device: Device) -> Any:
     faults.starting()
     import jax
 
-    with jax.enable_x64(True):
-        return jax.device_put(buffer, jax_device(device))
+    return with_64_bits(lambda: jax.device_put(buffer, jax_device(device)))

@@ -6,11 +6,17 @@ Everyone above `runtime` may import it.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
 
 from ..ir.errors import DeviceError
 from . import faults
 
+T = TypeVar("T")
+# NumPy arrays of these lose half their bits in JAX where 64-bit types are not enabled.
+NARROWED_BY_JAX = {np.dtype(t) for t in ("int64", "uint64", "float64", "complex128")}
 _TYPES = {"cpu": "cpu", "cuda": "cuda", "gpu": "cuda"}
 _TEXT = re.compile(r"([a-z]+)(?::(0|[1-9][0-9]*))?")
 
@@ -73,6 +79,25 @@ def _parse(text: str) -> tuple[str, int | None]:
 
 
 CPU = Device("cpu")
+
+
+def with_64_bits(work: Callable[[], T]) -> T:
+    """The result of `work`, done where JAX has 64-bit types. The user's own setting stays as it
+    is, even if an interrupt comes between JAX's changing it and changing it back."""
+    import jax
+
+    config: Any = jax.config
+    before = config.jax_enable_x64
+    if before:
+        return work()
+    try:
+        with jax.enable_x64(True):
+            return work()
+    finally:
+        if config.jax_enable_x64 is not before:
+            jax.enable_x64(before).__enter__()
+
+
 _NORMAL: dict[Device, Device] = {}
 _JAX: dict[Device, Any] = {}
 

@@ -16,31 +16,52 @@ from ..ir import log
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
 from ..ir.passes import channels_last, checked
-from . import checks, counters, faults
+from . import checks, counters, determinism, faults, room
 from .apart import apart
-from .device import CPU, Device, jax_device, normalize
+from .device import CPU, NARROWED_BY_JAX, Device, jax_device, normalize, with_64_bits
 from .memory_cache import MemoryCache, size_from_environment
+from .outbox import Outbox, boxed
 from .progress import shown
 from .segments import joined, segment_size, split
-
-# NumPy arguments of these would lose half their bits where 64-bit types are not enabled.
-NARROWED_BY_JAX = {np.dtype(t) for t in ("int64", "uint64", "float64", "complex128")}
 
 
 class Program(NamedTuple):
     """What XLA compiled, shared by executables of equal graphs, and what that cost.
 
     `run(*args)` gives the results and then a check word per entry of `check_parts`: which
-    of the graph's checks that word speaks of.
+    of the graph's checks that word speaks of. One that consumes arguments has a `box`, where
+    the results are even if an interrupt comes right after them.
     """
 
-    run: Callable[..., list[Any]]
+    run: Callable[..., Sequence[Any]]
     check_parts: tuple[slice, ...]
     trace_s: float
     lower_s: float
     compile_s: float
     memory_bytes: int
     slowest: tuple[SlowScope, ...] = ()
+    box: Outbox | None = None
+
+    def into(self, args: Sequence[Any], out: list[Any]) -> None:
+        """Run; `out` gets the results. Arguments are consumed only if it then has them, or
+        if XLA failed in the middle."""
+        box = self.box
+        if box is None:
+            out += self.run(*args)
+            return
+        if box.is_safe:
+            self._boxed(box, args, out)
+        else:  # in a thread that nothing interrupts
+            apart(lambda: self._boxed(box, args, out), whole=True)
+
+    def _boxed(self, box: Outbox, args: Sequence[Any], out: list[Any]) -> None:
+        with box.lock:
+            box.clear()
+            try:
+                self.run(*args)
+            finally:
+                out += box[box.latest]  # no call, and so no interrupt, comes before this
+                box.taken()
 
 
 class SlowScope(NamedTuple):
@@ -104,26 +125,36 @@ class Executable:
         return self.program.slowest
 
     def __call__(self, args: Sequence[Any]) -> list[Any]:
+        out: list[Any] = []
+        self.into(args, out)
+        return out
+
+    def into(self, args: Sequence[Any], out: list[Any]) -> None:
+        """Call it, with the results in `out` as soon as they are there: who donates looks
+        for them there after an exception too.
+
+        Raises: OutOfMemoryError, before anything is consumed if the program is known to need
+        more memory than there is; IndexError if a check of an earlier call failed.
+        """
         if faults.forked:
             faults.refuse()
+        program = self.program
+        if program.memory_bytes > room.CHECKED_BYTES:
+            room.require(program.memory_bytes, self.device, self.graph.name)
         self.calls += 1
-        if self._wide and any(args[i].__class__ is np.ndarray for i in self._wide):
-            out = self._call_wide(args)
-        else:
-            out = self._run(*args)
+        try:
+            if self._wide and any(args[i].__class__ is np.ndarray for i in self._wide):
+                with_64_bits(lambda: program.into(args, out))
+            else:
+                program.into(args, out)
+        except RuntimeError as error:
+            raise room.explained(error, program.memory_bytes, self.graph.name) from None
         if self.check_messages:
-            parts = self.program.check_parts
+            parts = program.check_parts
             words = out[len(out) - len(parts) :]
             del out[len(out) - len(parts) :]
             for word, part in zip(words, parts, strict=True):
                 checks.add(word, self.check_messages[part])
-        return out
-
-    def _call_wide(self, args: Sequence[Any]) -> list[Any]:
-        import jax
-
-        with jax.enable_x64(True):
-            return self._run(*args)
 
     def stablehlo(self) -> str:
         """What XLA is given, as text, with source lines; lowered anew, as one program."""
@@ -151,7 +182,7 @@ def compile_graph(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()
 
     device = normalize(device)
     donate = usable(graph, donate)
-    key = (structural_key(graph), device, donate)
+    key = (structural_key(graph), device, donate, bool(determinism.compiler_options(device)))
     program = CACHE.get_or_make(key, lambda: _make(graph, device, donate))
     return Executable(graph, device, donate, program, check_messages(graph))
 
@@ -184,12 +215,14 @@ def jaxpr(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()) -> str
 def _make(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     nodes = segment_size(graph)
     if nodes:
-        return _make_in_segments(graph, nodes, device, donate)
+        return _make_in_segments(graph, nodes, device)
     return apart(lambda: _compile(graph, device, donate))
 
 
-def _make_in_segments(graph: Graph, nodes: int, device: Device, donate: tuple[int, ...]) -> Program:
-    plan = split(graph, nodes, donate)
+def _make_in_segments(graph: Graph, nodes: int, device: Device) -> Program:
+    # An interrupt between two programs would lose what the first has consumed: the arguments
+    # are all kept.
+    plan = split(graph, nodes)
     parts = [compile_graph(s.graph, device, s.donate) for s in plan.segments]
     check_parts: list[slice] = []
     seen = 0
@@ -199,7 +232,7 @@ def _make_in_segments(graph: Graph, nodes: int, device: Device, donate: tuple[in
             seen += len(part.check_messages)
     programs = {id(part.program): part.program for part in parts}.values()  # equal ones once
     return Program(
-        run=joined(plan, [part.program.run for part in parts], device),
+        run=joined(plan, [part.program.into for part in parts], device),
         check_parts=tuple(check_parts),
         trace_s=sum(p.trace_s for p in programs),
         lower_s=sum(p.lower_s for p in programs),
@@ -213,21 +246,25 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     import jax
 
     scopes: dict[str, float] = {}
-    # 64-bit types hold while this is made; the user's own setting stays as it is.
+    # 64-bit types hold while this is made; the user's own setting stays as it is. Nothing
+    # interrupts this thread.
     what = f"{graph.name} for {device}, {len(graph)} nodes"
     with jax.enable_x64(True), shown(what) as doing:
         started = time.perf_counter()
         doing.name = "tracing"
-        stage = traced(as_run(graph, device), device, donate, seconds=scopes)
+        box = Outbox() if donate else None
+        stage = traced(as_run(graph, device), device, donate, box, seconds=scopes)
         traced_at = time.perf_counter()
         doing.name = "lowering"
         lowered = stage.lower()
         lowered_at = time.perf_counter()
         doing.name = "in XLA"
-        compiled = lowered.compile()
+        compiled = lowered.compile(determinism.compiler_options(device))
         done = time.perf_counter()
     counters.executables += 1
     words = len(stage.out_tree.children()) - len(graph.outputs)
+    if box is not None:
+        box.clear()
     program = Program(
         run=compiled,
         check_parts=(slice(None),) * words,
@@ -236,6 +273,7 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         compile_s=done - lowered_at,
         memory_bytes=_memory_bytes(compiled),
         slowest=_slow_scopes(graph, scopes),
+        box=box,
     )
     if log.enabled("compile"):
         log.write("compile", f"{what}: {phases_text(program)}")
@@ -283,7 +321,13 @@ def as_run(graph: Graph, device: Device) -> Graph:
     return graph
 
 
-def traced(graph: Graph, device: Device, donate: tuple[int, ...] = (), **options: Any) -> Any:
+def traced(
+    graph: Graph,
+    device: Device,
+    donate: tuple[int, ...] = (),
+    box: Outbox | None = None,
+    **options: Any,
+) -> Any:
     """A graph from `as_run` as traced by JAX, with options of `lower`; 64-bit types must be
     enabled."""
     import jax
@@ -293,9 +337,10 @@ def traced(graph: Graph, device: Device, donate: tuple[int, ...] = (), **options
 
     place = SingleDeviceSharding(jax_device(device))
     shapes = [jax.ShapeDtypeStruct(t.shape, t.dtype.np, sharding=place) for t in graph.input_types]
-    program = jax.jit(
-        lower(graph, **options), donate_argnums=donate, keep_unused=True, out_shardings=place
-    )
+    function = lower(graph, **options)
+    if box is not None:
+        function = boxed(function, box)
+    program = jax.jit(function, donate_argnums=donate, keep_unused=True, out_shardings=place)
     return program.trace(*shapes)
 
 

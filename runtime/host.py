@@ -15,7 +15,8 @@ import numpy as np
 from ..ir.graph import Graph, Node, Value
 from ..ir.interpret import interpret
 from ..ir.nested import held_graphs, nested_graphs
-from . import counters
+from . import counters, room
+from .device import CPU
 
 NODE_S = 3e-6
 BYTES_PER_S = 4e9
@@ -47,6 +48,20 @@ def estimate_cost_s(graph: Graph) -> float:
             _node_cost_s(n) + _runs(n) * sum(cost[id(h)] for h in held_graphs(n)) for n in g.nodes
         )
     return cost[id(graph)]
+
+
+def least_bytes(graph: Graph) -> int:
+    """What `run_host` allocates at least: the results, or what a single node makes."""
+    single = max((sum(v.type.size_bytes for v in n.outputs) for n in graph.nodes), default=0)
+    return max(single, sum(t.size_bytes for t in graph.output_types))
+
+
+def fits(size_bytes: int) -> bool:
+    """Whether that can be allocated, as far as anybody can tell."""
+    if size_bytes <= room.CHECKED_BYTES:
+        return True
+    free = room.available_bytes(CPU)
+    return free is None or size_bytes <= free
 
 
 def _runs(node: Node) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import faults
 from .buffer import is_numpy, to_jax
-from .device import CPU
+from .device import CPU, with_64_bits
 
 
 def from_dlpack(data: Any, *, copy: bool = True) -> Any:
@@ -17,10 +17,12 @@ def from_dlpack(data: Any, *, copy: bool = True) -> Any:
     faults.starting()
     import jax
 
-    with jax.enable_x64(True):
+    def take() -> Any:
         out = jax.dlpack.from_dlpack(data)
         # Asked for a copy, from_dlpack refuses some producers; this one never does.
         return jax.numpy.array(out, copy=True).block_until_ready() if copy else out
+
+    return with_64_bits(take)
 
 
 def to_dlpack(buffer: Any, *, stream: Any = None) -> Any:

@@ -66,15 +66,16 @@ class Plan(NamedTuple):
     outputs: tuple[int, ...]  # where the graph's outputs stand in the table of live values
 
 
-def split(graph: Graph, nodes: int, donate: Sequence[int]) -> Plan:
+def split(graph: Graph, nodes: int) -> Plan:
     """The graph in stretches of that many nodes."""
     graph = inline(graph)
     starts = range(0, len(graph.nodes), nodes)
-    return plan_of(graph, [graph.nodes[i : i + nodes] for i in starts], donate)
+    return plan_of(graph, [graph.nodes[i : i + nodes] for i in starts])
 
 
-def plan_of(graph: Graph, stretches: Sequence[Sequence[Node]], donate: Sequence[int] = ()) -> Plan:
-    """One segment per stretch; together they are all nodes of the graph, in order."""
+def plan_of(graph: Graph, stretches: Sequence[Sequence[Node]]) -> Plan:
+    """One segment per stretch; together they are all nodes of the graph, in order. Each consumes
+    what it is the last to read, the graph's own inputs apart."""
     numbers: dict[Value, int] = {v: i for i, v in enumerate(graph.inputs)}
     last: dict[Value, int] = {}  # the last stretch that reads a value
     for i, stretch in enumerate(stretches):
@@ -85,7 +86,7 @@ def plan_of(graph: Graph, stretches: Sequence[Sequence[Node]], donate: Sequence[
             for v in node.outputs:
                 numbers[v] = len(numbers)
     kept = set(graph.outputs)
-    lent = {v for i, v in enumerate(graph.inputs) if i not in donate}
+    lent = set(graph.inputs)
     segments = [
         _segment(f"{graph.name}_{i}", i, stretch, numbers, last, kept, lent)
         for i, stretch in enumerate(stretches)
@@ -126,7 +127,7 @@ def _segment(
 
 
 def joined(
-    plan: Plan, runs: Sequence[Callable[..., list[Any]]], device: Device
+    plan: Plan, runs: Sequence[Callable[[list[Any], list[Any]], None]], device: Device
 ) -> Callable[..., list[Any]]:
     """One function that runs all segments: the graph's results, then their check words."""
 
@@ -134,7 +135,8 @@ def joined(
         live: dict[int, Any] = dict(enumerate(args))
         words: list[Any] = []
         for segment, program in zip(plan.segments, runs, strict=True):
-            got = program(*[live[n] for n in segment.args])
+            got: list[Any] = []
+            program([live[n] for n in segment.args], got)
             for n in segment.dead:
                 del live[n]
             count = len(segment.results)

@@ -8,9 +8,11 @@ from thrace import (
     amp,
     array_api,
     autograd,
+    backends,
     cpu,
     cuda,
     debug,
+    distributions,
     fft,
     func,
     higher_order_ops,
@@ -23,6 +25,7 @@ from thrace import (
     random,
     signal,
     special,
+    testing,
     utils,
     version,
 )
@@ -36,6 +39,7 @@ from thrace.ir.errors import (
     DTypeError,
     FallbackError,
     GraphError,
+    OutOfMemoryError,
     RecompileError,
     ShapeError,
     StateLostError,
@@ -78,6 +82,13 @@ from thrace.tracer.compile import (
     compile,
     no_recompile,
 )
+from thrace.tracer.determinism import (
+    are_deterministic_algorithms_enabled,
+    get_deterministic_debug_mode,
+    is_deterministic_algorithms_warn_only_enabled,
+    set_deterministic_debug_mode,
+    use_deterministic_algorithms,
+)
 from thrace.tracer.devices import Device
 from thrace.tracer.explain import explain
 from thrace.tracer.formats import (
@@ -101,6 +112,12 @@ from thrace.tracer.grad_mode import (
 from thrace.tracer.promotion import can_cast
 from thrace.tracer.random import Generator, default_generator, manual_seed
 from thrace.tracer.serialization import load, save
+from thrace.tracer.settings import (
+    get_float32_matmul_precision,
+    get_num_threads,
+    set_float32_matmul_precision,
+    set_num_threads,
+)
 from thrace.tracer.state import default_dtype as get_default_dtype
 from thrace.tracer.state import is_grad_enabled, set_default_dtype
 from thrace.tracer.tensor import Size, Tensor
@@ -130,6 +147,7 @@ __all__ = [
     "Generator",
     "Graph",
     "GraphError",
+    "OutOfMemoryError",
     "RecompileError",
     "RecompileWarning",
     "ShapeError",
@@ -139,9 +157,11 @@ __all__ = [
     "ThraceError",
     "accelerator",
     "amp",
+    "are_deterministic_algorithms_enabled",
     "array_api",
     "autocast",
     "autograd",
+    "backends",
     "bfloat16",
     "bool",
     "can_cast",
@@ -159,6 +179,7 @@ __all__ = [
     "debug",
     "default_generator",
     "device",
+    "distributions",
     "double",
     "dtype",
     "e",
@@ -173,6 +194,9 @@ __all__ = [
     "func",
     "get_autocast_dtype",
     "get_default_dtype",
+    "get_deterministic_debug_mode",
+    "get_float32_matmul_precision",
+    "get_num_threads",
     "half",
     "higher_order_ops",
     "iinfo",
@@ -185,6 +209,7 @@ __all__ = [
     "int64",
     "is_autocast_cache_enabled",
     "is_autocast_enabled",
+    "is_deterministic_algorithms_warn_only_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
     "layout",
@@ -211,18 +236,23 @@ __all__ = [
     "set_autocast_dtype",
     "set_autocast_enabled",
     "set_default_dtype",
+    "set_deterministic_debug_mode",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
+    "set_num_threads",
     "set_printoptions",
     "short",
     "signal",
     "spec",
     "special",
     "strided",
+    "testing",
     "trace",
     "uint8",
     "uint16",
     "uint32",
     "uint64",
+    "use_deterministic_algorithms",
     "utils",
     "version",
     "vmap",

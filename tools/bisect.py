@@ -162,7 +162,7 @@ class _Search:
             return self._in_context(graph, suspects[0], a, b, inside)
         text = self._graph_differs(graph, arrays)
         # Only without the values in between: what XLA fuses is at fault.
-        return self._fused(graph, arrays, b, inside) if text else None
+        return self._fused(graph, arrays, b, text, inside) if text else None
 
     def _node_differs(self, node: Node, a: dict, b: dict) -> str:
         return self._differ([a[v] for v in node.outputs], [b[v] for v in node.outputs], ())
@@ -221,20 +221,25 @@ class _Search:
         return self._found(graph, node, small, given, text, inside)
 
     def _fused(
-        self, graph: Graph, arrays: Arrays, b: dict[Value, Any], inside: tuple[str, ...]
-    ) -> Difference | None:
+        self,
+        graph: Graph,
+        arrays: Arrays,
+        b: dict[Value, Any],
+        text: str,
+        inside: tuple[str, ...],
+    ) -> Difference:
         """The first node that differs as the only result of what makes it."""
-        outputs = [v for v in graph.outputs if v.node is not None]
-        low, high = 0, len(graph.nodes)
         everything = len(graph.nodes)
 
         def differs(node: Node) -> str:
             return self._graph_differs(*self._around(graph, node, b, everything))
 
-        behind, todo = set(), [v.node for v in outputs if v.node is not None and differs(v.node)]
-        if not todo:
-            return None
-        todo = todo[:1]
+        makers = dict.fromkeys(v.node for v in graph.outputs if v.node is not None)
+        last = next((node for node in makers if differs(node)), None)
+        if last is None:  # it takes all results at once
+            return self._found(graph, next(iter(makers)), graph, arrays, text, inside)
+        behind: set[int] = set()
+        todo: list[Node] = [last]
         while todo:
             node = todo.pop()
             if id(node) not in behind:

@@ -40,7 +40,7 @@ def examine() -> list[Finding]:
     found += _settings()
     found.append(_pictures())
     if not any(f.broken for f in found):
-        found += [_cpu(), _cuda(), _compiler()]
+        found += [_cpu(), _cuda(), _cache(), _compiler()]
     return found
 
 
@@ -123,6 +123,17 @@ def _nvidia_cards() -> list[str]:
         return []
     lines = [line.split(" (UUID")[0] for line in said.stdout.splitlines()]
     return [line for line in lines if line.startswith("GPU ")]
+
+
+def _cache() -> Finding:
+    """How many compiled programs a process keeps."""
+    from ..runtime.memory_cache import size_from_environment
+
+    try:
+        size = size_from_environment()
+    except ValueError as e:
+        return Finding("cache", str(e), "unset THRACE_CACHE_SIZE", broken=True)
+    return Finding("cache", f"{size} compiled programs kept in memory by each process")
 
 
 def _compiler() -> Finding:

@@ -36,6 +36,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--cost", action="store_true", help="operations, bytes moved and bytes live (text)"
     )
     parser.add_argument(
+        "--brief",
+        action="store_true",
+        help="leave out the graphs that nodes hold and shorten lists: to read, not to read back",
+    )
+    parser.add_argument(
         "--names",
         choices=("number", "scope"),
         default="number",
@@ -62,7 +67,9 @@ def _write(graph: Graph, form: str, args: argparse.Namespace) -> None:
         _draw(graph, form, args)
         return
     if form == "text":
-        text = graph.to_text(depth=args.depth, cost=args.cost, names=args.names)
+        text = graph.to_text(
+            depth=args.depth, cost=args.cost, names=args.names, held=not args.brief
+        )
         if args.output is None and wants_colour(args.color):
             print_rich(highlighted(text))
             return

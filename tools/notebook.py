@@ -18,6 +18,8 @@ LINES_SHOWN = 400
 
 def html(graph: Graph) -> str:
     lines = graph.to_text().splitlines()
+    if len(lines) > LINES_SHOWN:  # by modules, without their insides
+        lines = graph.to_text(depth=1, held=False).splitlines()
     if len(lines) > LINES_SHOWN:
         lines = [*lines[:LINES_SHOWN], f"... {len(lines) - LINES_SHOWN} more lines"]
     text = escape("\n".join(lines))
@@ -41,8 +43,3 @@ def svg(graph: Graph) -> str | None:
         return rendered(graph, "svg").decode()
     except (RenderError, OSError):
         return None
-
-
-def preformatted(text: str) -> str:
-    """Plain text, in columns, as a notebook shows it."""
-    return f"<pre>{escape(text)}</pre>"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 
 from ..ir.errors import ThraceError
+from ..runtime.device import normalize
+from . import inputs
 from .command import Command, CommandError
-from .draw import draw_inputs
 from .files import reason
 from .picture import RenderError
 from .profiler import GROUPS, METHODS, Profile, profile_graph
-from .subject import add_arguments, find_subject
+from .subject import add_arguments, find_filled
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,27 +29,29 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="trace: JAX's profiler; segments: parts of the step timed by themselves; "
         "auto: the trace where there is one",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of inputs (default: 0)")
-    parser.add_argument("--integers-below", type=int, default=2, metavar="N", help="default: 2")
+    inputs.add_arguments(parser)
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1")
     parser.add_argument("--trace", metavar="FILE.json", help="for chrome://tracing and Perfetto")
     parser.add_argument("--picture", metavar="FILE", help="the graph, coloured by time")
 
 
 def run(args: argparse.Namespace) -> int:
-    for name, least in (("top", 1), ("repeats", 1), ("integers_below", 1), ("seed", 0)):
-        if getattr(args, name) < least:
-            option = name.replace("_", "-")
-            raise CommandError(f"--{option} must be at least {least}, got {getattr(args, name)}")
+    for name in ("top", "repeats"):
+        if getattr(args, name) < 1:
+            raise CommandError(f"--{name} must be at least 1, got {getattr(args, name)}")
     if args.depth is not None and args.depth < 0:
         raise CommandError(f"--depth must not be negative, got {args.depth}")
-    subject = find_subject(args)
-    arrays = draw_inputs(subject.graph, args.seed, args.integers_below)
+    try:
+        device = normalize(args.device)
+    except RuntimeError as e:  # a device name that is none, or one that is not there
+        raise CommandError(f"--device: {e}") from None
+    subject = find_filled(args)
+    arrays = inputs.inputs_for(subject.graph, subject.data, args, args.seed)
     try:
         found = profile_graph(
             subject.graph,
             arrays,
-            args.device,
+            device,
             repeats=args.repeats,
             method=args.method,
             name=subject.kind,

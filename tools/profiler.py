@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from ..ir.columns import columns, count_text, seconds_text, shortened
+from ..ir.columns import columns, count_text, preformatted, seconds_text, shortened
 from ..ir.cost import graph_cost, scope_path
 from ..ir.graph import Graph, Node
 from ..ir.printer import value_names
@@ -133,8 +133,6 @@ class Profile:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        from .notebook import preformatted
-
         return preformatted(str(self))
 
     def render(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from itertools import chain as chain_changes
 from typing import Any
 
 from ..ir.grad import reads, topological
@@ -27,7 +28,7 @@ from .bindings import (
     signature_of,
 )
 from .entries import is_constant
-from .evaluate import SYMBOLIC, Part, holders, needed, settle
+from .evaluate import SET_BUFFER, SYMBOLIC, Part, consume, holders, needed, settlement
 from .history import differentiable_graph
 from .naming import distinct
 from .reasons import NotReplayable, Why
@@ -52,17 +53,31 @@ def build(session: Session, arguments: list[Any], result: Any) -> Trace:
     building = _Building(session, arguments, plan)
     storages = building.fill(result)
     trace = building.trace
-    results = trace.execute(plan.inputs, arguments)
-    for v, buffer in zip(plan.outputs, results, strict=True):
-        if v.buffer is None:
-            v.buffer = buffer  # another thread may be about to read it
-    trace.commit(results, plan.inputs, first=storages)
+    results: list[Any] = []
+    # What another thread wrote to after the run did: its write is the last.
+    skipped = {i for i, storage in session.written.items() if session.is_overwritten(storage)}
+    session.latest.clear()  # it lives on for a while, in a cycle
+    change, _ = trace.changes(results, plan.inputs, first=storages, skipped=skipped)
+    unread = [i for i, v in enumerate(plan.outputs) if v.buffer is None]
+    change = chain_changes(
+        # Another thread may be about to read them.
+        map(SET_BUFFER, [plan.outputs[i] for i in unread], map(results.__getitem__, unread)),
+        change,
+        settlement(recorder.nodes, {}, [])[1],
+        map(setattr, (recorder,) * 2, ("nodes", "live"), ([], [])),
+    )
+    ran = False
+    try:
+        trace.execute(plan.inputs, arguments, results)
+        ran = True
+    finally:
+        if results or ran:
+            consume(change)
+    trace._finish(plan.inputs, arguments)
     trace.first_arguments = ()
     trace.first_storages.clear()
-    settle(recorder.nodes, {})
     # What views showed in the run has history that kept no data.
     session.restore_views()
-    recorder.nodes, recorder.live = [], []
     return trace
 
 
@@ -173,6 +188,9 @@ class _Building:
             owner = None if capture.slot.owner is None else capture.slot.owner()
             if owner is not None and owner._storage is storage:
                 handle = owner
+        for t, before, *_ in self.session.handles.values():
+            if before is storage and t._storage is not storage and t is not handle:
+                raise NotReplayable("it reads a tensor by another name and points it elsewhere")
         name = self.session.name_of(storage)
         entry = self.assigned.get(id(storage))
         if entry is not None:
@@ -250,7 +268,7 @@ class _Building:
             trace.places |= {index: number(index) for index in self._indices(link)}
         leaves_made = [slot for link in made if (slot := leaf_slot(link)) is not None]
         if any(slot.hooks or slot.post_hooks for slot in leaves_made):
-            raise NotReplayable("a hook is to see a gradient that comes after the call")
+            raise NotReplayable(Why.LATE_HOOK)
         slots = [id(slot) for slot in leaves_made]
         if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
             raise NotReplayable(Why.LEAF, "it keeps the gradient or several views of")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 import warnings
 from collections import Counter
@@ -32,7 +33,12 @@ from .tensor import Tensor
 # traces again before a warning says which guard keeps changing.
 MAX_TRACES = 32
 WARN_AFTER = 8
+# A function without a trace is tried with so many signatures, and given up as well once it ran
+# uncompiled so often: then the decorator costs next to nothing.
 MAX_FALLBACKS = 8
+MAX_IDLE = 64
+# How long a thread waits for another's recording run before it records for itself.
+MAX_WAIT_S = 10.0
 
 
 class FallbackWarning(UserWarning):
@@ -63,6 +69,9 @@ class CompiledFunction:
         slots["fallbacks"] = []
         slots["recompiles"] = []
         slots["warned"] = False
+        slots["recording"] = threading.RLock()
+        slots["idle"] = 0  # calls in vain since the last trace
+        slots["given_up"] = False
         slots["__wrapped__"] = fn
         if not _is_module(fn):
             for name in ("__name__", "__qualname__", "__doc__", "__module__"):
@@ -70,22 +79,39 @@ class CompiledFunction:
                     slots[name] = getattr(fn, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if STATE.session is not None or STATE.levels:
-            return self.fn(*args, **kwargs)  # part of the function being recorded or transformed
+        if self.given_up or STATE.session is not None or STATE.levels:
+            return self.fn(*args, **kwargs)  # or part of one being recorded or transformed
         leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
+        found, result = self._replay(args, kwargs, leaves, spec)
+        if found:
+            return result
+        # One thread records at a time, and the others replay what it made. After a while they
+        # record for themselves: the run in progress may be waiting for them.
+        alone = self.recording.acquire(timeout=MAX_WAIT_S)
+        try:
+            found, result = self._replay(args, kwargs, leaves, spec)
+            if found:
+                return result
+            if not self.traces or self._may_trace_again(spec, leaves):
+                return self._record(args, kwargs, leaves, spec)
+        finally:
+            if alone:
+                self.recording.release()
+        return self.fn(*args, **kwargs)
+
+    def _replay(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> tuple[bool, Any]:
+        """The result of a call that need not be recorded, and whether it is one."""
         for guards, trace in self.traces:
             if guards.failure(spec, leaves) is None:
                 if STATE.recorder is not None and STATE.recorder.nodes:
                     evaluate_all()
-                return trace.run(leaves)
+                return True, trace.run(leaves)
         for guards in self.uncompiled:
             if guards.failure(spec, leaves) is None:
-                return self.fn(*args, **kwargs)
+                return True, self._run_uncompiled(args, kwargs)
         if len(self.uncompiled) >= MAX_FALLBACKS and not self.traces:
-            return self.fn(*args, **kwargs)  # it never could be replayed
-        if self.traces and not self._may_trace_again(spec, leaves):
-            return self.fn(*args, **kwargs)
-        return self._record(args, kwargs, leaves, spec)
+            return True, self._run_uncompiled(args, kwargs)
+        return False, None
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
@@ -108,6 +134,14 @@ class CompiledFunction:
 
     def __repr__(self) -> str:
         return f"<compiled {self.fn!r}>"
+
+    def _run_uncompiled(self, args: tuple, kwargs: dict) -> Any:
+        if not self.traces:  # it never could be replayed
+            self.__dict__["idle"] += 1
+            self.__dict__["given_up"] = self.idle >= MAX_IDLE or (
+                len(self.uncompiled) >= MAX_FALLBACKS
+            )
+        return self.fn(*args, **kwargs)
 
     def _record(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         """Run the function once, recorded, and keep a trace if it can be replayed."""
@@ -245,13 +279,39 @@ def _is_module(fn: Any) -> bool:
 
 @overload
 def compile(
-    fn: Callable[..., Any], *, fullgraph: bool = False, max_traces: int = MAX_TRACES
+    model: Callable[..., Any],
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+    max_traces: int = MAX_TRACES,
 ) -> CompiledFunction: ...
 @overload
 def compile(
-    fn: None = None, *, fullgraph: bool = False, max_traces: int = MAX_TRACES
+    model: None = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+    max_traces: int = MAX_TRACES,
 ) -> Callable[..., CompiledFunction]: ...
-def compile(fn: Any = None, *, fullgraph: bool = False, max_traces: int = MAX_TRACES) -> Any:
+def compile(
+    model: Any = None,
+    *,
+    fullgraph: bool = False,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+    max_traces: int = MAX_TRACES,
+) -> Any:
     """Compile a function, method or module: `@compile`, `@compile(...)` or `compile(model)`.
 
     The first call with a signature runs as always and is recorded, with every tensor it
@@ -259,16 +319,20 @@ def compile(fn: Any = None, *, fullgraph: bool = False, max_traces: int = MAX_TR
     `opt.step()`, is one XLA executable. What cannot be replayed faithfully runs uncompiled
     and says once why; `fullgraph=True` makes that a FallbackError. A state that the call
     depends on and that changed is traced anew, at most `max_traces` times side by side;
-    further states run uncompiled.
+    further states run uncompiled. With `disable` the function stays as it is. `dynamic`,
+    `backend`, `mode` and `options` choose among PyTorch's compilers; here there is one, and
+    they change nothing.
 
-    Raises: TypeError if `fn` is not callable, ValueError if `max_traces` is less than 1.
+    Raises: TypeError if `model` is not callable, ValueError if `max_traces` is less than 1.
     """
     if max_traces < 1:
         raise ValueError(f"max_traces must be 1 or more, got {max_traces}")
-    if fn is None:
-        return functools.partial(compile, fullgraph=fullgraph, max_traces=max_traces)
-    if not callable(fn):
-        raise TypeError(f"compile expects a function or module, got {type(fn).__name__}")
-    if isinstance(fn, CompiledFunction):
-        return fn
-    return CompiledFunction(fn, fullgraph, max_traces)
+    if model is None:
+        return functools.partial(
+            compile, fullgraph=fullgraph, disable=disable, max_traces=max_traces
+        )
+    if not callable(model):
+        raise TypeError(f"compile expects a function or module, got {type(model).__name__}")
+    if disable or isinstance(model, CompiledFunction):
+        return model
+    return CompiledFunction(model, fullgraph, max_traces)

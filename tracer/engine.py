@@ -171,7 +171,7 @@ def run_backward(
     freed: list[Node] = []
     crossing = Crossing()
     anomaly = ANOMALIES.in_gradients and state.session is None and not state.levels
-    outer_pass, state.backward_pass = state.backward_pass, crossing
+    outer_pass = state.backward_pass
     unpacked: list[Any] = []
     current: Cotangents = []
 
@@ -209,11 +209,13 @@ def run_backward(
         held = [c for c in current if c is not None]
         return [*held, *in_flight.values(), *(Value(v.type, edge=e) for e, v in roots)]
 
+    place = here()
+    state.backward_pass = crossing
     state.grad_enabled = create_graph
-    state.loc = here()
+    state.loc = place
     state.scope = phase
-    places.keep(in_use)
     try:
+        places.keep(in_use)
         found = pull_back(
             *(places.here, roots),
             wanted=wanted,
@@ -231,9 +233,9 @@ def run_backward(
     except RuntimeError as error:
         raise user_error(error) from None
     finally:
-        places.release()
         state.backward_pass = outer_pass
         state.grad_enabled, state.scope, state.loc, state.cause = before
+        places.release()
     for node in freed:
         free(node)
     return found, places
@@ -292,12 +294,12 @@ class _Places:
         """An evaluation in the middle of the pass must not drop what the pass needs."""
         self.in_use = in_use
         if self.here not in self.holding:
-            self.holding.append(self.here)
             self.here.held.append(in_use)
+            self.holding.append(self.here)
 
     def release(self) -> None:
-        for recorder in self.holding:
-            recorder.held.remove(self.in_use)
+        while self.holding:
+            self.holding.pop().held.remove(self.in_use)
 
 
 def free(node: Node) -> None:

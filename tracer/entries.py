@@ -212,13 +212,21 @@ class Entry:
             return True
         return exact(value) == self.expected
 
-    def set(self, value: Any) -> None:
-        if type(self.owner) is dict:
-            self.owner[self.name] = value
-        elif isinstance(self.owner, types.CellType):
-            self.owner.cell_contents = value
-        else:
-            setattr(self.owner, self.name, value)
+    @property
+    def attribute(self) -> str:
+        """The name under which `owner` has it as an attribute, where no `place` has it."""
+        return "cell_contents" if isinstance(self.owner, types.CellType) else self.name
+
+    def place(self) -> dict | None:
+        """The dictionary that has it, where setting it there is all that assigning it does."""
+        owner = self.owner
+        if type(owner) is dict:
+            return owner
+        # A module's `__setattr__` would do no more for a tensor that is no member.
+        attributes = namespace(owner)
+        if attributes is not None and "_parameters" in attributes and self.name in attributes:
+            return attributes
+        return None
 
 
 def may_change(value: Any) -> bool:
@@ -283,7 +291,7 @@ def found_in(cls: type, name: str) -> Any:
         if name in attributes:
             return attributes[name]
     if type(cls) is not type:
-        for base in type(cls).__mro__:
+        for base in type.__getattribute__(type(cls), "__mro__"):
             if base is type:
                 break
             if name in base.__dict__:

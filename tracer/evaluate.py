@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -37,8 +38,27 @@ class Symbolic:
 
 SYMBOLIC = Symbolic()
 NO_DATA = "a tensor's value is needed here, but the tensor was traced without data"
-LOST = "the tensor's data was consumed by a step that then failed or was interrupted"
+LOST = "the tensor's data is gone"
 MAX_KNOWN_GRAPHS = 4096
+
+# Python answers signals between its own instructions, so what one call of C code does is done
+# whole or not at all: changes are made ready as iterators of such calls, then consumed.
+consume = deque[None](maxlen=0).extend
+SET_BUFFER = Value.buffer.__set__  # type: ignore[attr-defined]
+_SET_NODE = Value.node.__set__  # type: ignore[attr-defined]
+_SET_OWNER = Node.owner.__set__  # type: ignore[attr-defined]
+_SET_OPERANDS = Node.operands.__set__  # type: ignore[attr-defined]
+_SET_OUTPUTS = Node.outputs.__set__  # type: ignore[attr-defined]
+
+
+class Lost:
+    """Stands where a buffer was that XLA consumed in a call that then failed."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, what: str, error: BaseException):
+        why = str(error).partition("\n")[0] or type(error).__name__
+        self.message = f"the tensor's data was consumed by {what}, which then failed: {why}"
 
 
 def observe(t: Tensor) -> Any:
@@ -59,7 +79,7 @@ def observe(t: Tensor) -> Any:
             session = owner.session
             if session is not None:
                 session.needs_value(t)
-            evaluate(owner, [value])
+            evaluate_for(owner, value)
     _check_readable([value])
     if STATE.session is not None:
         STATE.session.needs_value(t)
@@ -69,7 +89,11 @@ def observe(t: Tensor) -> Any:
 
 
 def evaluate(recorder: Recorder, extra: Iterable[Value] = ()) -> None:
-    """Evaluate what is pending on a recorder; `extra` values are wanted as well."""
+    """Evaluate what is pending on a recorder; `extra` values are wanted as well.
+
+    An interrupt loses nothing: until nothing is pending any more, what is pending stays so,
+    and once results are there, the values have them.
+    """
     with LOCK:
         nodes = recorder.nodes
         if not nodes:
@@ -77,57 +101,107 @@ def evaluate(recorder: Recorder, extra: Iterable[Value] = ()) -> None:
         outputs, kept = needed(recorder, extra)
         plan = Plan(nodes, outputs)
         live = recorder.live
+        results: list[Any] = []
+        settled: list[bool] = []
+        saved: list[tuple[Value, int]] = []
+        prepared = None
         recorder.nodes, recorder.live = [], []
         try:
             if ANOMALIES.watch is None:
-                prepared = prepare(plan, recorder.device)
+                prepared = prepare(plan, recorder.device, results)
             else:
-                prepared = _watched(plan, recorder, live, extra)
-        except BaseException:
-            # Nothing was computed: what is pending stays so, and a later look tries again.
-            recorder.nodes[:0], recorder.live[:0] = nodes, live
+                results += _watched(plan, recorder, live, extra)
+            saved, change = settlement(nodes, kept, outputs)
+            copies, numbers = [copy for copy, _ in saved], [i for _, i in saved]
+            arrived = chain(
+                map(SET_BUFFER, outputs, results),
+                map(SET_BUFFER, copies, map(results.__getitem__, numbers)),
+            )
+            change = chain(change, map(settled.append, (True,)))
+            consume(change if prepared is not None else chain(change, arrived))
+            change, nodes, kept, live = None, [], {}, []
+            if prepared is not None:
+                prepared(results)
+        except BaseException as error:
+            if not settled:
+                # A later look tries again.
+                recorder.nodes[:0], recorder.live[:0] = nodes, live
+            elif not results and prepared is not None:
+                _pend_again(recorder, prepared, outputs, saved, error)
             raise
-        saved = settle(nodes, kept)
-        del nodes, kept, live
-        try:
-            buffers = prepared()
-        except BaseException:
-            if isinstance(prepared, Prepared):
-                _pend_again(recorder, prepared, outputs, saved)
-            raise
-        for value, buffer in zip(outputs, buffers, strict=True):
-            value.buffer = buffer
-        for copy, value in saved:
-            copy.buffer = value.buffer
+        finally:
+            if settled and results:
+                consume(arrived)
 
 
 def _pend_again(
-    recorder: Recorder, prepared: Prepared, outputs: list[Value], saved: list[tuple[Value, Value]]
+    recorder: Recorder,
+    prepared: Prepared,
+    outputs: list[Value],
+    saved: list[tuple[Value, int]],
+    error: BaseException,
 ) -> None:
     """After a compile or run that failed or was interrupted: the outputs wait for evaluation
     as before, now as the results of one call. Unless the run consumed its inputs: then they
     have neither data nor producer, and reading them says so."""
-    if any(not isinstance(a, np.ndarray) and a.is_deleted() for a in prepared.args):
-        return
     graph, inputs = prepared.graph, prepared.inputs
+    if any(not isinstance(a, np.ndarray) and a.is_deleted() for a in prepared.args):
+        for v in (*outputs, *(copy for copy, _ in saved)):
+            v.buffer = Lost("an evaluation", error)
+        return
     literals = zip(graph.inputs[len(inputs) :], prepared.args[len(inputs) :], strict=True)
     operands = (*inputs, *(Value(v.type, buffer=a) for v, a in literals))
     node = Node(OPS["call"], operands, (graph,), seq=next_seq(), owner=recorder)
     node.outputs = tuple(outputs)
     for i, v in enumerate(outputs):
         v.node, v.index = node, i
-    for copy, value in saved:
-        copy.source = value
+    for copy, i in saved:
+        copy.source = outputs[i]
     recorder.nodes.insert(0, node)
-    # History alone may hold some of them; once evaluated the node has no outputs.
-    recorder.held.append(lambda: node.outputs)
+    others = [h for h in recorder.held if not (isinstance(h, _Again) and not h.node.outputs)]
+    recorder.held[:] = [*others, _Again(node)]
 
 
-def _watched(
-    plan: Plan, recorder: Recorder, live: list[Any], extra: Iterable[Value]
-) -> Callable[[], list[Any]]:
-    """The plan run node by node while anomaly detection is on. What history alone keeps may hold
-    a nan that is masked later; what a tensor or a running backward pass holds may not.
+def evaluate_for(recorder: Recorder, value: Value) -> None:
+    """Evaluate what is pending because somebody looks at a value. What has no room in memory
+    but is another value's stays pending, for whoever looks at that."""
+    try:
+        evaluate(recorder, [value])
+    except MemoryError as error:
+        if value.node is None or not _evaluate_alone(recorder, value):
+            raise user_error(error) from None
+
+
+class _Again:
+    """Those results of a call that somebody still has; history alone may hold some of them.
+    Once evaluated the node has no outputs."""
+
+    def __init__(self, node: Node):
+        self.node = node
+
+    def __call__(self) -> list[Value]:
+        # References of ours: the tuple's, the variable's and the call's.
+        return [v for v in self.node.outputs if sys.getrefcount(v) > 3]
+
+
+def _evaluate_alone(recorder: Recorder, value: Value) -> bool:
+    """Compute one pending value and leave the recorder be; False if it needs too much itself."""
+    results: list[Any] = []
+    with LOCK:
+        try:
+            prepared = prepare(Plan(list(recorder.nodes), [value]), recorder.device, results)
+            if prepared is not None:
+                prepared(results)
+        except MemoryError:
+            return False
+        (value.buffer,) = results
+    return True
+
+
+def _watched(plan: Plan, recorder: Recorder, live: list[Any], extra: Iterable[Value]) -> list[Any]:
+    """The plan's outputs, run node by node while anomaly detection is on. What history alone
+    keeps may hold a nan that is masked later; what a tensor or a running backward pass holds
+    may not.
 
     Raises: AnomalyError.
     """
@@ -135,14 +209,13 @@ def _watched(
 
     _check_readable(plan.inputs)
     shown = {root(v) for v in holders(recorder, extra, live)}
-    results = run_watched(
+    return run_watched(
         ANOMALIES.watch,
         plan.graph(),
         [v.buffer for v in plan.inputs],
         recorder.device,
         [v in shown for v in plan.outputs],
     )
-    return lambda: results
 
 
 def evaluate_beside(recorder: Recorder, value: Value) -> None:
@@ -153,7 +226,10 @@ def evaluate_beside(recorder: Recorder, value: Value) -> None:
     """
     outputs, _ = needed(recorder, [value])
     outputs = [v for v in outputs if v.buffer is None]
-    buffers = prepare(Plan(list(recorder.nodes), outputs), recorder.device)()
+    buffers: list[Any] = []
+    prepared = prepare(Plan(list(recorder.nodes), outputs), recorder.device, buffers)
+    if prepared is not None:
+        prepared(buffers)
     for v, buffer in zip(outputs, buffers, strict=True):
         v.buffer = buffer
 
@@ -225,40 +301,53 @@ def holders(
     return values
 
 
-def settle(nodes: list[Node], kept: Kept) -> list[tuple[Value, Value]]:
-    """Drop the links that evaluation makes useless.
+def settlement(
+    nodes: list[Node], kept: Kept, outputs: list[Value]
+) -> tuple[list[tuple[Value, int]], Iterator[None]]:
+    """The links that evaluation makes useless, to be dropped by one `consume`.
 
     Values lose their producer; history keeps the values its rules read, and of the other
-    operands only types and edges, so that it holds no memory for them. Returns the saved
-    results, each with the value whose buffer it is to get: an edge would make a cycle.
+    operands only types and edges, so that it holds no memory for them. Returns also the saved
+    results, each with which of `outputs` it is to get the buffer of: an edge would make a cycle.
     """
-    saved: list[tuple[Value, Value]] = []
+    number = {v: i for i, v in enumerate(outputs)} if kept else {}
+    saved: list[tuple[Value, int]] = []
     nothing: frozenset[int] = frozenset()
+    values: list[Value] = []
+    operands: list[tuple] = []
+    remaining: list[tuple] = []
     for node in nodes:
-        outputs = node.outputs
+        made = node.outputs
+        values += made
         tracked = False
-        for v in outputs:
-            v.node = None
+        for v in made:
             tracked = tracked or v.edge is not None
-        node.owner = None
         if not tracked:
-            node.operands = node.outputs = ()
+            operands.append(())
+            remaining.append(())
             continue
         entry = kept.get(id(node))
         ins, outs = (nothing, nothing) if entry is None else entry[1:]
-        node.operands = tuple(
-            [
-                o if not isinstance(o, Value) or i in ins else Value(o.type, edge=o.edge)
-                for i, o in enumerate(node.operands)
-            ]
+        operands.append(
+            tuple(
+                [
+                    o if not isinstance(o, Value) or i in ins else Value(o.type, edge=o.edge)
+                    for i, o in enumerate(node.operands)
+                ]
+            )
         )
         if not outs:
-            node.outputs = ()
+            remaining.append(())
             continue
-        copies = tuple([Value(v.type, index=v.index) for v in outputs])
-        saved += [(copies[i], outputs[i]) for i in outs]
-        node.outputs = copies
-    return saved
+        copies = tuple([Value(v.type, index=v.index) for v in made])
+        saved += [(copies[i], number[made[i]]) for i in outs]
+        remaining.append(copies)
+    return saved, chain(
+        map(_SET_NODE, values, repeat(None)),
+        map(_SET_OWNER, nodes, repeat(None)),
+        map(_SET_OPERANDS, nodes, operands),
+        map(_SET_OUTPUTS, nodes, remaining),
+    )
 
 
 def _making(nodes: list[Node], outputs: list[Value], ends: Iterable[Value] | None) -> list[Node]:
@@ -424,7 +513,7 @@ class Recurring:
     been compiled so far."""
 
     __slots__ = (
-        *("compile_cost_s", "executables", "graphs", "host_cost_s", "literals"),
+        *("compile_cost_s", "executables", "graphs", "host_bytes", "host_cost_s", "literals"),
         *("spent_s", "varying"),
     )
 
@@ -434,6 +523,7 @@ class Recurring:
         graph = plan.graph()
         self.literals = plan.literals
         self.varying: frozenset[int] = frozenset()
+        self.host_bytes = host.least_bytes(graph)
         self.host_cost_s = host.estimate_cost_s(graph)
         self.compile_cost_s = host.compile_cost_s(graph)
         self.spent_s = 0.0
@@ -459,12 +549,12 @@ _KNOWN: OrderedDict[tuple, Recurring] = OrderedDict()
 
 def _check_readable(inputs: list[Value]) -> None:
     """Raises: DataDependentError for a tensor traced without data, StateLostError for one
-    whose data an interrupted run consumed."""
+    whose data a failed run consumed."""
     for v in inputs:
         if v.buffer is SYMBOLIC:
             raise user_error(DataDependentError(NO_DATA))
-        if v.buffer is None:
-            raise user_error(StateLostError(LOST))
+        if v.buffer is None or v.buffer.__class__ is Lost:
+            raise user_error(StateLostError(LOST if v.buffer is None else v.buffer.message))
 
 
 class Prepared:
@@ -483,7 +573,7 @@ class Prepared:
         self.inputs = plan.inputs
         self.args = place(plan.inputs, plan.arguments(varying), device)
 
-    def __call__(self) -> list[Any]:
+    def __call__(self, results: list[Any]) -> None:
         donate = donated(self.inputs, self.args, self.graph)
         executables = self.known.executables
         exe = executables.get((self.varying, donate))
@@ -492,17 +582,20 @@ class Prepared:
 
             exe = executable.compile_graph(self.graph, self.device, donate)
             executables[self.varying, donate] = exe
-        return list(exe(self.args))
+        exe.into(self.args, results)
 
 
-def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
-    """What computes the plan's outputs, by the quickest of NumPy and XLA.
+def prepare(plan: Plan, device: Any, results: list[Any]) -> Prepared | None:
+    """Compute the plan's outputs by the quickest of NumPy and XLA.
 
     A graph runs by NumPy until the time spent so, by a fixed model of costs, reaches what
     compiling it would cost: never more than twice the best choice, and the same choice in
-    every run of a program. NumPy runs at once, XLA when the returned function is called:
-    by then only the plan holds inputs that nobody else needs, and they are donated.
+    every run of a program. NumPy runs at once and puts them into `results`, XLA does when what
+    is returned is called: by then only the plan holds inputs that nobody else needs, and they
+    are donated.
     """
+    from ..runtime import host
+
     _check_readable(plan.inputs)
     known = _KNOWN.get(plan.key)
     if known is None:
@@ -511,10 +604,14 @@ def prepare(plan: Plan, device: Any) -> Callable[[], list[Any]]:
             _KNOWN.popitem(last=False)
     else:
         known.vary(plan)
-    if device is CPU and known.spent_s + known.host_cost_s < known.compile_cost_s:
+    if (
+        device is CPU
+        and known.spent_s + known.host_cost_s < known.compile_cost_s
+        and host.fits(known.host_bytes)
+    ):
         known.spent_s += known.host_cost_s
-        results = run_host(plan)
-        return lambda: results
+        results += run_host(plan)
+        return None
     return Prepared(known, plan, device)
 
 

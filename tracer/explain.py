@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 from typing import Any, NamedTuple
 
-from ..ir.columns import bytes_text, columns
+from ..ir.columns import bytes_text, columns, preformatted
 from ..ir.graph import Graph
 from .compile import CompiledFunction
 from .reasons import Reason, Recompile
@@ -89,7 +88,7 @@ class Explanation:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return f"<pre>{escape(str(self))}</pre>"
+        return preformatted(str(self))
 
 
 def explain(fn: Any) -> Explanation:

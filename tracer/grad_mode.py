@@ -46,7 +46,11 @@ class _Mode:
         self._set()
 
     def __exit__(self, *error: Any) -> None:
-        self.__dict__["_before"].pop().restore()
+        # No calls: an interrupt would come at one, and leave the mode as it is.
+        before = self.__dict__["_before"]
+        STATE.grad_enabled = before[-1].grad
+        STATE.inference = before[-1].inference
+        del before[-1]
 
     def __call__(self, fn: Callable) -> Callable:
         return decorate(fn, self._set)
@@ -69,7 +73,8 @@ def decorate(fn: Callable, set_mode: Callable[[], None]) -> Callable:
         try:
             return fn(*args, **kwargs)
         finally:
-            before.restore()
+            STATE.grad_enabled = before.grad
+            STATE.inference = before.inference
 
     return wrapper
 

@@ -146,7 +146,7 @@ class Guards:
         handles = [c.handle() for c in session.captures.values() if id(c.storage) not in own]
         known = [*handles, *_tensors_in([entry.value for entry in self.entries])]
         for seen_of in self.spaces:
-            known += [v for v in seen_of.values if isinstance(v, Tensor)]
+            known += [v for v in seen_of.kept() if isinstance(v, Tensor)]
         for t in known:
             if isinstance(t, Tensor) and id(t) not in seen:
                 seen.add(id(t))

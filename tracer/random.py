@@ -49,6 +49,8 @@ class Generator:
 
     def get_state(self) -> Tensor:
         """A copy of the state, for `set_state`."""
+        if self.device is CPU:  # another tensor on the same value: nothing is computed for it
+            return Tensor._wrap(self.state._value(), CPU)
         return from_host(self.state._host())
 
     def set_state(self, state: Tensor) -> Generator:

@@ -6,6 +6,7 @@ own. Nodes stay pending until somebody looks at a value; see `evaluate.py`.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import weakref
@@ -97,29 +98,34 @@ class Recorder(Builder):
             if frame is not None:
                 place = (frame.f_code, frame.f_lasti)
         node = Node(op, operands, attrs, place, state.scope, state.cause, next_seq(), self)
-        self.nodes.append(node)
-        if history and state.grad_enabled and not op.no_grad:
-            if op.multiple:
-                node.outputs = tuple(
+        # The node is complete before it is pending: an interrupt may come at any call.
+        tracked = False
+        if op.multiple:
+            if history and state.grad_enabled and not op.no_grad:
+                made: Any = tuple(
                     Value(t, node, i, (node, i) if _inexact(t) else None)
                     for i, t in enumerate(result)
                 )
-                if state.saved_hooks:
-                    pack_saved(node)
-                return node.outputs
-            value = Value(result, node)
-            if result.dtype.kind in ("float", "complex") and _flows(op, operands):
-                value.edge = (node, 0)
-                if state.saved_hooks:
-                    node.outputs = (value,)
-                    pack_saved(node)
-        elif op.multiple:
-            node.outputs = tuple([Value(t, node, i) for i, t in enumerate(result)])
-            return node.outputs
+                tracked = True
+            else:
+                made = tuple([Value(t, node, i) for i, t in enumerate(result)])
+            node.outputs = made
         else:
-            value = Value(result, node)
-        node.outputs = (value,)
-        return value
+            made = Value(result, node)
+            if (
+                history
+                and state.grad_enabled
+                and not op.no_grad
+                and result.dtype.kind in ("float", "complex")
+                and _flows(op, operands)
+            ):
+                made.edge = (node, 0)
+                tracked = True
+            node.outputs = (made,)
+        self.nodes.append(node)
+        if tracked and state.saved_hooks:
+            pack_saved(node)
+        return made
 
     def maybe_evaluate(self) -> None:
         """Evaluate if too much is pending; a recording run puts that off to its end."""
@@ -164,11 +170,11 @@ def settle_foreign(value: Value) -> None:
         node = source.node
         if node is None:
             return
-        if node.owner.thread == threading.get_ident():
-            node.owner.evaluate()
-        else:
-            from .evaluate import evaluate_beside
+        from .evaluate import evaluate_beside, evaluate_for
 
+        if node.owner.thread == threading.get_ident():
+            evaluate_for(node.owner, source)
+        else:
             evaluate_beside(node.owner, source)
 
 
@@ -198,9 +204,11 @@ def all_recorders() -> list[Recorder]:
 
 
 def evaluate_all() -> None:
-    """Evaluate all that this thread has pending."""
+    """Evaluate all that this thread has pending. What has no room in memory stays so, and says
+    so when somebody looks at it."""
     for recorder in all_recorders():
-        recorder.evaluate()
+        with contextlib.suppress(MemoryError):
+            recorder.evaluate()
 
 
 def user_error(error: Exception) -> Exception:

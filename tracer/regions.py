@@ -208,7 +208,7 @@ class Region:
             # Seen with the edge that it has in here, so that a pass inside may end at it.
             storage.value, storage.cache = self.lift(storage.value), None
 
-    def note_write(self, storage: Storage) -> None:
+    def note_write(self, storage: Storage, value: Value) -> None:
         if id(storage) not in self.touched:
             raise Unrecordable("it writes to a tensor that only history holds")
         self.written[id(storage)] = storage

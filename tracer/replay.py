@@ -6,8 +6,10 @@ itself ends with the same `commit`, so first and later calls cannot differ.
 
 from __future__ import annotations
 
+import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
+from itertools import chain, starmap
 from typing import Any
 
 import numpy as np
@@ -28,16 +30,17 @@ from .bindings import (
     Source,
     signature_of,
 )
-from .evaluate import LOST, observe
-from .recording import next_seq, settle_foreign
+from .evaluate import LOST, SET_BUFFER, Lost, consume, observe
+from .recording import next_seq, settle_foreign, user_error
 from .session import Session
 from .shared import is_entangled
 from .state import ANOMALIES, LOCK
 from .storage import Storage, root
-from .tensor import Tensor
+from .tensor import REPOINTED, Tensor
 from .views import Link, own_slots, rebase
 
 _CALL = OPS["call"]
+_HANDLE_SLOTS = ("_storage", "_view", "_type", "_strides")
 
 
 class Trace:
@@ -52,6 +55,7 @@ class Trace:
         self.sets: list[tuple[Any, int, Link | None]] = []  # entry, new storage, link
         self.marked: list[int] = []  # arguments that `requires_grad_()` makes leaves
         self.points: list[tuple[HandleRef, int, Link | None]] = []
+        self.name = session.name
         # What says where views lie that only a tensor's value places: new storages.
         self.places: dict[Storage, int] = {}
         self.effects = [effect for _, effect in session.effects]
@@ -145,23 +149,33 @@ class Trace:
         return values
 
     def run(self, arguments: Sequence[Any]) -> Any:
-        """Replay: read, execute, write back all or nothing, rebuild the result."""
+        """Replay: read, execute, write back all or nothing, rebuild the result.
+
+        All that is to be written is made ready before the executable runs; see `consume`.
+        """
         before = [scheduler.snapshot() for scheduler in self.schedulers]
+        results: list[Any] = []
+        ran = False
         try:
             with LOCK:
                 inputs = self.gather(arguments, self.step_schedulers() if before else {})
-                results = self.execute(inputs, arguments)
                 old = [self._old(leaf, arguments) for leaf in self.leaves]
-                new = self.commit(results, inputs, arguments=arguments)
+                change, new = self.changes(results, inputs, arguments)
+                try:
+                    self.execute(inputs, arguments, results)
+                    ran = True
+                finally:
+                    if results or ran:
+                        consume(change)
+                self._finish(inputs, arguments)
         except BaseException:
-            for restore in before:
-                restore()
+            if not results and not ran:
+                for restore in before:
+                    restore()
             raise
-        for owner, name, value in self.attributes:
-            setattr(owner, name, value)
         return trees.unflatten(self.spec, self._result(new, old, arguments))
 
-    def execute(self, inputs: list[Value], arguments: Sequence[Any]) -> list[Any]:
+    def execute(self, inputs: list[Value], arguments: Sequence[Any], results: list[Any]) -> None:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
         from ..runtime import buffer
 
@@ -174,17 +188,18 @@ class Trace:
                 # Another thread left it pending, or a recording run that an error ended.
                 settle_foreign(v)
                 data = v.buffer
-                if data is None:
-                    raise StateLostError(LOST)
             if isinstance(data, np.ndarray):
                 data = buffer.to_jax(data, device)
                 v.buffer = data
+            elif data is None or data.__class__ is Lost:
+                raise user_error(StateLostError(LOST if data is None else data.message))
             args.append(data)
         if ANOMALIES.watch_compiled is not None:
             from .anomaly import run_watched
 
             assert self.graph is not None
-            return run_watched(ANOMALIES.watch_compiled, self.graph, args, device)
+            results += run_watched(ANOMALIES.watch_compiled, self.graph, args, device)
+            return
         v = data = None
         for i in self.donate:
             # A value's references: the list here, its storage, and getrefcount's own; an
@@ -195,75 +210,112 @@ class Trace:
             if sys.getrefcount(inputs[i]) > _VALUE_REFS or sys.getrefcount(args[i]) > _ARRAY_REFS:
                 args[i] = buffer.to_jax(buffer.to_numpy(args[i]), device)
         try:
-            return list(self.executable(args))
-        except BaseException:
-            for i in self.donate:
-                if args[i] is inputs[i].buffer and args[i].is_deleted():
-                    inputs[i].buffer = None  # reading it says that it was lost
+            self.executable.into(args, results)
+        except BaseException as error:
+            if not results:
+                lost = Lost(f"a call of {self.name}", error)
+                for i in self.donate:
+                    if args[i] is inputs[i].buffer and args[i].is_deleted():
+                        inputs[i].buffer = lost  # reading it says so
             raise
 
-    def commit(
+    def changes(
         self,
         results: list[Any],
         inputs: list[Value],
         arguments: Sequence[Any] = (),
         first: dict[int, Storage] | None = None,
-    ) -> list[Storage]:
-        """Write results to the storages, make the new ones, and set what the run set.
+        skipped: Container[int] = (),
+    ) -> tuple[Iterator[Any], list[Storage]]:
+        """What a run changes, to be consumed once `results` are there, and the new storages:
+        results written to the storages, the new ones made, and set what the run set.
 
-        `first` has the recording run's own new storages: they receive the results.
+        `first` has the recording run's own new storages: they receive the results. Storages
+        whose ids are in `skipped` stay as they are.
         """
         assert self.graph is not None
-        values = [Value(t, buffer=r) for t, r in zip(self.graph.output_types, results, strict=True)]
+        values = [Value(t) for t in self.graph.output_types]
         if first is None:
             for i in self.marked:
                 arguments[i].requires_grad_()
+        copies: list[tuple[Value, int]] = []  # values that get the buffer of an output
         if self.has_history:
             if first is not None or self.freed_history:
                 edges = self.first_edges
             else:
                 edges = [self._edge(b, arguments) for b in self.bindings]
-            self._link(values, inputs, edges)
+            copies = self._link(values, inputs, edges)
+        targets: list[Any] = []
+        names: list[str] = []
+        to: list[Any] = []
+
+        def later(target: Any, **attributes: Any) -> None:
+            for name, value in attributes.items():
+                targets.append(target)
+                names.append(name)
+                to.append(value)
+
         new: list[Storage] = []
         for i, made in enumerate(self.new):
-            value = _with_history(values, made.source)
+            value = _with_history(values, made.source, copies)
             if first is not None:
                 storage = first[i]
-                storage.value = value
-                storage.cache = None
-                storage.owner = None
+                later(storage, cache=None, value=value, owner=None)
             else:
                 storage = Storage(value, self.device, made.strides)
                 storage.inference = made.inference
             new.append(storage)
         for binding, source in self.writes:
             storage = self.storage(binding, arguments or self.first_arguments)
-            value = _with_history(values, source)
+            if id(storage) in skipped:
+                continue
+            value = _with_history(values, source, copies)
             if source.history == -1:
                 value.edge = storage.value.edge
-            storage.value = value
-            storage.cache = None
-            old = inputs[binding]
-            if sys.getrefcount(old) > 3 and old.buffer.is_deleted():
-                # Another thread read it meanwhile: it sees the write, as it might have.
-                old.buffer = value.buffer
+            later(storage, cache=None, value=value)
+        items: list[tuple[Any, Any, Any]] = []
+        assigned: list[tuple[Any, str, Any]] = []  # last: this may run code of the user's
         if first is None:
             for slot, number in self.grads:
                 owner = self.slot(slot, arguments)
                 if owner is not None:
-                    owner.grad = None if number is None else _handle(new[number], None)
+                    later(owner, grad=None if number is None else _handle(new[number], None))
             for entry, number, link in self.sets:
-                entry.set(_handle(new[number], own_slots(self.placed(link, new))))
+                tensor = _handle(new[number], own_slots(self.placed(link, new)))
+                place = entry.place()
+                if place is not None:
+                    items.append((place, entry.name, tensor))
+                else:
+                    assigned.append((entry.owner, entry.attribute, tensor))
             for reference, number, link in self.points:
                 t = arguments[reference] if isinstance(reference, int) else reference()
                 if t is not None:
                     if link is not None and link.kind == "leaf" and t._slot is not None:
                         link = Link(link.parent, "leaf", (t._slot,), link.type, link.strides)
                     link = self.placed(link, new)
-                    t._repoint(new[number], link, link.type if link else new[number].value.type)
+                    items.append((REPOINTED, 0, REPOINTED[0] + 1))
+                    other = _handle(new[number], link)
+                    later(t, **{name: getattr(other, name) for name in _HANDLE_SLOTS})
+            # What else the run set: they are not data.
+            assigned += self.attributes
+        kept, numbers = [v for v, _ in copies], [i for _, i in copies]
+        return chain(
+            map(SET_BUFFER, values, results),
+            map(SET_BUFFER, kept, map(results.__getitem__, numbers)),
+            map(setattr, targets, names, to),
+            starmap(operator.setitem, items),
+            starmap(setattr, assigned),
+        ), new
+
+    def _finish(self, inputs: list[Value], arguments: Sequence[Any]) -> None:
+        """What remains once a run has changed what it changes."""
+        for binding, _ in self.writes:
+            old = inputs[binding]
+            if sys.getrefcount(old) > 3 and _is_deleted(old.buffer):
+                # Another thread read it meanwhile: it sees the write, as it might have.
+                old.buffer = self.storage(binding, arguments or self.first_arguments).value.buffer
         for entry, _, _ in self.sets:
             entry.refresh()
-        return new
 
     def storage(self, binding: int, arguments: Sequence[Any]) -> Storage:
         if binding in self.first_storages:
@@ -289,9 +341,12 @@ class Trace:
     def slot(ref: SlotRef, arguments: Sequence[Any]) -> Any:
         return arguments[ref]._slot if isinstance(ref, int) else ref()
 
-    def _link(self, values: list[Value], inputs: list[Value], edges: list[Any]) -> None:
+    def _link(
+        self, values: list[Value], inputs: list[Value], edges: list[Any]
+    ) -> list[tuple[Value, int]]:
         """Put one `call` node behind the results, so that a backward pass outside reaches
-        the inputs through the gradient of the whole graph."""
+        the inputs through the gradient of the whole graph. Returns the values that keep a
+        result for that, with which one it is."""
         graph = self.graph
         assert graph is not None
         if self.freed_history:
@@ -304,7 +359,7 @@ class Trace:
                 self.freed_node.freed = True
             for i, v in enumerate(values):
                 v.edge = (self.freed_node, i)
-            return
+            return []
         operands = []
         for i, (v, edge) in enumerate(zip(inputs, edges, strict=True)):
             edge = edge if graph.requires_grad[i] else None
@@ -317,12 +372,10 @@ class Trace:
             else Value(o.type, buffer=o.buffer if i in ins else None)
             for i, o in enumerate(operands)
         )
-        node.outputs = tuple(
-            Value(v.type, index=i, buffer=v.buffer if i in outs else None)
-            for i, v in enumerate(values)
-        )
+        node.outputs = tuple(Value(v.type, index=i) for i, v in enumerate(values))
         for i, v in enumerate(values):
             v.edge = (node, i)
+        return [(node.outputs[i], i) for i in outs]
 
     def placed(self, link: Link | None, new: list[Storage]) -> Link | None:
         """A chain of views with those where this call's tensors place them."""
@@ -376,13 +429,19 @@ class Trace:
         return out
 
 
-def _with_history(values: list[Value], source: Source) -> Value:
+def _with_history(values: list[Value], source: Source, copies: list[tuple[Value, int]]) -> Value:
     """The value of a source with its own history alone."""
     data = values[source.output]
     if source.history == source.output:
         return data
     edge = None if source.history in (None, -1) else values[source.history].edge
-    return Value(data.type, edge=edge, buffer=data.buffer)
+    value = Value(data.type, edge=edge)
+    copies.append((value, source.output))
+    return value
+
+
+def _is_deleted(buffer: Any) -> bool:
+    return hasattr(buffer, "is_deleted") and buffer.is_deleted()
 
 
 def _handle(storage: Storage, link: Link | None) -> Tensor:
@@ -394,7 +453,7 @@ def _handle(storage: Storage, link: Link | None) -> Tensor:
 def _calibrate() -> tuple[int, int]:
     """How many references a value and its array have when only their storage holds them.
 
-    Measured once in the same circumstances as `_execute`, because interpreters count
+    Measured once in the same circumstances as `execute`, because interpreters count
     temporaries differently.
     """
 

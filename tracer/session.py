@@ -83,6 +83,7 @@ class Session:
         self.captures: dict[int, Capture] = {}
         self.seen: set[Value] = set()  # their values
         self.written: dict[int, Storage] = {}
+        self.latest: dict[int, Value] = {}  # what the run wrote to them last
         self.caches: dict[int, dict] = {}  # what views showed before the run, by id of storage
         self.primed: dict[int, Value] = {}  # link id -> value of an argument that is a view
         self.reasons: list[Reason] = []
@@ -203,8 +204,15 @@ class Session:
             seen = {} if id(storage) in self.written else self.caches.get(id(storage), {})
             storage.cache = {k: v for k, v in seen.items() if v() is not None} or None
 
-    def note_write(self, storage: Storage) -> None:
+    def note_write(self, storage: Storage, value: Value) -> None:
         self.written[id(storage)] = storage
+        self.latest[id(storage)] = value
+
+    def is_overwritten(self, storage: Storage) -> bool:
+        """Whether another thread wrote to a storage after the run did."""
+        if type(storage) is not Storage:
+            return False  # what NumPy may write to has no value of its own
+        return storage.value is not self.latest.get(id(storage), storage.value)
 
     def sees(self, storage: Storage) -> bool:
         """Whether the run may look at a storage through NumPy before it ends."""

@@ -224,7 +224,11 @@ def _compute(owner: Recorder, source: Value) -> None:
     from .evaluate import Plan, prepare
 
     if source.buffer is None:
-        (source.buffer,) = prepare(Plan(list(owner.nodes), [source]), owner.device)()
+        results: list[Any] = []
+        prepared = prepare(Plan(list(owner.nodes), [source]), owner.device, results)
+        if prepared is not None:
+            prepared(results)
+        (source.buffer,) = results
 
 
 def sharing() -> list[SharedStorage]:

@@ -27,6 +27,10 @@ class Space:
             ids[i] = 0
         return ids
 
+    def kept(self) -> list[Any]:
+        """The values that calls do not replace."""
+        return [v for i, v in enumerate(self.values) if i not in self.free]
+
     def same(self) -> bool:
         """Whether nothing changed at all, in a dictionary of the same length."""
         if self._ids() != self.ids:

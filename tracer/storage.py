@@ -212,15 +212,15 @@ class Storage:
             source.node.owner.note_write(self, value)
         session = STATE.session
         if session is not None and self.owner is not session:
-            session.note_write(self)
+            session.note_write(self, value)
         if STATE.selected is not None:
             STATE.selected.note(self)
         if self.hooks is not None:
             self.hooks.written(self.value.edge, value)
-        self.value = value
-        self.cache = None
         if source.node is not None:
             source.node.owner.note(self)
+        self.cache = None
+        self.value = value  # last: an interrupt at one of the calls finds nothing changed
 
 
 def _rebuild(array: Any, dtype: DType, strides: Strides, device: str) -> Storage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from ..columns import columns, seconds_text
+from ..columns import columns, preformatted, seconds_text
 from ..diff import GraphDiff, diff
 from ..graph import Graph
 from . import Pass, optimize
@@ -55,6 +55,9 @@ class PassLog:
         return "\n".join(out)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return preformatted(str(self))
 
 
 def watch(graph: Graph) -> PassLog:

@@ -213,3 +213,14 @@ def test_an_empty_graph_costs_nothing():
     graph = Graph.from_text("graph g(%x: f32[3]) -> (y: f32[3]) {\n  return %x\n}")
     assert graph.cost().total.nodes == 0 and graph.cost().memory.peak is None
     assert graph.cost().memory.peak_bytes == 2 * 12
+
+
+def test_it_prints_as_a_table():
+    net = thrace.nn.Sequential(thrace.nn.Linear(4, 8), thrace.nn.ReLU())
+    cost = thrace.trace(net, thrace.spec("f32[6,4]")).cost()
+    text = str(cost)
+    assert text == cost.table("scope") and "forward/Sequential/0" in text
+    assert "dot_general" in cost.table("op") and "<pre>" in cost._repr_html_()
+    assert repr(cost).startswith("<cost of Sequential: ")
+    with pytest.raises(ValueError, match="by must be one of scope, line"):
+        cost.table("file")

@@ -546,4 +546,61 @@ ROWS = (
             show(w.grad, y)
         """,
     ),
+    program(
+        "NumPy array that shares what is written",
+        """
+        w = torch.ones(3)
+        n = w.numpy()
+        @compile
+        def f(x):
+            w.add_(x)
+            return w * 1
+        for i in range(3):
+            show(f(x), n.tolist())
+            n[0] = 7.0
+        """,
+    ),
+    program(
+        "NumPy array written inside",
+        """
+        w = torch.ones(3)
+        n = w.numpy()
+        @compile
+        def f(x):
+            n[0] += 1
+            return w * x
+        for i in range(3):
+            show(f(x), n.tolist())
+        """,
+        "CHANGES",
+    ),
+    program(
+        "NumPy function that writes to a tensor's memory",
+        """
+        w = torch.ones(3)
+        @compile
+        def f(x):
+            y = w * x
+            np.add(w.numpy(), 1, out=w.numpy())
+            return y + w
+        for i in range(3):
+            show(f(x), w)
+        """,
+        "VALUE",
+        "NUMPY_WRITES",
+    ),
+    program(
+        "two tensors that share memory by NumPy",
+        """
+        a = np.ones(3, np.float32)
+        v, w = torch.from_numpy(a[1:]), torch.from_numpy(a[:2])
+        @compile
+        def f(x):
+            v.add_(x[1:])
+            return w * 2
+        for i in range(3):
+            show(f(x), v, w, a.tolist())
+        """,
+        "NUMPY_SHARED",
+    ),
 )

@@ -211,4 +211,59 @@ def f(x):
 show(f(x), f(x))
 """,
     ),
+    states(
+        "autocast",
+        """
+        a, b = torch.ones(2, 3), torch.ones(3, 2)
+        on = torch.autocast("cpu", dtype=torch.bfloat16)
+        @compile
+        def f(): return a @ b
+        """,
+        "pass",
+        "on.__enter__()",
+        "f()",
+        "autocast",
+        traces=2,
+    )._replace(
+        program="""
+a, b = torch.ones(2, 3), torch.ones(3, 2)
+@compile
+def f(): return a @ b
+for kind in (None, torch.bfloat16, torch.float16, None, torch.bfloat16):
+    if kind is None:
+        show(f())
+    else:
+        with torch.autocast("cpu", dtype=kind):
+            show(f())
+""",
+        traces=3,
+        recompiles=2,
+    ),
+    program(
+        "autocast inside",
+        """
+a, b = torch.ones(2, 3), torch.ones(3, 2)
+@compile
+def f():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = a @ b
+    return y, a @ b
+show(f(), f())
+""",
+    ),
+    program(
+        "autocast switched off inside",
+        """
+a, b = torch.ones(2, 3), torch.ones(3, 2)
+@compile
+def f():
+    with torch.autocast("cpu", enabled=False):
+        return a @ b
+with torch.autocast("cpu", dtype=torch.bfloat16):
+    show(f(), f())
+show(f())
+""",
+        traces=2,
+        guard="autocast",
+    ),
 )

@@ -155,9 +155,9 @@ def frozen(kind: str) -> Callable[[], Patches]:
         known: dict[tuple[int, int], Any] = {}
         kept: list[Any] = []
 
-        def broken(self: Any, arguments: Any) -> Any:
+        def broken(self: Any, arguments: Any, early: Any) -> Any:
             kept.append(self)
-            values = real(self, arguments)
+            values = real(self, arguments, early)
             for i, b in enumerate(self.bindings):
                 if b.kind == kind:
                     held = replay.HyperValue(np.array(values[i].buffer))
@@ -290,7 +290,10 @@ def sorted_keys() -> Patches:
 
 
 def late_arguments() -> Patches:
-    return [mock.patch.object(session.Session, "storage_before", lambda self, t: t._storage)]
+    return [
+        mock.patch.object(session.Session, "storage_before", lambda self, t: t._storage),
+        mock.patch.object(building._Building, "_before", lambda self, t: (t._storage, t._view)),
+    ]
 
 
 def everything_lasts() -> Patches:

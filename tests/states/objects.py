@@ -699,4 +699,22 @@ ROWS = (
         "f(x)",
         "c.h is",
     ),
+    program(
+        "hidden state of a module",
+        """
+        class Cell(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.hidden = torch.zeros(3)
+            def forward(self, x):
+                self.hidden = torch.tanh(self.hidden + x)
+                return self.hidden * 2
+        cell = Cell()
+        f = compile(cell)
+        for i in range(4):
+            show(f(x), cell.hidden)
+            if i == 2:
+                cell.hidden = torch.ones(3)
+        """,
+    ),
 )

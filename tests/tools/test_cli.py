@@ -44,6 +44,35 @@ def test_a_users_mistake_ends_with_code_2(model: Path):
     assert "Traceback" not in done.stderr
 
 
+GRAPH = "graph g(%x: f32[4]) -> (y: f32[4]) {\n  %0 = mul(%x, 2)\n  return %0\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "said"),
+    [
+        (("cost", "-"), 0, "graph g: 1 nodes"),
+        (("cost", "model.py:nit", "--input", "f32[2,4]"), 2, "did you mean 'net'?"),
+        (("diff", "-", "model.py:net", "--input", "f32[2,4]"), 2, "--input is for functions"),
+        (("diff", "-", "other.txt"), 1, "+ %+0: f32[4] = mul(%x, 3)"),
+        (("profile", "-", "--repeats", "1"), 0, "attributed to 1 nodes"),
+        (("profile", "-", "--integers-below", "0"), 2, "--integers-below must be at least 1"),
+        (
+            ("explain", "model.py:net", "--input", "f32[2,4]", "--eval"),
+            0,
+            "1 traces, 1 executables",
+        ),
+        (("explain", "model.py:breaks", "--input", "f32[2]"), 2, "KeyError: 'missing'"),
+    ],
+)
+def test_commands_as_they_are_started(argv: tuple[str, ...], code: int, said: str, model: Path):
+    (model / "other.txt").write_text(GRAPH.replace("2)", "3)"))
+    command = (THRACE,) if argv[0] in ("cost", "profile") else (sys.executable, "-m", "thrace")
+    done = start(*command, *argv, cwd=model, stdin=GRAPH)
+    assert done.returncode == code, done.stderr
+    assert said in (done.stderr if code == 2 else done.stdout)
+    assert "Traceback" not in done.stderr and bool(done.stdout) == (code != 2)
+
+
 def test_a_reader_that_stops_early_is_no_error(model: Path):
     command = f"{THRACE} dump model.py:step --input f32[6,4] --input i64[6] | head -1"
     done = start("bash", "-o", "pipefail", "-c", command, cwd=model)

@@ -19,6 +19,7 @@ def test_a_machine_that_is_ready(thrace_main: Callable):
     assert rows["jax"] == metadata.version("jax")
     assert rows["numpy"] == metadata.version("numpy")
     assert rows["cpu"] == "ready"
+    assert rows["cache"] == "512 compiled programs kept in memory by each process"
     assert rows["compiler"].startswith("compiled and ran in")
 
 
@@ -64,3 +65,9 @@ def test_a_compiler_that_fails_is_broken(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("thrace.runtime.executable.compile_graph", fail)
     found = doctor._compiler()
     assert found.broken and found.text == "fails: RuntimeError: no such symbol"
+
+
+def test_a_setting_of_the_cache_that_is_no_number(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THRACE_CACHE_SIZE", "many")
+    found = doctor._cache()
+    assert found.broken and "'many'" in found.text and "unset" in found.fix

@@ -237,3 +237,14 @@ def test_traced_graphs_render(tmp_path: Path, drawn_by_hand: list[str]):
     found = thrace.trace(lambda x: x * 2, thrace.spec("f32[3]"))
     found.render(tmp_path / "g.svg")
     assert "mul" in drawn_by_hand[0]
+
+
+def test_results_of_tools_show_in_a_notebook():
+    graph = Graph.from_text(
+        "graph g(%x: f32[4]) -> (y: f32[4]) {\n  %0 = mul(%x, 1)\n  return %0\n}"
+    )
+    shown = [graph.cost(), graph.diff(graph.optimize()), graph.passes()]
+    for result in shown:
+        html = result._repr_html_()
+        assert html.startswith("<pre>") and html.endswith("</pre>")
+        assert "<" not in html[5:-6]

@@ -46,7 +46,10 @@ class Step:
 @pytest.mark.parametrize("slow", ["matmul", "sort"])
 def test_a_planted_slow_line_is_the_first(slow: str):
     step = Step(slow)
-    found = profile(step, thrace.randn(8, 16), repeats=3)
+    for _ in range(5):  # on a busy machine, a step may wait before it begins
+        found = profile(step, thrace.randn(8, 16), repeats=5)
+        if found.attributed >= 0.9:
+            break
     place, seconds = next(iter(found.by_line().items()))
     assert place is not None and place.text.endswith("# planted"), found
     assert seconds > 0.5 * found.step_s

@@ -64,10 +64,7 @@ def has_momentum(optimizer: str) -> bool:
 
 def pairs() -> list[tuple[str, str]]:
     every = [
-        (o, s)
-        for o in OPTIMIZERS
-        for s in SCHEDULERS
-        if has_momentum(o) or s not in NEEDS_MOMENTUM
+        (o, s) for o in OPTIMIZERS for s in SCHEDULERS if has_momentum(o) or s not in NEEDS_MOMENTUM
     ]
     if os.environ.get("THRACE_ALL_STEPS"):
         return every

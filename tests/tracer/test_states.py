@@ -144,6 +144,34 @@ def test_no_recompile():
         assert scaled(x).item() == 3.0
 
 
+def test_what_never_could_be_replayed_is_given_up():
+    """Then the wrapper does nothing but call the function."""
+
+    @thrace.compile
+    def looks(x, k=0):
+        return x * x.sum().item() + k
+
+    x = thrace.ones(2)
+    with pytest.warns(thrace.FallbackWarning):
+        looks(x)
+    for _ in range(70):
+        assert looks(x).tolist() == [2.0, 2.0]
+    assert looks.given_up
+    assert looks(thrace.ones(3), k=1).tolist() == [4.0] * 3
+
+    @thrace.compile
+    def prints_now_and_then(x, loud):
+        if loud:
+            print(end="")
+        return x * 2
+
+    with pytest.warns(thrace.FallbackWarning):
+        for i in range(140):
+            prints_now_and_then(x, i % 2 == 0)
+    (trace,) = thrace.explain(prints_now_and_then).traces
+    assert trace.calls == 70 and not prints_now_and_then.given_up
+
+
 def test_a_reason_says_where_and_what_to_do():
     @thrace.compile
     def looks(x):

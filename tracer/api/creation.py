@@ -24,6 +24,8 @@ from .filled import empty, full
 
 # Data
 
+MAX_NESTING = 128  # PyTorch's limit
+
 
 def tensor(
     data: Any,
@@ -89,12 +91,17 @@ def _check_fits(array: np.ndarray, dtype: DType) -> None:
 
 
 def _first(data: Any) -> Any:
-    """The first leaf of nested sequences, None if there is none."""
-    while isinstance(data, Sequence) and not isinstance(data, str):
+    """The first leaf of nested sequences, None if there is none.
+
+    Raises: ValueError for sequences nested too deep, such as a list that holds itself.
+    """
+    for _ in range(MAX_NESTING):
+        if not isinstance(data, Sequence) or isinstance(data, str):
+            return data
         if not len(data):
             return None
         data = data[0]
-    return data
+    raise ValueError(f"too many dimensions '{type(data).__name__}'")
 
 
 def _from_python(data: Any, leaf: Any, dtype: DType | None) -> np.ndarray:

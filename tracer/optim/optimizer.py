@@ -25,6 +25,7 @@ from ..nn.init import zeros_
 from ..recording import evaluate_all
 from ..state import STATE, scope, touch_optimizer
 from ..tensor import Tensor, from_host
+from .undo import Undo
 
 Group = dict[str, Any]
 
@@ -122,7 +123,8 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient; returns what `closure` returns.
 
-        `closure` computes the loss and its gradients anew.
+        `closure` computes the loss and its gradients anew. If the update fails or is
+        interrupted, parameters and state are as they were before it.
         """
         touch_optimizer(self)
         for hook in list(self._pre_hooks.values()):
@@ -131,7 +133,7 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad(), scope("optimizer", "phase"):
+        with no_grad(), scope("optimizer", "phase"), Undo(self):
             for group in self.param_groups:
                 params = [p for p in group["params"] if p.grad is not None]
                 if params:
