@@ -151,6 +151,7 @@ MORE = (
     ("log_softmax-keyword", lambda T, x: T.log_softmax(x, dim=0), (M,)),
     ("log_softmax-range", lambda T, x: x.log_softmax(2), (M,)),
     ("logsumexp-large", lambda T, x: (x * 1e4).logsumexp(1), (M,)),
+    ("logsumexp-complex", lambda T, x: T.complex(x, x * 0.5).logsumexp(1), (M,)),
     ("logsumexp-dims", lambda T, x: T.logsumexp(x, (0, 2), keepdim=True), (X,)),
     ("cumsum-0", lambda T, x: x.cumsum(0), (array(5, 3),)),
     ("cumsum-dtype", lambda T, x: x.cumsum(-1, dtype=T.float64), (M,)),

@@ -764,3 +764,43 @@ def test_a_module_class_that_the_run_names_is_no_module():
         return net(x).sum() - net(x).sum()
 
     assert thrace.compile(f)(thrace.ones(1, 2)).item() == 0
+
+
+def test_what_was_returned_of_an_argument_that_becomes_a_leaf_is_of_this_call():
+    @thrace.compile
+    def f(x: Any) -> Any:
+        seen = x.detach()
+        x.requires_grad_()
+        return seen
+
+    held = []
+    for value in (1.0, 2.0, 3.0):
+        x = thrace.tensor([value])
+        held.append(f(x))
+        assert held[-1].data_ptr() == x.data_ptr() and x.requires_grad
+    assert [t.item() for t in held] == [1.0, 2.0, 3.0]
+
+
+def test_a_hook_on_a_leaf_that_a_call_makes_runs_at_every_call():
+    @thrace.compile
+    def f(x: Any) -> Any:
+        leaf = (x * 2).requires_grad_()
+        leaf.register_post_accumulate_grad_hook(lambda p: setattr(p, "grad", p.grad * 10))
+        return leaf
+
+    with pytest.warns(thrace.FallbackWarning, match="a hook is to see"):
+        for _ in range(3):
+            leaf = f(thrace.tensor([1.0]))
+            (leaf * 3).sum().backward()
+            assert leaf.grad.tolist() == [30.0]
+
+
+def test_a_mask_that_every_call_makes_needs_no_fallback():
+    @thrace.compile
+    def f(x: Any) -> Any:
+        return x[thrace.tensor([True, False, True])], x[None, True]
+
+    for start in (0.0, 1.0):
+        picked, _ = f(thrace.arange(3.0) + start)
+        assert picked.tolist() == [start, start + 2]
+    assert not f.fallbacks
