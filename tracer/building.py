@@ -173,6 +173,9 @@ class _Building:
             owner = None if capture.slot.owner is None else capture.slot.owner()
             if owner is not None and owner._storage is storage:
                 handle = owner
+        for t, before, *_ in self.session.handles.values():
+            if before is storage and t._storage is not storage and t is not handle:
+                raise NotReplayable("it reads a tensor by another name and points it elsewhere")
         name = self.session.name_of(storage)
         entry = self.assigned.get(id(storage))
         if entry is not None:
