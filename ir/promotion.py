@@ -31,13 +31,13 @@ _CACHE: dict[tuple[DType, DType], DType] = {}
 _NEXT_INT = {1: int16, 2: int32, 4: int64, 8: int64}
 
 
-def promote_types(a: DType, b: DType) -> DType:
+def promote_types(type1: DType, type2: DType) -> DType:
     """The smallest dtype that holds both, as `torch.promote_types` has it."""
-    if a is b:
-        return a
-    found = _CACHE.get((a, b))
+    if type1 is type2:
+        return type1
+    found = _CACHE.get((type1, type2))
     if found is None:
-        found = _CACHE[a, b] = _promote(a, b)
+        found = _CACHE[type1, type2] = _promote(type1, type2)
     return found
 
 

@@ -8,9 +8,11 @@ from thrace import (
     amp,
     array_api,
     autograd,
+    backends,
     cpu,
     cuda,
     debug,
+    distributions,
     fft,
     func,
     higher_order_ops,
@@ -23,6 +25,7 @@ from thrace import (
     random,
     signal,
     special,
+    testing,
     utils,
     version,
 )
@@ -109,6 +112,12 @@ from thrace.tracer.grad_mode import (
 from thrace.tracer.promotion import can_cast
 from thrace.tracer.random import Generator, default_generator, manual_seed
 from thrace.tracer.serialization import load, save
+from thrace.tracer.settings import (
+    get_float32_matmul_precision,
+    get_num_threads,
+    set_float32_matmul_precision,
+    set_num_threads,
+)
 from thrace.tracer.state import default_dtype as get_default_dtype
 from thrace.tracer.state import is_grad_enabled, set_default_dtype
 from thrace.tracer.tensor import Size, Tensor
@@ -152,6 +161,7 @@ __all__ = [
     "array_api",
     "autocast",
     "autograd",
+    "backends",
     "bfloat16",
     "bool",
     "can_cast",
@@ -169,6 +179,7 @@ __all__ = [
     "debug",
     "default_generator",
     "device",
+    "distributions",
     "double",
     "dtype",
     "e",
@@ -184,6 +195,8 @@ __all__ = [
     "get_autocast_dtype",
     "get_default_dtype",
     "get_deterministic_debug_mode",
+    "get_float32_matmul_precision",
+    "get_num_threads",
     "half",
     "higher_order_ops",
     "iinfo",
@@ -224,13 +237,16 @@ __all__ = [
     "set_autocast_enabled",
     "set_default_dtype",
     "set_deterministic_debug_mode",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
+    "set_num_threads",
     "set_printoptions",
     "short",
     "signal",
     "spec",
     "special",
     "strided",
+    "testing",
     "trace",
     "uint8",
     "uint16",

@@ -279,13 +279,39 @@ def _is_module(fn: Any) -> bool:
 
 @overload
 def compile(
-    fn: Callable[..., Any], *, fullgraph: bool = False, max_traces: int = MAX_TRACES
+    model: Callable[..., Any],
+    *,
+    fullgraph: bool = False,
+    max_traces: int = MAX_TRACES,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
 ) -> CompiledFunction: ...
 @overload
 def compile(
-    fn: None = None, *, fullgraph: bool = False, max_traces: int = MAX_TRACES
+    model: None = None,
+    *,
+    fullgraph: bool = False,
+    max_traces: int = MAX_TRACES,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
 ) -> Callable[..., CompiledFunction]: ...
-def compile(fn: Any = None, *, fullgraph: bool = False, max_traces: int = MAX_TRACES) -> Any:
+def compile(
+    model: Any = None,
+    *,
+    fullgraph: bool = False,
+    max_traces: int = MAX_TRACES,
+    dynamic: bool | None = None,
+    backend: Any = "xla",
+    mode: str | None = None,
+    options: dict[str, Any] | None = None,
+    disable: bool = False,
+) -> Any:
     """Compile a function, method or module: `@compile`, `@compile(...)` or `compile(model)`.
 
     The first call with a signature runs as always and is recorded, with every tensor it
@@ -293,16 +319,20 @@ def compile(fn: Any = None, *, fullgraph: bool = False, max_traces: int = MAX_TR
     `opt.step()`, is one XLA executable. What cannot be replayed faithfully runs uncompiled
     and says once why; `fullgraph=True` makes that a FallbackError. A state that the call
     depends on and that changed is traced anew, at most `max_traces` times side by side;
-    further states run uncompiled.
+    further states run uncompiled. With `disable` the function stays as it is. `dynamic`,
+    `backend`, `mode` and `options` choose among PyTorch's compilers; here there is one, and
+    they change nothing.
 
-    Raises: TypeError if `fn` is not callable, ValueError if `max_traces` is less than 1.
+    Raises: TypeError if `model` is not callable, ValueError if `max_traces` is less than 1.
     """
     if max_traces < 1:
         raise ValueError(f"max_traces must be 1 or more, got {max_traces}")
-    if fn is None:
-        return functools.partial(compile, fullgraph=fullgraph, max_traces=max_traces)
-    if not callable(fn):
-        raise TypeError(f"compile expects a function or module, got {type(fn).__name__}")
-    if isinstance(fn, CompiledFunction):
-        return fn
-    return CompiledFunction(fn, fullgraph, max_traces)
+    if model is None:
+        return functools.partial(
+            compile, fullgraph=fullgraph, max_traces=max_traces, disable=disable
+        )
+    if not callable(model):
+        raise TypeError(f"compile expects a function or module, got {type(model).__name__}")
+    if disable or isinstance(model, CompiledFunction):
+        return model
+    return CompiledFunction(model, fullgraph, max_traces)

@@ -56,6 +56,7 @@ from .api import (
     windows,
 )
 from .api.common import normalize_dim
+from .keywords import with_keywords
 from .nn.functional import plain
 from .promotion import as_operand, check_kinds
 from .tensor import Tensor
@@ -210,9 +211,9 @@ def dim(self: Tensor) -> int:
     return self._type.ndim
 
 
-def numel(self: Tensor) -> int:
+def numel(input: Tensor) -> int:
     """The number of elements."""
-    return self._type.numel
+    return input._type.numel
 
 
 def element_size(self: Tensor) -> int:
@@ -279,7 +280,7 @@ def bind() -> None:
     spelled_out = set(Tensor.__dict__) - {"__eq__", "__ne__", "__init_subclass__"}
     for name, fn in methods().items():
         if name not in spelled_out:
-            setattr(Tensor, name, fn)
+            setattr(Tensor, name, with_keywords(name, fn))
     for module in MODULES:
         for name, prop in getattr(module, "PROPERTIES", {}).items():
             setattr(Tensor, name, prop)

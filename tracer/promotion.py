@@ -148,10 +148,10 @@ def _fits(value: Any, kind: str) -> bool:
     return cls is bool and kind == "bool"
 
 
-def can_cast(source: DType, target: DType) -> bool:
-    """Whether a result of dtype `source` may be written to `target`, as in `torch.can_cast`."""
+def can_cast(from_: DType, to: DType) -> bool:
+    """Whether a result of dtype `from_` may be written to `to`, as in `torch.can_cast`."""
     order = {"bool": 0, "uint": 1, "int": 1, "float": 2, "complex": 3}
-    return order[source.kind] <= order[target.kind]
+    return order[from_.kind] <= order[to.kind]
 
 
 def check_kinds(name: str, x: Operand, *kinds: str) -> None:

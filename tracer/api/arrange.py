@@ -134,7 +134,7 @@ def _chunk_cat(tensors: Tensors, dim: int, num_chunks: int, *, out: Tensor | Non
     return prims.concatenate(*rows, axis=axis + 1)
 
 
-@located
+@scoped(grad_fn="StackBackward0")
 def cartesian_prod(*tensors: Any) -> Tensor:
     """All ways to take one element of each vector, a row each; of one vector, itself."""
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
@@ -152,7 +152,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     return stack(grids, 1)
 
 
-@located
+@scoped(grad_fn="StackBackward0")
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All subsets of `r` elements of a vector, a row each, in the order of their places."""
     check_tensor("combinations", input)

@@ -156,9 +156,9 @@ def _conjugated(x: Tensor) -> Tensor:
     return prims.conj(x)
 
 
-def adjoint(self: Tensor) -> Tensor:
+def adjoint(input: Tensor) -> Tensor:
     """The last two dims exchanged, conjugated if complex; a 0-d tensor's conjugate."""
-    return conj(self.mT)
+    return conj(input.mT)
 
 
 @located

@@ -795,7 +795,7 @@ def matrix_rank(
 @with_out
 @scoped(name="linalg_pinv")
 def pinv(
-    A: Tensor,
+    input: Tensor,
     rcond: Any = None,
     hermitian: bool = False,
     *,
@@ -804,6 +804,7 @@ def pinv(
     out: Tensor | None = None,
 ) -> Tensor:
     """The pseudoinverse: singular values below `max(atol, rtol * largest)` count as zero."""
+    A = input
     name = "linalg.pinv"
     a = _matrix(name, A, square=hermitian)
     rtol = rcond if rcond is not None else rtol
@@ -942,8 +943,11 @@ def matrix_exp(A: Tensor) -> Tensor:
 @autocasts
 @with_out
 @scoped(name="linalg_lstsq")
-def lstsq(A: Tensor, B: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None):
+def lstsq(
+    input: Tensor, b: Tensor, rcond: Any = None, *, driver: str | None = None, out: Any = None
+) -> Any:
     """(solution, residuals, rank, singular_values) of least squares, by the pseudoinverse."""
+    A, B = input, b
     name = "linalg.lstsq"
     a = _matrix(name, A)
     check_tensor(name, B, "B", 2)

@@ -340,7 +340,7 @@ def _tensordot(a: Tensor, b: Tensor, contract: Any) -> Tensor:
 @with_out
 @scoped
 def matrix_norm(
-    A: Tensor,
+    input: Tensor,
     ord: Any = "fro",
     dim: tuple[int, int] = (-2, -1),
     keepdim: bool = False,
@@ -353,6 +353,7 @@ def matrix_norm(
 
     Dtypes: floating and complex, whose norm is real.
     """
+    A = input
     name = "linalg.matrix_norm"
     check_tensor(name, A, "A")
     if A._type.ndim < 2:
@@ -396,7 +397,7 @@ def _extreme(name: str, x: Tensor, ord: float, axis: int) -> Tensor:
 
 @located
 def norm(
-    A: Tensor,
+    input: Tensor,
     ord: Any = None,
     dim: Dims = None,
     keepdim: bool = False,
@@ -405,6 +406,7 @@ def norm(
     out: Tensor | None = None,
 ) -> Tensor:
     """A vector norm, or with two dims and an `ord` a matrix norm; the 2-norm of all by default."""
+    A = input
     check_tensor("linalg.norm", A, "A")
     if ord is None:
         return vector_norm(A, 2, dim, keepdim, dtype=dtype, out=out)

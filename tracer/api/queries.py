@@ -97,9 +97,9 @@ is_coalesced = _never("is_coalesced", "tensors are dense")
 is_distributed = _never("is_distributed", "tensors are on one device")
 
 
-def is_inference(self: Tensor) -> bool:
-    """False: tensors made in inference mode are ordinary ones without history."""
-    return False
+def is_inference(input: Tensor) -> bool:
+    """Whether a tensor was made in inference mode."""
+    return input.is_inference()
 
 
 def is_cpu(self: Tensor) -> bool:

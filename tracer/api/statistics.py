@@ -1,4 +1,4 @@
-"""Statistics, distances and combinations. Bound by `methods.py`."""
+"""Statistics and distances. Bound by `methods.py`."""
 
 from __future__ import annotations
 
@@ -268,9 +268,6 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     return _distances(prims.sub(*rows), p)
 
 
-# Combinations
-
-
 # Numerical gradients
 
 
@@ -301,7 +298,7 @@ def _spacings(name: str, x: Tensor, spacing: Any, dims: list[int]) -> list[Any]:
 @scoped
 def gradient(
     input: Tensor, *, spacing: Any = None, dim: Any = None, edge_order: int = 1
-) -> list[Tensor]:
+) -> tuple[Tensor, ...]:
     """Numerical derivatives along each dim by central differences of second order.
 
     `spacing`: a number or coordinates for each dim. At the edges one-sided differences of
@@ -330,10 +327,8 @@ def gradient(
                 f"{input._type.shape[d]} at dim {d}"
             )
     x = input if input._type.dtype.kind in ("float", "complex") else to_floating(input)
-    return [
-        _derivative(x, d, s, edge_order)
-        for d, s in zip(dims, _spacings(name, x, spacing, dims), strict=True)
-    ]
+    steps = zip(dims, _spacings(name, x, spacing, dims), strict=True)
+    return tuple(_derivative(x, d, s, edge_order) for d, s in steps)
 
 
 def _derivative(x: Tensor, axis: int, step: Any, edge_order: int) -> Tensor:

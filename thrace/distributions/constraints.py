@@ -1,0 +1,3 @@
+"""`thrace.distributions.constraints`."""
+
+from thrace.tracer.distributions.constraints import *

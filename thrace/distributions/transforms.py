@@ -1,0 +1,3 @@
+"""`thrace.distributions.transforms`."""
+
+from thrace.tracer.distributions.transforms import *
