@@ -62,7 +62,8 @@ def load_images() -> np.ndarray:
     """scikit-learn's digits as images of shape (1, 8, 8) between -1 and 1."""
     from sklearn.datasets import load_digits
 
-    return (load_digits().images[:, None] / 8 - 1).astype(np.float32)
+    pixels, _ = load_digits(return_X_y=True)
+    return (pixels.reshape(-1, 1, 8, 8) / 8 - 1).astype(np.float32)
 
 
 def make_batch(rng: np.random.Generator, images: np.ndarray) -> list[Any]:

@@ -87,7 +87,7 @@ def continued(model: Any, start: str, alphabet: str, count: int = 200) -> str:
         for _ in range(count):
             chances = torch.softmax(model(x)[0, -1] / 0.7, 0)
             x = torch.multinomial(chances, 1).reshape(1, 1)
-            numbers.append(x.item())
+            numbers.append(int(x))
     return "".join(alphabet[n] for n in numbers)
 
 

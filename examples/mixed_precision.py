@@ -71,8 +71,8 @@ def load_data() -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn's digits: images (1797, 8, 8) between 0 and 1, and their labels."""
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    return (digits.images / 16).astype(np.float32), digits.target.astype(np.int64)
+    pixels, labels = load_digits(return_X_y=True)
+    return (pixels.reshape(-1, 8, 8) / 16).astype(np.float32), labels.astype(np.int64)
 
 
 def make_batch(rng: np.random.Generator, images: np.ndarray, labels: np.ndarray) -> list[Any]:

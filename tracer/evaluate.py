@@ -40,6 +40,7 @@ SYMBOLIC = Symbolic()
 NO_DATA = "a tensor's value is needed here, but the tensor was traced without data"
 LOST = "the tensor's data is gone"
 MAX_KNOWN_GRAPHS = 4096
+MAX_KNOWN_ENTRIES = 2_000_000  # of their keys, some five for each node
 
 # Python answers signals between its own instructions, so what one call of C code does is done
 # whole or not at all: changes are made ready as iterators of such calls, then consumed.
@@ -514,7 +515,7 @@ class Recurring:
 
     __slots__ = (
         *("compile_cost_s", "executables", "graphs", "host_bytes", "host_cost_s", "literals"),
-        *("spent_s", "varying"),
+        *("spent_s", "used", "varying"),
     )
 
     def __init__(self, plan: Plan):
@@ -527,6 +528,7 @@ class Recurring:
         self.host_cost_s = host.estimate_cost_s(graph)
         self.compile_cost_s = host.compile_cost_s(graph)
         self.spent_s = 0.0
+        self.used = False  # again, since somebody last looked for what to forget
         self.graphs: dict[frozenset[int], Graph] = {}
         self.executables: dict[tuple[frozenset[int], tuple[int, ...]], Any] = {}
 
@@ -545,6 +547,34 @@ class Recurring:
 
 
 _KNOWN: OrderedDict[tuple, Recurring] = OrderedDict()
+_entries = 0  # in all of its keys
+# Those with executables, the latest used last: they hold what the cache of programs lets go.
+_COMPILED: OrderedDict[Recurring, None] = OrderedDict()
+
+
+def _forget_graphs(added: int) -> None:
+    """Forget graphs that have not come back, the oldest first, while there are too many."""
+    global _entries
+    _entries += added
+    while len(_KNOWN) > 1 and (len(_KNOWN) > MAX_KNOWN_GRAPHS or _entries > MAX_KNOWN_ENTRIES):
+        key, known = _KNOWN.popitem(last=False)
+        if known.used:
+            known.used = False
+            _KNOWN[key] = known
+        else:
+            _entries -= len(key)
+            _COMPILED.pop(known, None)
+
+
+def _note_compiled(known: Recurring) -> None:
+    from ..runtime.executable import CACHE
+
+    _COMPILED[known] = None
+    _COMPILED.move_to_end(known)
+    while len(_COMPILED) > CACHE.size:
+        old, _ = _COMPILED.popitem(last=False)
+        old.graphs.clear()
+        old.executables.clear()
 
 
 def _check_readable(inputs: list[Value]) -> None:
@@ -582,6 +612,7 @@ class Prepared:
 
             exe = executable.compile_graph(self.graph, self.device, donate)
             executables[self.varying, donate] = exe
+        _note_compiled(self.known)
         exe.into(self.args, results)
 
 
@@ -600,9 +631,9 @@ def prepare(plan: Plan, device: Any, results: list[Any]) -> Prepared | None:
     known = _KNOWN.get(plan.key)
     if known is None:
         known = _KNOWN[plan.key] = Recurring(plan)
-        if len(_KNOWN) > MAX_KNOWN_GRAPHS:
-            _KNOWN.popitem(last=False)
+        _forget_graphs(len(plan.key))
     else:
+        known.used = True
         known.vary(plan)
     if (
         device is CPU

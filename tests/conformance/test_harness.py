@@ -12,7 +12,7 @@ from conformance.checks import outcomes
 from conformance.entries import database
 from thrace import Tensor
 
-RIGHT = {name: getattr(thrace, name) for name in ("sin", "add", "cat", "sum")}
+RIGHT = {name: getattr(thrace, name) for name in ("sin", "add", "cat", "sum", "t")}
 
 
 def value_off(input: Any, **kwargs: Any) -> Any:
@@ -65,6 +65,15 @@ def not_in_place(self: Tensor) -> Tensor:
     return self.sin()
 
 
+def not_in_place_method(self: Tensor) -> Tensor:
+    return RIGHT["sin"](self) + 1
+
+
+def copied(input: Tensor) -> Tensor:
+    """The right value, of memory of its own."""
+    return RIGHT["t"](input).clone()
+
+
 @pytest.mark.parametrize(
     ("entry", "check", "fault"),
     (
@@ -76,6 +85,8 @@ def not_in_place(self: Tensor) -> Tensor:
         ("add", "out", no_out),
         ("cat", "errors", no_error),
         ("sin", "inplace", not_in_place),
+        ("sin", "methods", not_in_place_method),
+        ("t", "views", copied),
     ),
     ids=lambda value: value.__name__ if callable(value) else value,
 )
@@ -85,8 +96,8 @@ def test_planted_faults_are_found(
     op = next(op for op in database() if op.name == entry)
     before = outcomes(op, check)
     assert before and not any(o.error for o in before)
-    if check == "inplace":
-        monkeypatch.setattr(Tensor, f"{entry}_", fault)
+    if check in ("inplace", "methods"):
+        monkeypatch.setattr(Tensor, entry + "_" * (check == "inplace"), fault)
     else:
         monkeypatch.setattr(thrace, entry, fault)
     assert any(o.error for o in outcomes(op, check))

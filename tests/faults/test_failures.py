@@ -199,3 +199,22 @@ def test_compiled_shapes_are_bounded():
         for n in range(1, MAX_TRACES + 9):
             double(thrace.ones(n))
     assert len(thrace.explain(double).traces) == MAX_TRACES
+
+
+def test_graphs_met_once_are_forgotten(monkeypatch: pytest.MonkeyPatch):
+    from thrace.runtime import executable, host
+    from thrace.tracer import evaluate
+
+    monkeypatch.setattr(host, "compile_cost_s", lambda graph: 0.0)  # compile at first sight
+    monkeypatch.setattr(executable.CACHE, "size", 4)
+    monkeypatch.setattr(evaluate, "MAX_KNOWN_GRAPHS", 6)
+    for n in range(1, 12):
+        x = thrace.tensor(np.ones(n, np.float32))
+        for _ in range(2):
+            assert (x * 3 + 1).sum().item() == 4 * n
+        y = thrace.tensor(np.ones(2, np.float32))
+        assert (y * 5 + 1).tolist() == [6.0, 6.0]
+    assert len(evaluate._KNOWN) <= 6
+    kept = [known for known in evaluate._KNOWN.values() if known.executables]
+    assert len(kept) <= len(evaluate._COMPILED) <= 4
+    assert evaluate._entries == sum(map(len, evaluate._KNOWN))

@@ -414,7 +414,7 @@ FUNCTIONS = {
     )
 }
 FUNCTIONS |= {"subtract": sub, "multiply": mul, "divide": div}
-METHODS = {name: f for name, f in FUNCTIONS.items() if name != "rsub"}
+METHODS: dict[str, Any] = {name: f for name, f in FUNCTIONS.items() if name != "rsub"}
 METHODS["float_power_"] = float_power_
 INPLACE = (
     *("add", "sub", "mul", "div", "true_divide", "floor_divide", "remainder", "fmod", "pow"),

@@ -327,7 +327,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Operand) -> Tensor:
 @autocasts
 @scoped
 def index_put(
-    input: Tensor, indices: tuple[Tensor, ...], values: Tensor, accumulate: bool = False
+    input: Tensor, indices: tuple[Tensor | None, ...], values: Tensor, accumulate: bool = False
 ) -> Tensor:
     """`input` with `values` set, or added, at the positions that the index tensors give."""
     from .indexing import Entry, index_tensors

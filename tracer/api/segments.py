@@ -13,7 +13,7 @@ import numpy as np
 from ...ir.errors import DTypeError, ShapeError
 from ...ir.types import int32, int64
 from .. import prims
-from ..promotion import Number, check_tensor
+from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
 from .common import normalize_dim, require
@@ -61,7 +61,7 @@ def segment_reduce(
     offsets: Tensor | None = None,
     axis: int = 0,
     unsafe: bool = False,
-    initial: Number | None = None,
+    initial: float | None = None,
 ) -> Tensor:
     """Sum, mean, prod, max or min of consecutive parts of dim `axis`.
 
