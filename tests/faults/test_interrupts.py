@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from .every_call import faults
-from .interrupts import run
+from faults.every_call import faults
+from faults.interrupts import run
 
 on_main_thread = pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread() or not hasattr(os, "kill"),
