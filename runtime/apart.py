@@ -21,6 +21,11 @@ def apart(work: Callable[[], T], *, whole: bool = False) -> T:
     what is left of `work` goes on unheard; with `whole` it is answered once that is done.
     """
     faults.starting()
+    return in_thread(work, whole=whole)
+
+
+def in_thread(work: Callable[[], T], *, whole: bool) -> T:
+    """`apart`, before JAX has started."""
     results: list[T] = []
     errors: list[BaseException] = []
     done = _thread.allocate_lock()

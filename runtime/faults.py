@@ -25,8 +25,16 @@ def starting() -> None:
     if forked:
         refuse()
     if not started:
-        started = True
+        from .apart import in_thread
+
         allocator.prepare()
+        # An interrupt in the middle would leave modules that can never be imported again.
+        in_thread(_import, whole=True)
+        started = True
+
+
+def _import() -> None:
+    import jax  # noqa: F401
 
 
 def refuse() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from pathlib import Path
 
 import pytest
+from processes import run as run_command
 
-from .every_call import faults
-from .interrupts import run
+from faults.every_call import faults
+from faults.interrupts import run
 
 on_main_thread = pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread() or not hasattr(os, "kill"),
@@ -29,3 +32,22 @@ def test_interrupts_at_random_moments(compiled: bool):
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "uncompiled"])
 def test_an_exception_at_a_chosen_call(compiled: bool):
     assert not list(faults(compiled, every=101, first=17))
+
+
+IMPORTED = """
+import os, signal, threading
+import numpy as np
+from thrace.runtime import to_jax
+
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    to_jax(np.ones(2))
+    threading.Event().wait(10)  # imported before the signal came
+except KeyboardInterrupt:
+    pass
+print(to_jax(np.ones(2)).sum())
+"""
+
+
+def test_an_interrupt_while_jax_is_imported(tmp_path: Path):
+    assert "2.0" in run_command(sys.executable, "-c", IMPORTED, cwd=tmp_path)

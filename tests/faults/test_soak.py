@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .soak import LIMITS, measured
+from faults.soak import LIMITS, measured
 
 
 @pytest.mark.parametrize(("name", "times"), [("compiled steps", 400), ("uncompiled steps", 100)])
