@@ -91,7 +91,7 @@ def forms(folder: str, imp: Import) -> Iterator[str]:
     top = imp.target.partition(".")[0]
     if folder in LAYERS and top == "thrace" and not imp.relative:
         yield f"imports {imp.target} absolutely: write it relative"
-    suites = ("conformance", "fuzz", "states")  # programs of their own
+    suites = ("conformance", "faults", "fuzz", "states")  # programs of their own
     inside = any(is_within(imp.target, f"thrace.tests.{suite}") for suite in suites)
     if folder not in LAYERS and imp.relative and not inside:
         yield f"imports {imp.target} relatively: write it absolute"
