@@ -331,7 +331,7 @@ _GRAPHS: dict[tuple, tuple[Graph, Graph]] = {}
 
 # Whatever stands in front of their last axes is a batch to these.
 _NATURAL = (
-    *("detach", "graft", "opaque", "bitcast", "fft", "iota", "constant"),
+    *("detach", "graft", "opaque", "barrier", "bitcast", "fft", "iota", "constant"),
     *("cholesky", "triangular_solve", "lu", "qr", "eigh", "eig", "svd"),
     *("ldl_factor", "ldl_solve"),
 )

@@ -297,7 +297,7 @@ _MOVES = (
     *("reshape", "transpose", "broadcast", "slice", "unslice", "update_slice", "dynamic_slice"),
     *("dynamic_unslice", "dynamic_update_slice", "pad", "concatenate", "reverse", "full", "iota"),
     *("constant", "real", "imag", "complex", "bitcast", "index", "index_set"),
-    *("detach", "graft", "opaque", "check", "call", "cond", "while_loop", "scan"),
+    *("detach", "graft", "opaque", "barrier", "check", "call", "cond", "while_loop", "scan"),
 )
 _TRANSCENDENTAL = (
     *("exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "tanh", "logistic", "erf"),
@@ -351,7 +351,7 @@ def _cost(node: Node, known: dict[int, Cost]) -> Cost:
 def _moved(node: Node) -> tuple[int, int]:
     """Bytes read and written. What only names its operand's data anew moves none."""
     name = node.op.name
-    if name in ("reshape", "detach", "graft", "opaque", "check"):
+    if name in ("reshape", "detach", "graft", "opaque", "barrier", "check"):
         return 0, 0
     written = sum(v.type.size_bytes for v in node.outputs)
     operands = [o.type.size_bytes for o in node.operands if isinstance(o, Value)]

@@ -19,7 +19,7 @@ from .nested import held_graphs
 from .source import Location, resolve
 
 # Results that are their first operand's data under another name.
-ALIASES = frozenset(("reshape", "detach", "graft", "opaque", "check"))
+ALIASES = frozenset(("reshape", "detach", "graft", "opaque", "barrier", "check"))
 _MOVES = frozenset(
     (
         *("broadcast", "slice", "unslice", "dynamic_slice", "dynamic_unslice", "pad", "reverse"),

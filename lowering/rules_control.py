@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+from jax import lax
 
 from ..ir.nested import has_effect
 from .run import current
@@ -38,6 +39,7 @@ RULES = {
     "detach": lambda node, x: x,  # gradients are the IR's affair: nothing is left to do
     "graft": lambda node, data, history: data,
     "opaque": lambda node, x: x,
+    "barrier": lambda node, x: lax.optimization_barrier(x),
     "check": check,
     "call": call,
 }

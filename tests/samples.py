@@ -584,6 +584,8 @@ CONTROL: tuple[Sample, ...] = (
            oracle=lambda x, y: (np.tanh(x * y), (x * y).sum(0))),
     sample("detach", (2, 3), oracle=lambda x: x, dtypes=ANY),
     sample("detach", (), oracle=lambda x: x),
+    sample("barrier", (2, 3), oracle=lambda x: x, dtypes=ANY),
+    sample("barrier", (), oracle=lambda x: x),
     # Its gradient is the other operand's, which no difference of results can show.
     sample("graft", (2, 3), (2, 3), oracle=lambda data, history: data, dtypes=ANY,
            differentiate=False),

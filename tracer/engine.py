@@ -313,6 +313,8 @@ def free(node: Node) -> None:
     if not ins and not outs:
         return
     node.freed = True
+    if node.hooks:
+        node.hooks.pop("packed", None)  # type: ignore[call-overload]
     if node.owner is None:  # evaluated: while pending, the recorder still needs the operands
         node.operands = tuple(
             Value(o.type, edge=o.edge) if isinstance(o, Value) else o for o in node.operands

@@ -88,6 +88,11 @@ def generator_of(device: Any = None) -> Generator:
 default_generator = generator_of()
 
 
+def default_generators() -> list[Generator]:
+    """Every device's default generator that there is."""
+    return list(_DEFAULT.values())
+
+
 def manual_seed(seed: int) -> Generator:
     """Seed every device's default generator; returns the CPU's."""
     global _SEED

@@ -92,6 +92,11 @@ def autocast_mode() -> tuple[Any, ...]:
     return (STATE.autocast, STATE.autocast_dtypes, STATE.autocast_caching)
 
 
+def set_autocast_mode(mode: tuple[Any, ...]) -> None:
+    """Make autocast do what `autocast_mode` gave."""
+    STATE.autocast, STATE.autocast_dtypes, STATE.autocast_caching = mode
+
+
 def set_default_dtype(dtype: DType) -> None:
     """Make `dtype` what Python floats become. Raises: TypeError if it is not floating."""
     global _default_dtype

@@ -73,6 +73,12 @@ CONTROL = table(
         evaluate=lambda x, *, function: x,
     ),
     op(
+        "barrier",  # what is computed from its result is not merged with the same from its operand
+        lambda name, x: x,
+        lambda b, g, out, x: g,
+        evaluate=lambda x: x,
+    ),
+    op(
         "call",
         _call_type,
         vjp=_call_vjp,

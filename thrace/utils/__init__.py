@@ -1,5 +1,5 @@
-"""`thrace.utils`: loading data."""
+"""`thrace.utils`: loading data, activation checkpoints."""
 
-from thrace.utils import data
+from thrace.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
