@@ -291,3 +291,18 @@ def test_a_graph_is_traced_where_the_parameters_are():
     got = compile_graph(graph, CUDA)([args[n.rpartition(".")[2]] for n in graph.input_names])
     expected = layer(thrace.tensor(args["x"], device="cuda")).sum()
     close_to_scale(np.asarray(got[0]), expected.detach().cpu().numpy())
+
+
+def test_the_profiler_reads_the_devices_own_times():
+    big = thrace.randn(4096, 4096, device="cuda")
+
+    def step(x):
+        slow = big @ big  # planted
+        return slow.mean() + (x * 2).sum()
+
+    found = thrace.profiler.profile(step, thrace.randn(16, device="cuda"), repeats=5)
+    assert found.method == "trace"
+    place = next(iter(found.by_line()))
+    assert place is not None and place.text.endswith("# planted"), found
+    assert all(e.track.startswith("/device:") for e in found.events)
+    assert found.attributed >= 0.9, found

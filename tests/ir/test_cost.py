@@ -169,6 +169,19 @@ MEMORY = (
 }""",
         2,
     ),
+    # A cheap value that a product reads is stored for that; the sum at the end computes it
+    # again, so what it came from is there until then. It lies in the room of the result.
+    (
+        """graph g(%x: f32[64,64]) -> (y: f32[64,64]) {
+  %0 = dot_general(%x, %x) contract=((1,), (0,)) batch=((), ())
+  %1 = mul(%0, 2)
+  %2 = dot_general(%1, %x) contract=((1,), (0,)) batch=((), ())
+  %3 = dot_general(%2, %x) contract=((1,), (0,)) batch=((), ())
+  %4 = add(%1, %3)
+  return %4
+}""",
+        5,
+    ),
     # A reshape is another name, and an input handed out is copied.
     (
         """graph g(%x: f32[64,64]) -> (y: f32[4096], z: f32[64,64]) {

@@ -137,7 +137,7 @@ def test_bad_input_is_one_message(
     ("text", "message"),
     [
         ("graph f(%x: f32[99999999,99999999]) -> () {\n return\n}", "cannot draw the inputs"),
-        ("graph f(%x: u8[99999999999,9999999]) -> () {\n return\n}", "cannot draw the inputs"),
+        ("graph f(%x: u8[9999999999999]) -> () {\n return\n}", "cannot draw the inputs"),
         (
             "graph f() -> (y: f64[99999999,99999999]) {\n"
             " %0 = full(1.0) shape=(99999999,99999999) dtype=f64\n return %0\n}",

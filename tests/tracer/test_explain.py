@@ -44,7 +44,7 @@ def test_a_table_of_traces_with_their_phases():
     assert [s.trace_s for s in slow] == sorted((s.trace_s for s in slow), reverse=True)
     assert sum(s.trace_s for s in slow) <= phases["tracing"]
     assert lines[-2].split() == ["times", "recompile"]
-    assert lines[-1].split()[:6] == ["1", "argument", "0", "is", "f32[5,4],", "was"]
+    assert lines[-1].split()[:3] == ["1", "argument", "0"] and "f32[5,4]" in lines[-1]
     assert "test_explain.py:" in lines[-1] and "step(thrace.ones(5, 4))" in lines[-1]
     assert "&lt;" not in found._repr_html_() and "<pre>step: 2 traces" in found._repr_html_()
 
@@ -71,7 +71,7 @@ def test_the_log_of_traces_and_compiles(logged, caplog: pytest.LogCaptureFixture
     logged("traces, compile")
     scaled(thrace.ones(3), 3.0)
     said = "\n".join(caplog.messages)
-    assert "scaled is traced again: argument 1 is 3.0" in said
+    assert "scaled is traced again: argument 1" in said
     assert "scaled: recorded in" in said and "2 nodes" in said
     assert "scaled for cpu, 2 nodes:" in said and "XLA" in said
 
