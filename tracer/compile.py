@@ -37,8 +37,9 @@ WARN_AFTER = 8
 # uncompiled so often: then the decorator costs next to nothing.
 MAX_FALLBACKS = 8
 MAX_IDLE = 64
-# How long a thread waits for another's recording run before it records for itself.
+# How long a thread waits for another's recording run before it goes on.
 MAX_WAIT_S = 10.0
+_RECORDING = threading.RLock()
 
 
 class FallbackWarning(UserWarning):
@@ -69,7 +70,6 @@ class CompiledFunction:
         slots["fallbacks"] = []
         slots["recompiles"] = []
         slots["warned"] = False
-        slots["recording"] = threading.RLock()
         slots["idle"] = 0  # calls in vain since the last trace
         slots["given_up"] = False
         slots["__wrapped__"] = fn
@@ -82,36 +82,34 @@ class CompiledFunction:
         if self.given_up or STATE.session is not None or STATE.levels:
             return self.fn(*args, **kwargs)  # or part of one being recorded or transformed
         leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
-        found, result = self._replay(args, kwargs, leaves, spec)
-        if found:
-            return result
-        # One thread records at a time, and the others replay what it made. After a while they
-        # record for themselves: the run in progress may be waiting for them.
-        alone = self.recording.acquire(timeout=MAX_WAIT_S)
+        # Nobody replays while another thread records: between what that one reads and what it
+        # writes, an update would get lost. After a while a call goes on all the same: the run
+        # in progress may be waiting for it.
+        alone = _RECORDING.acquire(timeout=MAX_WAIT_S)
         try:
-            found, result = self._replay(args, kwargs, leaves, spec)
-            if found:
-                return result
-            if not self.traces or self._may_trace_again(spec, leaves):
+            for guards, trace in self.traces:
+                if guards.failure(spec, leaves) is None:
+                    if STATE.recorder is not None and STATE.recorder.nodes:
+                        evaluate_all()
+                    return trace.run(leaves)
+            if self._may_record(spec, leaves):
                 return self._record(args, kwargs, leaves, spec)
         finally:
             if alone:
-                self.recording.release()
-        return self.fn(*args, **kwargs)
+                _RECORDING.release()
+        return self._run_uncompiled(args, kwargs)
 
-    def _replay(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> tuple[bool, Any]:
-        """The result of a call that need not be recorded, and whether it is one."""
-        for guards, trace in self.traces:
-            if guards.failure(spec, leaves) is None:
-                if STATE.recorder is not None and STATE.recorder.nodes:
-                    evaluate_all()
-                return True, trace.run(leaves)
+    def _may_record(self, spec: Any, leaves: list[Any]) -> bool:
+        """Whether a call without a trace may become one, rather than run uncompiled.
+
+        Raises: RecompileError inside `no_recompile()`.
+        """
         for guards in self.uncompiled:
             if guards.failure(spec, leaves) is None:
-                return True, self._run_uncompiled(args, kwargs)
-        if len(self.uncompiled) >= MAX_FALLBACKS and not self.traces:
-            return True, self._run_uncompiled(args, kwargs)
-        return False, None
+                return False
+        if not self.traces:
+            return len(self.uncompiled) < MAX_FALLBACKS
+        return self._may_trace_again(spec, leaves)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:

@@ -19,7 +19,7 @@ from ..ir.types import DType, Shape, float32, float64
 from . import prims
 from .devices import CPU, Device, as_device
 from .recording import recorder_for
-from .state import STATE
+from .state import LOCK, STATE
 from .tensor import Tensor, from_host
 
 DEFAULT_SEED = 67280421310721
@@ -118,13 +118,14 @@ def bits(shape: Shape, generator: Generator | None = None, device: Any = None) -
     """uint32 random bits; the generator advances by their number."""
     source = generator or generator_of(device)
     b = recorder_for(source.device)
-    after, drawn = b.emit(_BITS, (source.state._value(),), (tuple(shape),))
-    before = STATE.grad_enabled
-    STATE.grad_enabled = False
-    try:
-        source.state._write_value(after)
-    finally:
-        STATE.grad_enabled = before
+    with LOCK:  # of two threads each draws its own
+        after, drawn = b.emit(_BITS, (source.state._value(),), (tuple(shape),))
+        before = STATE.grad_enabled
+        STATE.grad_enabled = False
+        try:
+            source.state._write_value(after)
+        finally:
+            STATE.grad_enabled = before
     return Tensor._wrap(drawn, source.device)
 
 

@@ -110,6 +110,8 @@ class SharedStorage(Storage):
         with LOCK:
             held: Value = _HELD.__get__(self)
             memory = self.export
+            if memory is None:  # another thread has just found that nobody shares it
+                return held
             buffer = root(held).buffer
             if memory.stale:
                 if not _is_data(buffer):
@@ -134,6 +136,8 @@ class SharedStorage(Storage):
     def value(self, new: Value) -> None:
         with LOCK:
             _HELD.__set__(self, new)
+            if self.export is None:
+                return
             self.export.stale = True
             source = root(new)
             if source.node is not None:
