@@ -25,9 +25,43 @@ def widened(fn):
     return wide
 
 
+STEPS = 1e5  # further below zero than this nobody walks
+
+
+def _zeta(s, q):
+    """The Hurwitz zeta function. XLA's expansion of it needs a q above zero, as by
+    zeta(s, q) = q ** -s + zeta(s, q + 1) it comes to be.
+
+    Source: DLMF 25.11.3.
+    """
+
+    def is_below(q):
+        return lax.bitwise_and(q < 0, q > -STEPS)
+
+    def step(state):
+        q, total = state
+        below = is_below(q)
+        term = lax.select(below, lax.pow(q, -s), lax.full_like(q, 0))
+        return lax.select(below, q + 1, q), total + term
+
+    start = (q, lax.full_like(q, 0))
+    q, total = lax.while_loop(
+        lambda state: lax.reduce_or(is_below(state[0]), (*range(q.ndim),)), step, start
+    )
+    return total + lax.zeta(s, q)
+
+
 def _polygamma(node, x):
-    n = np.asarray(node.attr("order"), x.dtype if x.dtype.itemsize > 2 else np.float32)
-    return widened(lambda y: lax.polygamma(lax.broadcast(n, y.shape), y))(x)
+    order = node.attr("order")
+
+    def fn(y):
+        """Source: DLMF 25.11.12."""
+        n = lax.full_like(y, order)
+        below = (-1.0) ** (order + 1) * lax.exp(lax.lgamma(n + 1)) * _zeta(n + 1, y)
+        above = lax.select(y == math.inf, lax.full_like(y, 0), lax.polygamma(n, y))
+        return lax.select(y < 0, below, above)
+
+    return widened(fn)(x)
 
 
 def _equal_shapes(fn):
@@ -63,7 +97,7 @@ RULES = {
     "lgamma": unary(widened(lax.lgamma)),
     "digamma": unary(widened(lax.digamma)),
     "polygamma": _polygamma,
-    "zeta": _equal_shapes(lax.zeta),
+    "zeta": _equal_shapes(_zeta),
     "igamma": _equal_shapes(lax.igamma),
     "igammac": _equal_shapes(lax.igammac),
     "erfc": unary(widened(lax.erfc)),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.special as s
-from sampling import FLOATS, INEXACT, Arg, Sample, binary, sample, unary
+from sampling import FLOATS, INEXACT, Arg, Sample, binary, sample, special, unary
 
 WIDE = ("float32", "float64")
 
@@ -49,6 +49,9 @@ SPECIAL: tuple[Sample, ...] = (
                oracle=lambda x, n=n: s.polygamma(n, x))
         for n in (1, 2, 4)
     ),
+    special("polygamma", np.array([-8.4784, -0.3, -40.2, 2.5, np.inf]), order=1,
+            oracle=lambda x: s.polygamma(1, x)),
+    special("zeta", np.full(5, 3.0), np.array([-8.4784, -0.3, -40.2, -3.0, 2.5]), oracle=s.zeta),
     # By the first operand there is no formula.
     *by_second("zeta", s.zeta, np.array([1.5, 2.0, 4.0])),
     *by_second("igamma", s.gammainc, np.array([0.5, 2.0, 4.0])),

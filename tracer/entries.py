@@ -267,7 +267,7 @@ def read(owner: Any, name: str) -> Any:
     if isinstance(found, (types.MemberDescriptorType, types.GetSetDescriptorType)):
         try:
             return found.__get__(owner)
-        except AttributeError:
+        except Exception:  # C code, which may refuse for any reason
             return MISSING
     return found
 

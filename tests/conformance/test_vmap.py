@@ -22,7 +22,7 @@ from thrace.ir.errors import DataDependentError
 
 SAMPLES = 2
 RANDOM = ("rand", "dropout", "bernoulli", "multinomial", "normal", "uniform", "rrelu", "cauchy")
-RANDOM += ("exponential", "geometric", "empty")
+RANDOM += ("exponential", "geometric", "empty", "lowrank")
 
 
 def entries() -> Any:

@@ -48,7 +48,7 @@ def test_programs_agree_when_xla_compiles_them(number: int):
 
 @pytest.mark.parametrize("name", ["missing-sum-to", "stale-view", "missing-guard", "lost-commit"])
 def test_planted_faults_are_found(name: str):
-    number, text, _ = find(name, SEED, limit=60)
+    number, text, _ = find(name, SEED, limit=120)
     assert number >= 0, f"{FAULTS[name].text}: {text}"
 
 

@@ -14,6 +14,7 @@ from thrace.ir import Graph
 from thrace.ir.errors import GraphError
 from thrace.ir.hash import structural_hash, structural_key
 from thrace.ir.interpret import interpret
+from thrace.ir.limits import Limits
 from thrace.ir.passes import PASSES
 
 SMALL, LARGE = 1_000, 100_000
@@ -53,8 +54,9 @@ def test_it_is_differentiated_and_optimized(large: Graph, monkeypatch: pytest.Mo
 
 
 def test_graphs_that_hold_graphs_ever_deeper():
-    g = Graph.from_text(nested_calls(1_000)).verify()
-    assert structural_hash(Graph.from_json(g.to_json())) == structural_hash(g)
+    deep = Limits(nesting=1_000)
+    g = Graph.from_text(nested_calls(1_000), limits=deep).verify()
+    assert structural_hash(Graph.from_json(g.to_json(), limits=deep)) == structural_hash(g)
     assert g.to_text(types=False).replace("\n\n", "\n") == nested_calls(1_000)
     assert g.optimize() is g
     g.to_dot()

@@ -19,8 +19,6 @@ SNIPPETS = {
         print(torch.are_deterministic_algorithms_enabled())
         print(torch.is_deterministic_algorithms_warn_only_enabled())
         torch.use_deterministic_algorithms(False)
-        torch.backends.cudnn.benchmark = True
-        torch.backends.cudnn.deterministic = True
         print(torch.backends.mps.is_available(), torch.accelerator.is_available())
         print(torch.accelerator.current_accelerator(), torch.cuda.device_count())
         for call in (lambda: torch.set_num_threads(0), lambda: torch.set_num_threads("a")):

@@ -327,7 +327,7 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     check_kinds("lerp", input, "float", "complex")
     span = prims.sub(end, input)
     if not isinstance(weight, Tensor):
-        if weight < 0.5:  # type: ignore[operator]
+        if abs(weight) < 0.5:
             return prims.add(input, prims.mul(span, weight))
         return prims.sub(end, prims.mul(span, 1 - weight))  # type: ignore[operator]
     near = prims.add(input, prims.mul(span, weight))
