@@ -48,7 +48,7 @@ def _zeta(s, q):
     q, total = lax.while_loop(
         lambda state: lax.reduce_or(is_below(state[0]), (*range(q.ndim),)), step, start
     )
-    return total + lax.zeta(s, q)
+    return lax.select(q == 0, lax.full_like(q, math.inf), total + lax.zeta(s, q))
 
 
 def _polygamma(node, x):
