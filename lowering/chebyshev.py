@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jax import Array, lax
@@ -29,7 +30,9 @@ class Series:
         from numpy.polynomial import chebyshev
 
         half, middle = (self.high - self.low) / 2, (self.high + self.low) / 2
-        return chebyshev.chebinterpolate(lambda u: self.fn(half * u + middle), TERMS - 1)
+        # Its annotations know functions of one number alone.
+        function: Any = lambda u: self.fn(half * u + middle)  # noqa: E731
+        return chebyshev.chebinterpolate(function, TERMS - 1)
 
     def __call__(self, t: Array) -> Array:
         """The series at `t` by Clenshaw's recurrence, without terms below the last bit."""
