@@ -258,6 +258,7 @@ BAD = {
     ),
     "layer_norm": (lambda f, x: f.layer_norm(x(2, 4), (3,)), RuntimeError),
     "group_norm": (lambda f, x: f.group_norm(x(2, 4, 3), 3), RuntimeError),
+    "group_norm_one": (lambda f, x: f.group_norm(x(1, 2, 1), 2), ValueError),
     "max_pool_rank": (lambda f, x: f.max_pool2d(x(2, 3), 2), RuntimeError),
     "max_pool_padding": (lambda f, x: f.max_pool2d(x(2, 3, 4, 4), 2, padding=2), RuntimeError),
     "max_pool_size": (lambda f, x: f.max_pool2d(x(2, 3, 1, 4), 2), RuntimeError),

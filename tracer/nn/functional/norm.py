@@ -256,7 +256,8 @@ def group_norm(
 ) -> Tensor:
     """Groups of channels (axis 1) of each sample with mean 0 and variance 1.
 
-    Raises: ShapeError if the groups do not divide the channels.
+    Raises: ShapeError if the groups do not divide the channels, or if there is one sample
+    with one value per group.
     Source: Wu & He 2018, arXiv:1803.08494.
     """
     _check_floating("group_norm", input)
@@ -267,6 +268,11 @@ def group_norm(
         raise ShapeError(
             f"group_norm: expected number of channels in input to be divisible by num_groups, "
             f"but got input of shape {shape} and num_groups={num_groups}"
+        )
+    if input._type.numel == num_groups and shape[0] == 1:
+        raise ShapeError(
+            f"group_norm: Expected more than 1 value per channel when training, got input size "
+            f"{shape}"
         )
     for name, t in (("weight", weight), ("bias", bias)):
         if t is not None and t._type.shape != (shape[1],):
