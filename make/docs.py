@@ -13,6 +13,7 @@ import importlib
 import inspect
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,14 +144,13 @@ def _commands() -> str:
 
 
 def main() -> int:
-    from sphinx.cmd.build import main as build
-
     shutil.rmtree(SOURCES, ignore_errors=True)
     shutil.copytree(ROOT / "docs", SOURCES)
     (SOURCES / "reference").mkdir()
     for name, text in pages().items():
         (SOURCES / "reference" / f"{name}.md").write_text(text)
-    return build(["-W", "--keep-going", "-q", "-j", "auto", str(SOURCES), str(SITE)])
+    sphinx = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "auto"]
+    return subprocess.run([*sphinx, str(SOURCES), str(SITE)]).returncode
 
 
 if __name__ == "__main__":
