@@ -22,7 +22,7 @@ on_main_thread = pytest.mark.skipif(
 @on_main_thread
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_interrupts_at_random_moments():
-    """Compiled; `make faults` interrupts uncompiled loops too, where a failure is known and open."""
+    """Of a compiled loop. `make faults` has uncompiled ones too, with a failure that is open."""
     count = run(True, interrupts=25)
     assert count.lost == count.half == 0, count
 
