@@ -14,7 +14,7 @@ from .draw import draw_inputs
 from .files import reason
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_draw_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument(
         "--integers-below",
@@ -23,6 +23,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="integer inputs are from 0 to N-1, since they may be indices (default: 2)",
     )
+
+
+def check_draw_arguments(seed: int, integers_below: int) -> None:
+    """Raises: CommandError."""
+    if seed < 0:
+        raise CommandError(f"--seed must not be negative, got {seed}")
+    if integers_below < 1:
+        raise CommandError(f"--integers-below must be at least 1, got {integers_below}")
+
+
+def drawn_inputs(graph: Graph, seed: int, integers_below: int) -> list[np.ndarray]:
+    """An array per input. Raises: CommandError if they are too large."""
+    try:
+        return draw_inputs(graph, seed, integers_below)
+    except (MemoryError, ValueError) as e:  # more elements than NumPy can count
+        raise CommandError(f"cannot draw the inputs: {e}", code=1) from None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_draw_arguments(parser)
     parser.add_argument(
         "--normal", action="store_true", help="draw inputs from the standard normal, not [0, 1)"
     )
@@ -41,14 +61,8 @@ def inputs_for(
 
     Raises: CommandError for a file that does not fit.
     """
-    if seed < 0:
-        raise CommandError(f"--seed must not be negative, got {seed}")
-    if args.integers_below < 1:
-        raise CommandError(f"--integers-below must be at least 1, got {args.integers_below}")
-    try:
-        arrays = draw_inputs(graph, seed, args.integers_below)
-    except (MemoryError, ValueError) as e:  # more elements than NumPy can count
-        raise CommandError(f"cannot draw the inputs: {e}", code=1) from None
+    check_draw_arguments(seed, args.integers_below)
+    arrays = drawn_inputs(graph, seed, args.integers_below)
     if args.normal:
         rng = np.random.default_rng(seed)
         arrays = [

@@ -13,7 +13,7 @@ from ..ir.errors import ThraceError
 from ..ir.graph import Graph
 from .command import Command, CommandError
 from .compare import differences, largest
-from .draw import draw_inputs
+from .inputs import add_draw_arguments, check_draw_arguments, drawn_inputs
 from .subject import read_graph_and_data
 from .ways import WAYS, find_way
 
@@ -27,14 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="draw the inputs: normal where they require grad, else uniform in [0, 1)",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
-    parser.add_argument(
-        "--integers-below",
-        type=int,
-        default=2,
-        metavar="N",
-        help="integer inputs are from 0 to N-1, since they may be indices (default: 2)",
-    )
+    add_draw_arguments(parser)
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1")
     parser.add_argument(
         "--evaluator",
@@ -46,20 +39,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.seed < 0:
-        raise CommandError(f"--seed must not be negative, got {args.seed}")
-    if args.integers_below < 1:
-        raise CommandError(f"--integers-below must be at least 1, got {args.integers_below}")
+    check_draw_arguments(args.seed, args.integers_below)
     evaluators = _evaluators(args.evaluator)
     graph, inputs = read_graph_and_data(args.graph)
     if graph.inputs and not inputs and not args.random:
         raise CommandError(f"{graph.name} has {len(graph.inputs)} inputs; draw them with --random")
     drawn = bool(args.random or not inputs)
     if drawn:
-        try:
-            inputs = draw_inputs(graph, args.seed, args.integers_below)
-        except (MemoryError, ValueError) as e:  # more elements than NumPy can count
-            raise CommandError(f"cannot draw the inputs: {e}", code=1) from None
+        inputs = drawn_inputs(graph, args.seed, args.integers_below)
     given = f"seed {args.seed}" if drawn else "data of the file"
     print(f"{graph.name}: {len(inputs)} inputs, {len(graph)} nodes, {given}")
     results = {e: _evaluate(e, graph, inputs, args.device) for e in evaluators}

@@ -116,7 +116,7 @@ class _Layouts(Rebuilder):
     def turned(self, operand: Operand, ndim: int) -> Operand:
         """The operand of an op on `ndim` axes, to be broadcast with values channels last."""
         if not isinstance(operand, Value) or operand.type.ndim == 0:
-            return operand if not isinstance(operand, Value) else self.plain(operand)
+            return self.plain(operand)
         if operand.type.ndim == ndim and operand in self.last:
             return self.last[operand]
         found = self.beside.get((operand, ndim))
