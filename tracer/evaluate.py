@@ -62,6 +62,11 @@ class Lost:
         self.message = f"the tensor's data was consumed by {what}, which then failed: {why}"
 
 
+def state_lost(buffer: Lost | None) -> Exception:
+    """What to raise where a value has this in the place of its data."""
+    return user_error(StateLostError(LOST if buffer is None else buffer.message))
+
+
 def observe(t: Tensor) -> Any:
     """The buffer of a tensor's value, evaluating what is pending first.
 
@@ -584,7 +589,7 @@ def _check_readable(inputs: list[Value]) -> None:
         if v.buffer is SYMBOLIC:
             raise user_error(DataDependentError(NO_DATA))
         if v.buffer is None or v.buffer.__class__ is Lost:
-            raise user_error(StateLostError(LOST if v.buffer is None else v.buffer.message))
+            raise state_lost(v.buffer)
 
 
 class Prepared:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.errors import StateLostError
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
 from ..ir.passes.strip import strip_history
@@ -30,8 +29,8 @@ from .bindings import (
     Source,
     signature_of,
 )
-from .evaluate import LOST, SET_BUFFER, Lost, consume, observe
-from .recording import next_seq, settle_foreign, user_error
+from .evaluate import SET_BUFFER, Lost, consume, observe, state_lost
+from .recording import next_seq, settle_foreign
 from .session import Session
 from .shared import is_entangled
 from .state import ANOMALIES, LOCK
@@ -192,7 +191,7 @@ class Trace:
                 data = buffer.to_jax(data, device)
                 v.buffer = data
             elif data is None or data.__class__ is Lost:
-                raise user_error(StateLostError(LOST if data is None else data.message))
+                raise state_lost(data)
             args.append(data)
         if ANOMALIES.watch_compiled is not None:
             from .anomaly import run_watched
