@@ -22,12 +22,14 @@ from .devices import CPU
 from .evaluate import observe
 from .guards import Change, Guards
 from .naming import argument_names
+from .quick import write
 from .reasons import NotReplayable, Reason, Recompile, Why, reason
 from .recording import evaluate_all
 from .session import Session
-from .state import LOCK, STATE
+from .state import LOCK, RECORDING, STATE
 from .storage import root
 from .tensor import Tensor
+from .writer import MISS
 
 # How many traces a function may have, unless `compile` is told otherwise, and how often it
 # traces again before a warning says which guard keeps changing.
@@ -66,6 +68,7 @@ class CompiledFunction:
         slots["fullgraph"] = fullgraph
         slots["max_traces"] = max_traces
         slots["traces"] = []
+        slots["quick"] = []  # functions that replay traces; see `quick.py`
         slots["uncompiled"] = []
         slots["fallbacks"] = []
         slots["recompiles"] = []
@@ -79,9 +82,13 @@ class CompiledFunction:
                     slots[name] = getattr(fn, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        for quick in self.quick:
+            result = quick(args, kwargs)
+            if result is not MISS:
+                return result
         if self.given_up or STATE.session is not None or STATE.levels:
             return self.fn(*args, **kwargs)  # or part of one being recorded or transformed
-        leaves, spec = trees.flatten((args, kwargs) if kwargs else args)
+        leaves, spec = trees.flatten([args, kwargs] if kwargs else args)
         # Nobody replays while another thread records: between what that one reads and what it
         # writes, an update would get lost. After a while a call goes on all the same: the run
         # in progress may be waiting for it.
@@ -144,6 +151,15 @@ class CompiledFunction:
     def _record(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         """Run the function once, recorded, and keep a trace if it can be replayed."""
         evaluate_all()
+        with LOCK:
+            RECORDING[0] += 1
+        try:
+            return self._record_alone(args, kwargs, leaves, spec)
+        finally:
+            with LOCK:
+                RECORDING[0] -= 1
+
+    def _record_alone(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         session = Session(tensors[0].device if tensors else CPU)
         # What a later call must look like is what this one looks like before it runs.
@@ -189,6 +205,9 @@ class CompiledFunction:
                 if log.enabled("traces"):
                     log.write("traces", f"{name}: {trace.summary()}")
                 self.traces.insert(0, (guards, trace))
+                quick = write(guards, trace, bool(kwargs))
+                if quick is not None:
+                    self.quick.insert(0, quick)
                 return result
         session.recorder.session = None
         session.recorder.evaluate()

@@ -27,7 +27,7 @@ class GradSlot:
 
     __slots__ = (
         *("__weakref__", "frozen", "grad", "hooks", "made_in", "node_hooks", "owner"),
-        "post_hooks",
+        *("parked", "post_hooks"),
     )
 
     def __init__(self) -> None:
@@ -40,7 +40,14 @@ class GradSlot:
         self.node_hooks: dict[str, Any] | None = None  # of the AccumulateGrad, as of a node
         self.owner: Any = None  # a weak reference to the leaf
 
+    def __getattr__(self, name: str) -> Any:
+        if name != "grad":
+            raise AttributeError(name)
+        parking, place = self.parked
+        return parking.fetch_grad(place, self)
+
     def set(self, grad: Tensor | None, owner: Tensor) -> None:
+        self.grad  # noqa: B018  # no longer parked
         if STATE.session is not None:
             STATE.session.note_grad_write(self, owner)
         self.grad = grad

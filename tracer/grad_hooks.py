@@ -14,7 +14,7 @@ from .reasons import Why
 from .recording import user_error
 from .state import STATE
 from .storage import alias
-from .tensor import Tensor
+from .tensor import HANDLES, Tensor
 
 if TYPE_CHECKING:
     from .engine import GradSlot
@@ -29,9 +29,11 @@ class RemovableHandle:
         self._hooks = hooks
         self.id = max(hooks, default=-1) + 1
         hooks[self.id] = hook
+        HANDLES[0] += 1
 
     def remove(self) -> None:
         self._hooks.pop(self.id, None)
+        HANDLES[0] += 1
 
     def __enter__(self) -> RemovableHandle:
         return self

@@ -4,6 +4,8 @@ its state and its hooks; numbers that are inputs may change. Imported by the gua
 
 from __future__ import annotations
 
+import operator
+from itertools import chain
 from typing import Any
 
 from .entries import exact
@@ -23,7 +25,10 @@ def _is_number(value: Any) -> bool:
 class OptimizerForm:
     """How an optimizer was; `inputs` are the hyper-parameters that replays read again."""
 
-    __slots__ = ("attributes", "groups", "inputs", "kept", "optimizer", "state")
+    __slots__ = (
+        *("attributes", "groups", "held", "inputs", "kept", "optimizer", "options", "params"),
+        "state",
+    )
 
     def __init__(self, optimizer: Any, inputs: set[tuple[int, str]]):
         self.optimizer = optimizer
@@ -32,6 +37,10 @@ class OptimizerForm:
         self.attributes = self._attributes()
         self.groups = self._groups()
         self.state = self._state()
+        self.options = self._groups(False)
+        # The same as objects, for a look that makes nothing.
+        self.params = [p for group in optimizer.param_groups for p in group["params"]]
+        self.held = [t for state in optimizer.state.values() for t in state.values()]
 
     def _objects(self) -> Any:
         yield from vars(self.optimizer).values()
@@ -47,11 +56,11 @@ class OptimizerForm:
         named = [(k, id(v)) for k, v in own.items() if k not in _OWN]
         return named, [[*map(id, h.values())] for h in hooks]
 
-    def _groups(self) -> Any:
+    def _groups(self, params: bool = True) -> Any:
         inputs = self.inputs
         return [
             (
-                [*map(id, group["params"])],
+                [*map(id, group["params"])] if params else (),
                 [
                     (k, exact(v))
                     for k, v in group.items()
@@ -64,6 +73,19 @@ class OptimizerForm:
 
     def _state(self) -> Any:
         return [id(t) for state in self.optimizer.state.values() for t in (state, *state.values())]
+
+    def same(self) -> bool:
+        """Whether nothing of the optimizer changed; looks at identities first."""
+        groups, states = self.optimizer.param_groups, self.optimizer.state.values()
+        params, flat, same = self.params, chain.from_iterable, operator.is_
+        found = [group["params"] for group in groups]
+        if sum(map(len, found)) != len(params) or not all(map(same, flat(found), params)):
+            return not self.difference()
+        if sum(map(len, states)) != len(self.held):
+            return not self.difference()
+        if not all(map(same, flat(map(dict.values, states)), self.held)):
+            return not self.difference()
+        return self._attributes() == self.attributes and self._groups(False) == self.options
 
     def difference(self) -> str:
         """What of the optimizer changed; empty if nothing did."""

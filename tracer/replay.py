@@ -35,7 +35,7 @@ from .session import Session
 from .shared import is_entangled
 from .state import ANOMALIES, LOCK
 from .storage import Storage, root
-from .tensor import REPOINTED, Tensor
+from .tensor import HANDLES, REPOINTED, Tensor
 from .views import Link, own_slots, rebase
 
 _CALL = OPS["call"]
@@ -67,7 +67,7 @@ class Trace:
         self.donate: tuple[int, ...] = ()
         self.graph: Graph | None = None  # differentiable, as recorded
         self.executable: Any = None
-        self.calls = 0
+        self.watched = 0  # calls that anomaly detection ran node by node
         self.recorded_s = 0.0  # what the recording run took, without the compile at its end
         # Which inputs and outputs the gradient of the call reads.
         self.kept_reads: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
@@ -89,6 +89,11 @@ class Trace:
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
         return None
+
+    @property
+    def calls(self) -> int:
+        """How often it ran."""
+        return self.executable.calls + self.watched
 
     def compile(self) -> None:
         from ..runtime import executable
@@ -178,7 +183,6 @@ class Trace:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
         from ..runtime import buffer
 
-        self.calls += 1
         args: list[Any] = []
         device = self.device
         for v in inputs:
@@ -197,6 +201,7 @@ class Trace:
             from .anomaly import run_watched
 
             assert self.graph is not None
+            self.watched += 1
             results += run_watched(ANOMALIES.watch_compiled, self.graph, args, device)
             return
         v = data = None
@@ -278,9 +283,10 @@ class Trace:
             for slot, number in self.grads:
                 owner = self.slot(slot, arguments)
                 if owner is not None:
-                    later(owner, grad=None if number is None else _handle(new[number], None))
+                    owner.grad  # noqa: B018  # no longer parked
+                    later(owner, grad=None if number is None else handle(new[number], None))
             for entry, number, link in self.sets:
-                tensor = _handle(new[number], own_slots(self.placed(link, new)))
+                tensor = handle(new[number], own_slots(self.placed(link, new)))
                 place = entry.place()
                 if place is not None:
                     items.append((place, entry.name, tensor))
@@ -292,8 +298,8 @@ class Trace:
                     if link is not None and link.kind == "leaf" and t._slot is not None:
                         link = Link(link.parent, "leaf", (t._slot,), link.type, link.strides)
                     link = self.placed(link, new)
-                    items.append((REPOINTED, 0, REPOINTED[0] + 1))
-                    other = _handle(new[number], link)
+                    items += [(count, 0, count[0] + 1) for count in (REPOINTED, HANDLES)]
+                    other = handle(new[number], link)
                     later(t, **{name: getattr(other, name) for name in _HANDLE_SLOTS})
             # What else the run set: they are not data.
             assigned += self.attributes
@@ -310,7 +316,7 @@ class Trace:
         """What remains once a run has changed what it changes."""
         for binding, _ in self.writes:
             old = inputs[binding]
-            if sys.getrefcount(old) > 3 and _is_deleted(old.buffer):
+            if sys.getrefcount(old) > 3 and is_deleted(old.buffer):
                 # Another thread read it meanwhile: it sees the write, as it might have.
                 old.buffer = self.storage(binding, arguments or self.first_arguments).value.buffer
         for entry, _, _ in self.sets:
@@ -396,7 +402,7 @@ class Trace:
             known = None if leaf.ref is None else leaf.ref()
             if known is not None:
                 return known
-            return _handle(self.storage(leaf.index, arguments), leaf.link)
+            return handle(self.storage(leaf.index, arguments), leaf.link)
         return None
 
     def _result(
@@ -405,10 +411,10 @@ class Trace:
         out: list[Any] = []
         for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
-                out.append(_handle(new[leaf.index], own_slots(self.placed(leaf.link, new))))
+                out.append(handle(new[leaf.index], own_slots(self.placed(leaf.link, new))))
             elif leaf.kind == "grad":
                 slot = self.slot(leaf.index, arguments)
-                out.append(_handle(new[leaf.ref], None) if slot is None else slot.grad)
+                out.append(handle(new[leaf.ref], None) if slot is None else slot.grad)
             elif leaf.kind == "again":
                 out.append(out[leaf.index])
             elif leaf.kind == "static":
@@ -419,10 +425,10 @@ class Trace:
                 a = arguments[leaf.index]
                 base = a._view if leaf.kind == "view" else a._view.parent
                 link = rebase(leaf.link, leaf.ref, base)
-                out.append(_handle(a._storage, self.placed(link, new)))
+                out.append(handle(a._storage, self.placed(link, new)))
             elif leaf.kind == "bound" and self.places and known is not None:
                 link = self.placed(known._view, new)
-                out.append(known if link is known._view else _handle(known._storage, link))
+                out.append(known if link is known._view else handle(known._storage, link))
             else:
                 out.append(known)
         return out
@@ -439,11 +445,13 @@ def _with_history(values: list[Value], source: Source, copies: list[tuple[Value,
     return value
 
 
-def _is_deleted(buffer: Any) -> bool:
+def is_deleted(buffer: Any) -> bool:
+    """Whether XLA consumed an array."""
     return hasattr(buffer, "is_deleted") and buffer.is_deleted()
 
 
-def _handle(storage: Storage, link: Link | None) -> Tensor:
+def handle(storage: Storage, link: Link | None) -> Tensor:
+    """A tensor that shows a storage through a chain of views."""
     t = object.__new__(Tensor)
     t._point(storage, link, storage.value.type if link is None else link.type)
     return t

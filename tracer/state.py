@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Scope
@@ -51,6 +52,16 @@ class State(threading.local):
     loc: Any = None
     cause: Any = None
 
+    def __init__(self) -> None:  # in each thread
+        self.__dict__.update((name, getattr(State, name)) for name in (*_THREAD_MODES, "recorder"))
+
+
+# What decides in a thread whether a compiled call may be replayed; read at once, because each
+# look at a `threading.local` costs.
+_THREAD_MODES = ("session", "levels", "grad_enabled", "inference", "saved_hooks")
+_THREAD_MODES += ("autocast", "autocast_dtypes", "autocast_caching")
+thread_modes = itemgetter(*_THREAD_MODES)
+
 
 STATE = State()
 
@@ -72,6 +83,8 @@ ANOMALIES = Anomalies()
 # Evaluation and gather-donate-commit of compiled calls hold this lock, so that one thread
 # never reads a buffer that another is donating.
 LOCK = threading.RLock()
+# How many threads are in a recording run; changed under the lock.
+RECORDING = [0]
 
 # The default dtype and device belong to the process, as in PyTorch.
 _default_dtype: DType = float32

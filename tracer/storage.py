@@ -101,11 +101,12 @@ class Storage:
     `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
     the memory that it shares with NumPy, if it does (see `shared.py`); `hooks`, those on
     gradients of the base and of views, if there are any; `inference`, whether it was made in
-    inference mode."""
+    inference mode; `parked`, set once a value was parked: the parking, which has it while `value`
+    is not set, and the place in it."""
 
     __slots__ = (
-        *("__weakref__", "cache", "device", "export", "hooks", "inference", "owner", "strides"),
-        "value",
+        *("__weakref__", "cache", "device", "export", "hooks", "inference", "owner", "parked"),
+        *("strides", "value"),
     )
 
     def __init__(self, value: Value, device: Device, strides: Strides = None):
@@ -120,6 +121,12 @@ class Storage:
         source = value if value.source is None else value.source
         if source.node is not None:
             source.node.owner.note(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "value":
+            raise AttributeError(name)
+        parking, place = self.parked
+        return parking.fetch(place, self)
 
     def address(self) -> int:
         """A number for the place of the first element, which no other storage has."""
@@ -203,6 +210,7 @@ class Storage:
     def set(self, value: Value) -> None:
         """Replace the base's value; views read from the old one are forgotten."""
         source = root(value)
+        old = self.value  # no longer parked
         if self.inference and not STATE.inference:
             raise RuntimeError(
                 "Inplace update to inference tensor outside InferenceMode is not allowed. You can "
@@ -216,7 +224,7 @@ class Storage:
         if STATE.selected is not None:
             STATE.selected.note(self)
         if self.hooks is not None:
-            self.hooks.written(self.value.edge, value)
+            self.hooks.written(old.edge, value)
         if source.node is not None:
             source.node.owner.note(self)
         self.cache = None

@@ -33,6 +33,8 @@ else:
 _CONVERT = OPS["convert"]
 # How often a handle was pointed at another storage: who shares memory may have changed.
 REPOINTED = [0]
+# How often a handle that somebody has was changed at all: its storage, view or hooks.
+HANDLES = [0]
 
 
 class Size(tuple):
@@ -116,6 +118,7 @@ class Tensor(TensorMethods):
     def _repoint(self, storage: Storage, link: views.Link | None, type: TensorType) -> None:
         """Point a handle that somebody has at another storage."""
         REPOINTED[0] += 1
+        HANDLES[0] += 1
         self._point(storage, link, type)
 
     # Reading and writing
@@ -370,6 +373,7 @@ class Tensor(TensorMethods):
             link = self._leaf_link()
         if STATE.session is not None:
             STATE.session.note_handle(self)
+        HANDLES[0] += 1
         self._point(self._storage, link, self._type)
         return self
 
@@ -495,6 +499,7 @@ class Tensor(TensorMethods):
         if STATE.session is not None:
             STATE.session.note_handle(self)
         link = views.Link(self._view, "detach", (), self._type, self.stride())
+        HANDLES[0] += 1
         self._point(self._storage, link, self._type)
         return self
 

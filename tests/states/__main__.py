@@ -14,6 +14,7 @@ def main() -> int:
     from fuzz.interpreted import interpreted
 
     from states.mutants import EXCUSED, MUTANTS, finds, killer
+    from states.quick_mutants import QUICK_MUTANTS
     from states.rows import all_rows, failure
 
     started = time.monotonic()
@@ -25,7 +26,7 @@ def main() -> int:
             if problem:
                 wrong += 1
                 print(f"row {name}: {problem}", flush=True)
-        for name, mutant in MUTANTS.items():
+        for name, mutant in (MUTANTS | QUICK_MUTANTS).items():
             for row in mutant.rows:
                 if row not in rows:
                     wrong += 1

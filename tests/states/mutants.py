@@ -36,18 +36,25 @@ Patches = list[Any]
 
 
 class Mutant(NamedTuple):
-    """`make` gives the patches that put it in, `rows` some that must find it."""
+    """`make` gives the patches that put it in, `rows` some that must find it. All but those of
+    `quick` code are of the long way, which then all calls go."""
 
     text: str
     make: Callable[[], Patches]
     rows: tuple[str, ...]
+    quick: bool = False
 
     @contextlib.contextmanager
     def planted(self) -> Iterator[None]:
+        long_way = [] if self.quick else [mock.patch.object(compiling, "write", _no_code)]
         with contextlib.ExitStack() as stack:
-            for patch in self.make():
+            for patch in [*long_way, *self.make()]:
                 stack.enter_context(patch)
             yield
+
+
+def _no_code(*args: Any) -> None:
+    """In the place of `quick.write`."""
 
 
 def without_check(name: str) -> Patches:

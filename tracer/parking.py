@@ -1,0 +1,293 @@
+"""Where a trace's state stands between its calls: with the trace, until somebody looks.
+
+A training step writes every parameter and every moment at each call. Giving each storage its
+new value, and each slot its gradient, costs more than the call; and most often nobody looks
+before the next call writes them again. So what a quick call writes is parked: the storage's
+`value`, or the slot's `grad`, is left unset, and whoever reads it meets `__getattr__`, which
+fetches it from the `Parking`. Those who only set one must read it first. Imported by `quick`.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain, repeat
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from ..ir.graph import Value
+from .evaluate import Lost
+from .replay import Trace, handle, is_deleted
+from .state import LOCK
+from .storage import Storage
+from .tensor import REPOINTED, Tensor
+from .writer import Unwritable
+
+if TYPE_CHECKING:
+    pass
+
+
+class Lot:
+    """Which storages and slots a trace parks, and where its results have their arrays."""
+
+    def __init__(self, trace: Trace):
+        graph = trace.graph
+        assert graph is not None
+        self.trace = trace
+        self.last: Any = lambda: None  # a weak reference to the parking
+        self.count = -1  # of `REPOINTED` when it was made
+        self.array: type | None = None
+        self.bindings = [b for b, _ in trace.writes]
+        self.owners = [trace.bindings[b] for b in self.bindings]
+        self.slots: list[Any] = [slot for slot, _ in trace.grads]
+        self.made = [None if number is None else trace.new[number] for _, number in trace.grads]
+        self.types = [graph.output_types[source.output] for _, source in trace.writes]
+        self._require_own()
+        outputs = [source.output for _, source in trace.writes]
+        outputs += [made.source.output if made else -1 for made in self.made]
+        # One that is None has the place of another, which nobody reads.
+        first = next((i for i in outputs if i >= 0), 0)
+        outputs = [first if i < 0 else i for i in outputs]
+        self.pick = itemgetter(*outputs) if len(outputs) > 1 else lambda out: (out[outputs[0]],)
+
+    def _require_own(self) -> None:
+        """Raises: Unwritable if what is parked is anybody else's too, or not found again."""
+        trace = self.trace
+        if any(b.kind not in ("storage", "grad") or isinstance(b.ref, int) for b in self.owners):
+            raise Unwritable
+        if any(isinstance(slot, int) for slot in self.slots):
+            raise Unwritable
+        made = [made for made in self.made if made is not None]
+        sources = [source for _, source in trace.writes] + [new.source for new in made]
+        if any(source.history not in (None, -1) for source in sources):
+            raise Unwritable
+        numbers = [n for _, n in trace.grads if n is not None]
+        returned = [leaf.index for leaf in trace.leaves if leaf.kind == "new"]
+        if len({*numbers}) < len(numbers) or not {*numbers}.isdisjoint(returned):
+            raise Unwritable
+        outputs = [source.output for source in sources]
+        others = {trace.new[i].source.output for i in returned}
+        if len({*outputs}) < len(outputs) or not others.isdisjoint(outputs):
+            raise Unwritable
+
+    def slots_set(self) -> dict[int, bool]:
+        """The ids of the slots that a call sets, and whether to None."""
+        found = zip(self.slots, self.made, strict=True)
+        return {id(slot()): made is None for slot, made in found}
+
+    def parking(self) -> Parking | None:
+        return self.last()
+
+    def enter(self) -> Parking | None:
+        """The parking with all that a call writes in it; None if somebody else has some of it."""
+        p = self.last()
+        if p is None or self.count != REPOINTED[0]:
+            if p is not None:
+                self.empty(p)
+            p = Parking(self)
+            self.last = weakref.ref(p)
+            self.count = REPOINTED[0]
+        p.settle()
+        for i in sorted(p.away):
+            storage = self._storage(i)
+            if storage.__class__ is not Storage or not p.enter(i, storage):
+                return None
+        return p
+
+    def _storage(self, i: int) -> Any:
+        binding = self.owners[i]
+        owner = binding.ref()
+        if binding.kind == "grad":
+            owner = None if owner is None else owner.grad
+        return owner._storage if isinstance(owner, Tensor) else owner
+
+    def empty(self, p: Parking) -> None:
+        """Give everything back."""
+        for i in range(p.count):
+            storage = p.refs[i]() if i in p.refs else None
+            if i not in p.away and storage is not None:
+                p.fetch(i, storage)
+        for i, ref in enumerate(self.slots):
+            slot = ref()
+            if i not in p.away_slots and slot is not None:
+                p.fetch_grad(i, slot)
+
+    def failed(self, p: Parking) -> None:
+        """The run ended without results: what it consumed is lost."""
+        error = sys.exc_info()[1]
+        lost = [i for i, a in enumerate(p.arrays[: p.count]) if is_deleted(a)]
+        if lost and error is not None:
+            for i in lost:
+                p.arrays[i] = Lost(f"a call of {self.trace.name}", error)
+            self.empty(p)
+
+    def rewrite(self, p: Parking) -> None:
+        """What somebody took while the call ran gets what the call made of it."""
+        found = self.pick(p.latest)
+        for i in p.away:
+            storage = p.refs[i]()
+            if storage is not None and is_deleted(storage.value.buffer):
+                storage.cache = None
+                storage.value = Value(self.types[i], buffer=found[i])
+        for i in [*p.away_slots]:
+            slot = self.slots[i]()
+            if slot is None:
+                p.away_slots.discard(i)
+            else:
+                slot.grad = self.make_grad(i, found[p.count + i])
+
+    def make_grad(self, i: int, array: Any) -> Tensor | None:
+        """The `.grad` of a slot."""
+        made, graph = self.made[i], self.trace.graph
+        if made is None:
+            return None
+        assert graph is not None
+        value = Value(graph.output_types[made.source.output], buffer=array)
+        storage = Storage(value, self.trace.device, made.strides)
+        storage.owner, storage.inference = None, made.inference  # made by the call
+        return handle(storage, None)
+
+
+class Parking:
+    """The arrays that a trace's last quick call wrote: those of storages, then those of slots.
+
+    `arrays` has them, or None for what has left; `latest` has all results of a call that has just
+    ended, before `pick` takes the arrays out of them: setting it is one instruction, which no
+    interrupt can cut in two. Storages and slots keep the parking alive, not it them.
+    `away` and `away_slots` are those that have left.
+    """
+
+    __slots__ = ("__weakref__", "arrays", "away", "away_slots", "count", "latest", "lot", "refs")
+
+    def __init__(self, lot: Lot):
+        self.lot = lot
+        self.count = len(lot.bindings)
+        self.arrays: list[Any] = [None] * (self.count + len(lot.slots))
+        self.latest: Any = None
+        self.away = set(range(self.count))
+        self.away_slots = set(range(len(lot.slots)))
+        self.refs: dict[int, weakref.ref] = {}  # the storages
+
+    def settle(self) -> None:
+        """Take the arrays out of the latest results."""
+        if self.latest is not None:
+            arrays = list(self.lot.pick(self.latest))
+            for i in self.away:
+                arrays[i] = None
+            for i in self.away_slots:
+                arrays[self.count + i] = None
+            self.arrays = arrays
+            self.latest = None
+
+    # Storages
+
+    def enter(self, i: int, storage: Any) -> bool:
+        """Park a storage's value, if nobody else has it or its array."""
+        value = storage.value
+        if value.source is not None or value.edge is not None or value.node is not None:
+            return False
+        if storage.hooks is not None or storage.export is not None:
+            return False
+        storage.cache = None
+        array = value.buffer
+        if array.__class__ is not self.lot.array:
+            return False
+        # An array's references: its value, the variable here, and getrefcount's own.
+        if sys.getrefcount(value) > _VALUE_REFS or sys.getrefcount(array) > _ARRAY_REFS:
+            return False
+        self.arrays[i] = array
+        if i not in self.refs:
+            self.refs[i] = weakref.ref(storage, partial(_left, weakref.ref(self), i))
+        storage.parked = (self, i)
+        self.away.discard(i)
+        del storage.value  # an interrupt before finds it still there
+        return True
+
+    def fetch(self, i: int, storage: Any) -> Any:
+        """Give a storage its value back."""
+        with LOCK:
+            value = value_of(storage)
+            if value is None:
+                self.settle()
+                value = Value(self.lot.types[i], buffer=self.arrays[i])
+                self.away.add(i)
+                storage.value = value
+                self.arrays[i] = None
+            return value
+
+    # Slots
+
+    def enter_slots(self) -> Iterator[Any]:
+        """The changes that park the slots that are away, to be consumed."""
+        numbers = sorted(self.away_slots)
+        found = [(i, slot) for i in numbers if (slot := self.lot.slots[i]()) is not None]
+        slots = [slot for _, slot in found]
+        for slot in slots:
+            slot.grad  # noqa: B018  # no longer parked elsewhere
+        return chain(
+            map(setattr, slots, repeat("parked"), [(self, i) for i, _ in found]),
+            map(delattr, slots, repeat("grad")),
+            map(self.away_slots.discard, [i for i, _ in found]),
+        )
+
+    def fetch_grad(self, i: int, slot: Any) -> Any:
+        """Give a slot its gradient back."""
+        with LOCK:
+            if not has_grad(slot):
+                self.settle()
+                array = self.arrays[self.count + i]
+                grad = self.lot.make_grad(i, array)
+                self.away_slots.add(i)
+                slot.grad = grad
+                self.arrays[self.count + i] = None
+            return slot.grad
+
+
+def _left(parking: weakref.ref[Parking], i: int, dead: Any) -> None:
+    """A storage is no more: nobody needs its array."""
+    p = parking()
+    if p is not None:
+        p.settle()
+        p.away.add(i)
+        p.arrays[i] = None
+
+
+def value_of(storage: Any) -> Any:
+    """The value of a storage; None if it is parked."""
+    try:
+        return type(storage).value.__get__(storage)
+    except AttributeError:
+        return None
+
+
+def has_grad(slot: Any) -> bool:
+    """Whether a slot has its gradient, or None, itself."""
+    try:
+        type(slot).grad.__get__(slot)
+    except AttributeError:
+        return False
+    return True
+
+
+def _calibrate() -> tuple[int, int]:
+    """How many references a value and its array have in `enter` if only a storage has them."""
+
+    class Holder:
+        pass
+
+    storage: Any = Holder()
+    storage.value = value = Holder()
+    value.buffer = Holder()  # type: ignore[attr-defined]
+    del value
+
+    def enter(storage: Any) -> tuple[int, int]:
+        value = storage.value
+        array = value.buffer
+        return sys.getrefcount(value), sys.getrefcount(array)
+
+    return enter(storage)
+
+
+_VALUE_REFS, _ARRAY_REFS = _calibrate()

@@ -1,0 +1,341 @@
+"""Replays written out as code: one Python function per trace that checks its guards, runs its
+executable and makes its result.
+
+`write` gives that function, or None for a trace that needs what only `Trace.run` does. The
+function returns `MISS` where a guard may not hold or anything is out of the ordinary, before it
+has changed anything; the call then goes the long way, by `Guards.failure` and `Trace.run`,
+which say what a replay means. Imported by `compile.py`.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from operator import attrgetter, itemgetter
+from typing import Any
+
+import numpy as np
+
+from ..ir.graph import Value
+from . import trees
+from .bindings import HyperInput, Leaf
+from .evaluate import consume, observe
+from .guards import Guards
+from .parking import Lot
+from .quick_guards import write_guards
+from .recording import evaluate_all, settle_foreign
+from .replay import Trace, handle
+from .state import ANOMALIES, LOCK, RECORDING
+from .storage import Storage, root
+from .tensor import REPOINTED, Tensor
+from .views import own_slots
+from .writer import Unwritable, Writer, joined
+
+Quick = Callable[[tuple, dict], Any]
+
+
+def write(guards: Guards, trace: Trace, with_keywords: bool) -> Quick | None:
+    """The quick function of a trace, to be called with a call's positional and keyword
+    arguments, as a tuple and a dictionary; or None."""
+    special = trace.sets or trace.points or trace.attributes or trace.marked or trace.places
+    if special or trace.schedulers or (trace.has_history and not trace.freed_history):
+        return None
+    if trace.freed_history and trace.freed_node is None:
+        return None  # not yet
+    try:
+        return _Writing(guards, trace).function(with_keywords)
+    except Unwritable:
+        return None
+
+
+class _Writing:
+    """A trace whose function is being written."""
+
+    def __init__(self, guards: Guards, trace: Trace):
+        self.guards = guards
+        self.trace = trace
+        self.w = Writer("quick", "args, kwargs")
+        self.lot = Lot(trace) if trace.writes or trace.grads else None
+        self.jax_array = type(_runtime("buffer").to_jax(np.zeros((), np.float32), trace.device))
+        if self.lot is not None:
+            self.lot.array = self.jax_array
+
+    def function(self, with_keywords: bool) -> Quick:
+        w = self.w
+        parked: dict[int, bool] = {}
+        if self.lot is not None:
+            parked = self.lot.slots_set()
+            w.line(f"p = {w.constant(self.lot)}.parking()")
+        write_guards(w, self.guards, with_keywords, parked)
+        w.miss_if(f"{w.constant(ANOMALIES)}.watch_compiled is not None")
+        w.miss_if(f"{w.constant(_runtime('faults'))}.forked")
+        with w.block(f"with {w.constant(LOCK)}:"):
+            w.miss_if(f"{w.constant(RECORDING)}[0]")
+            pending = "(r := d['recorder']) is not None and r.nodes or 'others' in d"
+            w.line(f"if {pending}: {w.constant(evaluate_all)}()")
+            arguments = self._inputs()
+            self._memory()
+            old = self._old()
+            if self.lot is None:
+                self._run(arguments)
+            else:
+                self._run_parked(arguments)
+            self._checks()
+        self._result(old)
+        return w.compile("quick")
+
+    # Before the run
+
+    def _inputs(self) -> str:
+        """The expression that gives the executable's arguments."""
+        w, trace = self.w, self.trace
+        written = {} if self.lot is None else {b: i for i, b in enumerate(self.lot.bindings)}
+        kinds = {"argument", "storage", "constant", "hyper", "grad"}
+        read = [i for i, b in enumerate(trace.bindings) if b.kind == "storage" and i not in written]
+        order: list[int] = [*written]
+        parts: list[str] = []
+        if self.lot is not None:
+            # All that is parked is there, or goes in now.
+            lot = w.constant(self.lot)
+            w.line(f"if p is None or p.away or {lot}.count != {w.constant(REPOINTED)}[0]:")
+            w.line(f"    p = {lot}.enter()")
+            w.line("    if p is None: return MISS")
+            w.line("if p.latest is not None: p.settle()")
+            parts.append(f"*p.arrays[:{len(written)}]" if trace.grads else "*p.arrays")
+        if read:
+            order += read
+            self._read(read)
+            parts.append("*read")
+        for i, b in enumerate(trace.bindings):
+            if i in written or i in read:
+                continue
+            if b.kind not in kinds or b.kind == "grad" or (b.kind == "argument" and b.whole):
+                raise Unwritable
+            order.append(i)
+            parts.append(self._input(i, b))
+        if not parts:
+            return ""
+        if order == sorted(order):
+            return ", ".join(parts)
+        places = itemgetter(*(order.index(i) for i in range(len(order))))
+        return f"*{w.constant(places)}({joined(parts)})"
+
+    def _read(self, numbers: list[int]) -> None:
+        """Captured tensors that are only read."""
+        w, refs = self.w, [self.trace.bindings[i].ref for i in numbers]
+        loose = [c for c in self.guards.owners if c.slot is None and c.tracked]
+        if loose:
+            raise Unwritable
+        w.line(f"read = {w.constant(_read)}({w.constant(refs)}, {w.constant(self.jax_array)})")
+        w.miss_if("read is None")
+
+    def _input(self, i: int, b: Any) -> str:
+        w = self.w
+        if b.kind == "constant":
+            if type(b.ref) is not self.jax_array:
+                raise Unwritable
+            return w.constant(b.ref)
+        if b.kind == "hyper":
+            h, input = w.constant(b.ref), b.ref
+            group = f"{w.constant(input.group)}[{input.key!r}]"
+            number = group if input.index is None else f"{group}[{input.index}]"
+            get = w.constant(_hyper)
+            w.line(
+                f"if {number} is {h}.number and {h}.holder is not None: h{i} = {h}.holder.buffer"
+            )
+            w.line(f"else: h{i} = {get}({h}, {w.constant(self.trace.device)})")
+            w.miss_if(f"h{i}.__class__ is not {w.constant(self.jax_array)}")
+            return f"h{i}"
+        t = w.tensors[b.ref]
+        w.line(f"if {t}._view is None: v = {t}._storage.value")
+        w.line(f"else: v = {w.constant(_shown)}({t})")
+        w.line("if v.source is not None: v = v.source")
+        w.line(f"b{i} = v.buffer")
+        w.miss_if(f"b{i}.__class__ is not {w.constant(self.jax_array)}")
+        return f"b{i}"
+
+    def _memory(self) -> None:
+        w, room = self.w, _runtime("room")
+        size, device = self.trace.executable.program.memory_bytes, self.trace.device
+        if size > room.CHECKED_BYTES:
+            name = self.trace.executable.graph.name
+            w.line(f"{w.constant(room)}.require({size}, {w.constant(device)}, {name!r})")
+
+    def _old(self) -> dict[int, str]:
+        """Variables for tensors of the result that are there before the run."""
+        w, found = self.w, {}
+        for n, leaf in enumerate(self.trace.leaves):
+            if leaf.kind == "bound":
+                if leaf.ref is None:
+                    raise Unwritable
+                found[n] = f"o{n}"
+                w.line(f"o{n} = {w.constant(leaf.ref)}()")
+                w.miss_if(f"o{n} is None")
+        return found
+
+    # The run
+
+    def _run(self, arguments: str) -> None:
+        w, program = self.w, self.trace.executable.program
+        if program.box is not None or self.trace.donate:
+            raise Unwritable
+        w.line(f"{w.constant(self.trace.executable)}.calls += 1")
+        w.line(f"try: out = {w.constant(program.run)}({arguments})")
+        w.line("except RuntimeError as error:")
+        w.line(f"    {w.constant(_explain)}(error, {w.constant(self.trace)})")
+
+    def _run_parked(self, arguments: str) -> None:
+        w, program, lot = self.w, self.trace.executable.program, self.lot
+        assert lot is not None
+        box = program.box
+        if box is None or set(self.trace.donate) - set(lot.bindings):
+            raise Unwritable
+        b = w.constant(box)
+        w.miss_if(f"not ({b}.quick and {b}.slow <= {_runtime('outbox').MAX_SLOW})")
+        w.line(f"{w.constant(self.trace.executable)}.calls += 1")
+        slots = bool(self.trace.grads)
+        if slots:
+            w.line("change = p.enter_slots() if p.away_slots else ()")
+        with w.block(f"with {b}.lock:"):
+            w.line(f"{b}.clear()")
+            w.line(f"try: {w.constant(program.run)}({arguments})")
+            w.line("except RuntimeError as error:")
+            w.line(f"    {w.constant(_explain)}(error, {w.constant(self.trace)})")
+            with w.block("finally:"):
+                # No interrupt comes between these.
+                w.line(f"out = {b}[{b}.latest]")
+                with w.block("if out:"):
+                    w.line("p.latest = out")
+                    if slots:
+                        w.line(f"{w.constant(consume)}(change)")
+                w.line(f"else: {w.constant(lot)}.failed(p)")
+                w.line(f"{b}.taken()")
+        w.line(f"if p.away or p.away_slots: {w.constant(lot)}.rewrite(p)")
+        w.line("p.settle()")
+
+    def _checks(self) -> None:
+        """Words of checks that the program makes stand behind its results."""
+        w, executable = self.w, self.trace.executable
+        if executable.check_messages:
+            w.line(f"{w.constant(_add_checks)}({w.constant(executable)}, out)")
+
+    # The result
+
+    def _result(self, old: dict[int, str]) -> None:
+        w, trace = self.w, self.trace
+        names: list[str] = []
+        storages: dict[int, str] = {}
+        for n, leaf in enumerate(trace.leaves):
+            names.append(self._leaf(n, leaf, names, storages, old))
+        if trace.spec is trees._LEAF:
+            w.line(f"return {names[0]}")
+        elif type(trace.spec) is int:
+            w.line(f"return {joined(names)}")
+        else:
+            unflatten = w.constant(trees.unflatten)
+            w.line(f"return {unflatten}({w.constant(trace.spec)}, [{', '.join(names)}])")
+
+    def _leaf(
+        self, n: int, leaf: Leaf, names: list[str], storages: dict[int, str], old: dict[int, str]
+    ) -> str:
+        w = self.w
+        if leaf.kind == "again":
+            return names[leaf.index]
+        if leaf.kind == "static":
+            return w.constant(leaf.index)
+        if leaf.kind == "argument":
+            return w.leaves[leaf.index]
+        if n in old:
+            return old[n]
+        if leaf.kind != "new":
+            raise Unwritable
+        if leaf.index not in storages:
+            storages[leaf.index] = self._storage(leaf.index)
+        s, t = storages[leaf.index], f"x{n}"
+        if leaf.link is not None:
+            link = f"{w.constant(own_slots)}({w.constant(leaf.link)})"
+            w.line(f"{t} = {w.constant(handle)}({s}, {link})")
+            return t
+        w.line(f"{t} = {w.constant(_NEW)}({w.constant(Tensor)})")
+        strides = self.trace.new[leaf.index].strides
+        type_ = self.trace.graph.output_types[self.trace.new[leaf.index].source.output]  # type: ignore
+        if strides is not None:
+            w.line(f"{t} = {w.constant(handle)}({s}, None)")
+            return t
+        w.line(f"{t}._storage = {s}; {t}._view = {t}._strides = None")
+        w.line(f"{t}._type = {w.constant(type_)}")
+        return t
+
+    def _storage(self, number: int) -> str:
+        """A storage that the call makes."""
+        w, made = self.w, self.trace.new[number]
+        graph = self.trace.graph
+        assert graph is not None
+        s, type_ = f"n{number}", graph.output_types[made.source.output]
+        edge = "None"
+        if made.source.history is not None:
+            edge = w.constant((self.trace.freed_node, made.source.history))
+        w.line(f"v = {w.constant(_NEW)}({w.constant(Value)})")
+        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.edge = {edge}")
+        w.line(f"v.node = v.source = None; v.buffer = out[{made.source.output}]")
+        w.line(f"{s} = {w.constant(_NEW)}({w.constant(Storage)})")
+        w.line(f"{s}.value = v; {s}.device = {w.constant(self.trace.device)}")
+        w.line(f"{s}.strides = {w.constant(made.strides)}; {s}.inference = {made.inference}")
+        w.line(f"{s}.cache = {s}.owner = {s}.export = {s}.hooks = None")
+        return s
+
+
+_NEW = object.__new__
+_BUFFER, _EDGE = attrgetter("value.buffer"), attrgetter("value.edge")
+_STORAGE = attrgetter("_storage")
+
+
+def _runtime(name: str) -> Any:
+    return import_module(f"..runtime.{name}", __package__)
+
+
+def _read(refs: Sequence[Any], array: type) -> list[Any] | None:
+    """The arrays of captured tensors or storages, by weak references to them; None if one has
+    none, or has history."""
+    owners = [*map(operator.call, refs)]
+    if type(None) in map(type, owners):
+        return None
+    storages = [t._storage if isinstance(t, Tensor) else t for t in owners]
+    if any(map(_EDGE, storages)):
+        return None
+    arrays = [*map(_BUFFER, storages)]
+    if {*map(type, arrays)} != {array}:
+        arrays = [root(storage.value).buffer for storage in storages]
+        if {*map(type, arrays)} != {array}:
+            return None
+    return arrays
+
+
+def _hyper(h: HyperInput, device: Any) -> Any:
+    """The array of a hyper-parameter."""
+    value = h.value()
+    if value.buffer is None:
+        settle_foreign(value)
+    if isinstance(value.buffer, np.ndarray):
+        value.buffer = _runtime("buffer").to_jax(value.buffer, device)
+    return value.buffer
+
+
+def _shown(t: Tensor) -> Any:
+    """What a view shows, as a value with a buffer."""
+    observe(t)
+    return t._value()
+
+
+def _explain(error: RuntimeError, trace: Trace) -> None:
+    program = trace.executable.program
+    room = _runtime("room")
+    raise room.explained(error, program.memory_bytes, trace.executable.graph.name) from None
+
+
+def _add_checks(executable: Any, out: list[Any]) -> None:
+    """Put the words of a program's checks by; they stand behind its results."""
+    parts = executable.program.check_parts
+    for word, part in zip(out[len(out) - len(parts) :], parts, strict=True):
+        _runtime("checks").add(word, executable.check_messages[part])
