@@ -25,11 +25,11 @@ from .naming import argument_names
 from .quick import write
 from .reasons import NotReplayable, Reason, Recompile, Why, reason
 from .recording import evaluate_all
+from .replay import Trace
 from .session import Session
 from .state import LOCK, RECORDING, STATE
 from .storage import root
 from .tensor import Tensor
-from .writer import MISS
 
 # How many traces a function may have, unless `compile` is told otherwise, and how often it
 # traces again before a warning says which guard keeps changing.
@@ -68,7 +68,6 @@ class CompiledFunction:
         slots["fullgraph"] = fullgraph
         slots["max_traces"] = max_traces
         slots["traces"] = []
-        slots["quick"] = []  # functions that replay traces; see `quick.py`
         slots["uncompiled"] = []
         slots["fallbacks"] = []
         slots["recompiles"] = []
@@ -82,10 +81,6 @@ class CompiledFunction:
                     slots[name] = getattr(fn, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        for quick in self.quick:
-            result = quick(args, kwargs)
-            if result is not MISS:
-                return result
         if self.given_up or STATE.session is not None or STATE.levels:
             return self.fn(*args, **kwargs)  # or part of one being recorded or transformed
         leaves, spec = trees.flatten([args, kwargs] if kwargs else args)
@@ -105,6 +100,17 @@ class CompiledFunction:
             if alone:
                 _RECORDING.release()
         return self._run_uncompiled(args, kwargs)
+
+    def _quicken(self, guards: Guards, trace: Trace, with_keywords: bool) -> None:
+        """Have calls begin with the code that is written for a trace. Python looks `__call__` up
+        in the class, so that a function whose traces have code has a class of its own."""
+        cls = type(self)
+        quick = write(guards, trace, with_keywords, cls.__call__)
+        if quick is not None:
+            if cls is CompiledFunction:
+                cls = type(cls.__name__, (cls,), {"__slots__": (), "__module__": cls.__module__})
+                object.__setattr__(self, "__class__", cls)
+            cls.__call__ = quick  # type: ignore[method-assign]
 
     def _may_record(self, spec: Any, leaves: list[Any]) -> bool:
         """Whether a call without a trace may become one, rather than run uncompiled.
@@ -205,9 +211,7 @@ class CompiledFunction:
                 if log.enabled("traces"):
                     log.write("traces", f"{name}: {trace.summary()}")
                 self.traces.insert(0, (guards, trace))
-                quick = write(guards, trace, bool(kwargs))
-                if quick is not None:
-                    self.quick.insert(0, quick)
+                self._quicken(guards, trace, bool(kwargs))
                 return result
         session.recorder.session = None
         session.recorder.evaluate()

@@ -23,12 +23,15 @@ from .tensor import Tensor
 
 
 class GradSlot:
-    """Where a leaf's gradient collects; named by the leaf's link, shared by its aliases."""
+    """Where a leaf's gradient collects; named by the leaf's link, shared by its aliases. For
+    `parked` see `parking.py`."""
 
     __slots__ = (
         *("__weakref__", "frozen", "grad", "hooks", "made_in", "node_hooks", "owner"),
         *("parked", "post_hooks"),
     )
+
+    parked: tuple[Any, int]
 
     def __init__(self) -> None:
         session = STATE.session
@@ -40,17 +43,15 @@ class GradSlot:
         self.node_hooks: dict[str, Any] | None = None  # of the AccumulateGrad, as of a node
         self.owner: Any = None  # a weak reference to the leaf
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "grad":
-            raise AttributeError(name)
-        parking, place = self.parked
-        return parking.fetch_grad(place, self)
-
     def set(self, grad: Tensor | None, owner: Tensor) -> None:
-        self.grad  # noqa: B018  # no longer parked
         if STATE.session is not None:
             STATE.session.note_grad_write(self, owner)
         self.grad = grad
+
+    @staticmethod
+    def another() -> GradSlot:
+        """A slot for another leaf."""
+        return GradSlot()
 
     def more(self, key: str, make: Any) -> Any:
         if self.node_hooks is None:

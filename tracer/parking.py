@@ -2,9 +2,9 @@
 
 A training step writes every parameter and every moment at each call. Giving each storage its
 new value, and each slot its gradient, costs more than the call; and most often nobody looks
-before the next call writes them again. So what a quick call writes is parked: the storage's
-`value`, or the slot's `grad`, is left unset, and whoever reads it meets `__getattr__`, which
-fetches it from the `Parking`. Those who only set one must read it first. Imported by `quick`.
+before the next call writes them again. So what a quick call writes is parked: the storage, or
+the slot, becomes one of a class whose `value`, or `grad`, is fetched from the `Parking` when
+somebody looks. Imported by `quick`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Value
+from .engine import GradSlot
 from .evaluate import Lost
 from .replay import Trace, handle, is_deleted
 from .state import LOCK
@@ -27,6 +28,38 @@ from .writer import Unwritable
 
 if TYPE_CHECKING:
     pass
+
+
+class ParkedStorage(Storage):
+    """A storage whose value is in `parked[0]`, at place `parked[1]`."""
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> Value:
+        parking, place = self.parked
+        return parking.fetch(place, self)
+
+    @value.setter
+    def value(self, new: Value) -> None:
+        parking, place = self.parked
+        parking.fetch(place, self)
+        self.value = new  # of a plain storage by now
+
+
+class ParkedSlot(GradSlot):
+    """A slot whose gradient is parked likewise."""
+
+    __slots__ = ()
+
+    @property
+    def grad(self) -> Tensor | None:
+        parking, place = self.parked
+        return parking.fetch_grad(place, self)
+
+    @grad.setter
+    def grad(self, new: Tensor | None) -> None:
+        self.parked[0].leave(self.parked[1], self, new)
 
 
 class Lot:
@@ -76,9 +109,6 @@ class Lot:
         """The ids of the slots that a call sets, and whether to None."""
         found = zip(self.slots, self.made, strict=True)
         return {id(slot()): made is None for slot, made in found}
-
-    def parking(self) -> Parking | None:
-        return self.last()
 
     def enter(self) -> Parking | None:
         """The parking with all that a call writes in it; None if somebody else has some of it."""
@@ -202,20 +232,20 @@ class Parking:
             self.refs[i] = weakref.ref(storage, partial(_left, weakref.ref(self), i))
         storage.parked = (self, i)
         self.away.discard(i)
-        del storage.value  # an interrupt before finds it still there
+        storage.__class__ = ParkedStorage  # an interrupt before finds it as it was
+        _SET_VALUE(storage, None)
         return True
 
     def fetch(self, i: int, storage: Any) -> Any:
         """Give a storage its value back."""
         with LOCK:
-            value = value_of(storage)
-            if value is None:
+            if storage.__class__ is ParkedStorage:
                 self.settle()
-                value = Value(self.lot.types[i], buffer=self.arrays[i])
                 self.away.add(i)
-                storage.value = value
+                _SET_VALUE(storage, Value(self.lot.types[i], buffer=self.arrays[i]))
+                storage.__class__ = Storage
                 self.arrays[i] = None
-            return value
+            return storage.value
 
     # Slots
 
@@ -228,21 +258,27 @@ class Parking:
             slot.grad  # noqa: B018  # no longer parked elsewhere
         return chain(
             map(setattr, slots, repeat("parked"), [(self, i) for i, _ in found]),
-            map(delattr, slots, repeat("grad")),
-            map(self.away_slots.discard, [i for i, _ in found]),
+            map(setattr, slots, repeat("__class__"), repeat(ParkedSlot)),
+            map(_SET_GRAD, slots, repeat(None)),
+            map(self.away_slots.discard, numbers),
         )
 
     def fetch_grad(self, i: int, slot: Any) -> Any:
         """Give a slot its gradient back."""
         with LOCK:
-            if not has_grad(slot):
+            if slot.__class__ is ParkedSlot:
                 self.settle()
-                array = self.arrays[self.count + i]
-                grad = self.lot.make_grad(i, array)
-                self.away_slots.add(i)
-                slot.grad = grad
-                self.arrays[self.count + i] = None
+                self.leave(i, slot, self.lot.make_grad(i, self.arrays[self.count + i]))
             return slot.grad
+
+    def leave(self, i: int, slot: Any, grad: Any) -> None:
+        """Let a slot have this gradient instead."""
+        with LOCK:
+            self.away_slots.add(i)
+            _SET_GRAD(slot, grad)
+            slot.__class__ = GradSlot
+            self.settle()
+            self.arrays[self.count + i] = None
 
 
 def _left(parking: weakref.ref[Parking], i: int, dead: Any) -> None:
@@ -254,21 +290,9 @@ def _left(parking: weakref.ref[Parking], i: int, dead: Any) -> None:
         p.arrays[i] = None
 
 
-def value_of(storage: Any) -> Any:
-    """The value of a storage; None if it is parked."""
-    try:
-        return type(storage).value.__get__(storage)
-    except AttributeError:
-        return None
-
-
-def has_grad(slot: Any) -> bool:
-    """Whether a slot has its gradient, or None, itself."""
-    try:
-        type(slot).grad.__get__(slot)
-    except AttributeError:
-        return False
-    return True
+# Of the classes that are not parked.
+_SET_VALUE = Storage.value.__set__  # type: ignore[attr-defined]
+_SET_GRAD = GradSlot.grad.__set__  # type: ignore[attr-defined]
 
 
 def _calibrate() -> tuple[int, int]:

@@ -1,10 +1,10 @@
 """Replays written out as code: one Python function per trace that checks its guards, runs its
 executable and makes its result.
 
-`write` gives that function, or None for a trace that needs what only `Trace.run` does. The
-function returns `MISS` where a guard may not hold or anything is out of the ordinary, before it
-has changed anything; the call then goes the long way, by `Guards.failure` and `Trace.run`,
-which say what a replay means. Imported by `compile.py`.
+`write` gives that function, or None for a trace that needs what only `Trace.run` does. Where a
+guard may not hold, or anything is out of the ordinary, it has changed nothing yet and calls
+`miss`: the function of another trace, and at the end the long way, by `Guards.failure` and
+`Trace.run`, which say what a replay means. Imported by `compile.py`.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from .state import ANOMALIES, LOCK, RECORDING
 from .storage import Storage, root
 from .tensor import REPOINTED, Tensor
 from .views import own_slots
-from .writer import Unwritable, Writer, joined
+from .writer import Miss, Unwritable, Writer, joined
 
-Quick = Callable[[tuple, dict], Any]
+Quick = Callable[..., Any]
 
 
-def write(guards: Guards, trace: Trace, with_keywords: bool) -> Quick | None:
-    """The quick function of a trace, to be called with a call's positional and keyword
-    arguments, as a tuple and a dictionary; or None."""
+def write(guards: Guards, trace: Trace, with_keywords: bool, miss: Quick) -> Quick | None:
+    """The quick function of a trace, or None; it takes the compiled function and the arguments
+    of a call, as `miss` does."""
     special = trace.sets or trace.points or trace.attributes or trace.marked or trace.places
     if special or trace.schedulers or (trace.has_history and not trace.freed_history):
         return None
     if trace.freed_history and trace.freed_node is None:
         return None  # not yet
     try:
-        return _Writing(guards, trace).function(with_keywords)
+        return _Writing(guards, trace).function(with_keywords, miss)
     except Unwritable:
         return None
 
@@ -55,35 +55,57 @@ class _Writing:
     def __init__(self, guards: Guards, trace: Trace):
         self.guards = guards
         self.trace = trace
-        self.w = Writer("quick", "args, kwargs")
+        self.w = Writer("quick", "self, *args, **kwargs", "return miss(self, *args, **kwargs)")
         self.lot = Lot(trace) if trace.writes or trace.grads else None
         self.jax_array = type(_runtime("buffer").to_jax(np.zeros((), np.float32), trace.device))
         if self.lot is not None:
             self.lot.array = self.jax_array
 
-    def function(self, with_keywords: bool) -> Quick:
+    def function(self, with_keywords: bool, miss: Quick) -> Quick:
         w = self.w
+        w.namespace |= {"miss": miss, "Miss": Miss}
         parked: dict[int, bool] = {}
         if self.lot is not None:
             parked = self.lot.slots_set()
-            w.line(f"p = {w.constant(self.lot)}.parking()")
+            w.line(f"p = {w.constant(self.lot)}.last()")
         write_guards(w, self.guards, with_keywords, parked)
         w.miss_if(f"{w.constant(ANOMALIES)}.watch_compiled is not None")
         w.miss_if(f"{w.constant(_runtime('faults'))}.forked")
-        with w.block(f"with {w.constant(LOCK)}:"):
+        if self.lot is None:
+            self._work_unlocked()
+        else:
+            self._work_locked()
+        return w.compile("quick")
+
+    def _work_unlocked(self) -> None:
+        """Nothing is written: what another thread does at the same time may come before or
+        after."""
+        self._evaluate()
+        arguments = self._inputs()
+        self._memory()
+        old = self._old()
+        self._run(arguments)
+        self._checks()
+        self._result(old)
+
+    def _work_locked(self) -> None:
+        w, outside = self.w, self.w.miss
+        with w.block("try:"), w.block(f"with {w.constant(LOCK)}:"):
+            w.miss = "raise Miss"  # the long way may wait for others, who need the lock
             w.miss_if(f"{w.constant(RECORDING)}[0]")
-            pending = "(r := d['recorder']) is not None and r.nodes or 'others' in d"
-            w.line(f"if {pending}: {w.constant(evaluate_all)}()")
+            self._evaluate()
             arguments = self._inputs()
             self._memory()
             old = self._old()
-            if self.lot is None:
-                self._run(arguments)
-            else:
-                self._run_parked(arguments)
+            self._run_parked(arguments)
             self._checks()
+        w.miss = outside
+        w.line(f"except Miss: {w.miss}")
         self._result(old)
-        return w.compile("quick")
+
+    def _evaluate(self) -> None:
+        pending = "(r := d['recorder']) is not None and r.nodes or 'others' in d"
+        self.w.line(f"if {pending}: {self.w.constant(evaluate_all)}()")
 
     # Before the run
 
@@ -100,7 +122,7 @@ class _Writing:
             lot = w.constant(self.lot)
             w.line(f"if p is None or p.away or {lot}.count != {w.constant(REPOINTED)}[0]:")
             w.line(f"    p = {lot}.enter()")
-            w.line("    if p is None: return MISS")
+            w.line(f"    if p is None: {w.miss}")
             w.line("if p.latest is not None: p.settle()")
             parts.append(f"*p.arrays[:{len(written)}]" if trace.grads else "*p.arrays")
         if read:
@@ -182,8 +204,8 @@ class _Writing:
             raise Unwritable
         w.line(f"{w.constant(self.trace.executable)}.calls += 1")
         w.line(f"try: out = {w.constant(program.run)}({arguments})")
-        w.line("except RuntimeError as error:")
-        w.line(f"    {w.constant(_explain)}(error, {w.constant(self.trace)})")
+        # Another thread consumed one of them just now, or something is wrong.
+        w.line(f"except RuntimeError: {w.miss}")
 
     def _run_parked(self, arguments: str) -> None:
         w, program, lot = self.w, self.trace.executable.program, self.lot
@@ -277,8 +299,9 @@ class _Writing:
         if made.source.history is not None:
             edge = w.constant((self.trace.freed_node, made.source.history))
         w.line(f"v = {w.constant(_NEW)}({w.constant(Value)})")
-        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.edge = {edge}")
-        w.line(f"v.node = v.source = None; v.buffer = out[{made.source.output}]")
+        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.buffer = out[{made.source.output}]")
+        w.line("v.node = v.source = None")
+        w.line(f"v.edge = {edge}")
         w.line(f"{s} = {w.constant(_NEW)}({w.constant(Storage)})")
         w.line(f"{s}.value = v; {s}.device = {w.constant(self.trace.device)}")
         w.line(f"{s}.strides = {w.constant(made.strides)}; {s}.inference = {made.inference}")

@@ -10,14 +10,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 from . import guards as kinds
 from . import state, trees
 from .captured import Captured
 from .guards import CHECKS, Guards
-from .parking import has_grad
+from .parking import ParkedSlot
 from .shared import _SHARING
 from .spaces import Space
 from .state import STATE
@@ -26,7 +25,7 @@ from .writer import Unwritable, Writer, joined
 
 
 def write_guards(w: Writer, g: Guards, with_keywords: bool, parked_slots: dict[int, bool]) -> None:
-    """Lines that return MISS where a guard may not hold. Afterwards `d` has the thread's state,
+    """Lines that miss where a guard may not hold. Afterwards `d` has the thread's state,
     and there are variables for the leaves; for a tensor `t0`, `s0` is its storage.
 
     `parked_slots` has the ids of the slots that the trace sets, and whether to None.
@@ -145,8 +144,8 @@ def _write_tensor(w: Writer, g: Guards, i: int, expected: tuple) -> None:
     if isinstance(tracked, bool):
         w.line(f"if {t}._view is None:")
         edge = "is" if tracked else "is not"
-        w.line(f"    if {s}.value.edge {edge} None: return MISS")
-        w.line(f"elif {ask}: return MISS")
+        w.line(f"    if {s}.value.edge {edge} None: {w.miss}")
+        w.line(f"elif {ask}: {w.miss}")
     else:  # a leaf, with its hooks
         w.miss_if(ask)
     if i not in g.tags:
@@ -221,16 +220,14 @@ def _write_functions(w: Writer, g: Guards) -> None:
         if not form.fixed:
             others.append(fn)
             continue
-        f, parts = w.constant(fn), (form.defaults, None, form.name)
+        f = w.constant(fn)
         w.miss_if(
-            f"{f}.__code__ is not {w.constant(form.code)} or {f}.__dict__ or "
-            f"{w.constant(_PARTS)}({f}) != {w.constant(parts)}"
+            f"{f}.__code__ is not {w.constant(form.code)} or {f}.__dict__ or {f}.__kwdefaults__ "
+            f"or {f}.__defaults__ is not {w.constant(form.defaults)} "
+            f"or {f}.__name__ is not {w.constant(fn.__name__)}"
         )
     if others:
         _ask(w, g, kinds._functions)
-
-
-_PARTS = attrgetter("__defaults__", "__kwdefaults__", "__name__")
 
 
 def _write_classes(w: Writer, g: Guards) -> None:
@@ -269,7 +266,7 @@ def _write_slots(w: Writer, g: Guards, parked: dict[int, bool]) -> None:
 
 def _hold(slots: list[tuple[Any, bool]], parking: Any) -> bool:
     for slot, empty in slots:
-        if not has_grad(slot) and slot.parked[0] is parking:
+        if slot.__class__ is ParkedSlot and slot.parked[0] is parking:
             continue
         if (slot.grad is None) is not empty:
             return False
@@ -317,12 +314,16 @@ def _write_memory(w: Writer, g: Guards) -> None:
     if memory.assigned or any(memory.expected):
         _ask(w, g, kinds._memory)
         return
+    if not memory.refs:
+        return
     m = w.constant(memory)
     known = [f"id(s{i}) in {m}.storages" for i in w.tensors]
     _ask(w, g, kinds._memory, f"{m}.count != {w.constant(REPOINTED)}[0]", *known)
 
 
 def _write_entangled(w: Writer, g: Guards) -> None:
+    if g.trace is not None and not g.trace.writes:
+        return
     _ask(w, g, kinds._entangled, f"len({w.constant(_SHARING)}) > 1")
 
 

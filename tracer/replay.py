@@ -283,7 +283,6 @@ class Trace:
             for slot, number in self.grads:
                 owner = self.slot(slot, arguments)
                 if owner is not None:
-                    owner.grad  # noqa: B018  # no longer parked
                     later(owner, grad=None if number is None else handle(new[number], None))
             for entry, number, link in self.sets:
                 tensor = handle(new[number], own_slots(self.placed(link, new)))

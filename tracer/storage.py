@@ -101,13 +101,14 @@ class Storage:
     `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
     the memory that it shares with NumPy, if it does (see `shared.py`); `hooks`, those on
     gradients of the base and of views, if there are any; `inference`, whether it was made in
-    inference mode; `parked`, set once a value was parked: the parking, which has it while `value`
-    is not set, and the place in it."""
+    inference mode; `parked`, set once its value was with a trace (see `parking.py`)."""
 
     __slots__ = (
         *("__weakref__", "cache", "device", "export", "hooks", "inference", "owner", "parked"),
         *("strides", "value"),
     )
+
+    parked: tuple[Any, int]
 
     def __init__(self, value: Value, device: Device, strides: Strides = None):
         self.value = value
@@ -121,12 +122,6 @@ class Storage:
         source = value if value.source is None else value.source
         if source.node is not None:
             source.node.owner.note(self)
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "value":
-            raise AttributeError(name)
-        parking, place = self.parked
-        return parking.fetch(place, self)
 
     def address(self) -> int:
         """A number for the place of the first element, which no other storage has."""
@@ -210,7 +205,6 @@ class Storage:
     def set(self, value: Value) -> None:
         """Replace the base's value; views read from the old one are forgotten."""
         source = root(value)
-        old = self.value  # no longer parked
         if self.inference and not STATE.inference:
             raise RuntimeError(
                 "Inplace update to inference tensor outside InferenceMode is not allowed. You can "
@@ -224,7 +218,7 @@ class Storage:
         if STATE.selected is not None:
             STATE.selected.note(self)
         if self.hooks is not None:
-            self.hooks.written(old.edge, value)
+            self.hooks.written(self.value.edge, value)
         if source.node is not None:
             source.node.owner.note(self)
         self.cache = None

@@ -149,7 +149,7 @@ def own_slots(link: Link | None) -> Link | None:
     if leaf_slot(link) is None:
         return link
     assert link is not None
-    args = (type(link.slot)(),) if link.kind == "leaf" else link.args
+    args = (link.slot.another(),) if link.kind == "leaf" else link.args
     parent = link.parent if link.kind == "leaf" else own_slots(link.parent)
     return Link(parent, link.kind, args, link.type, link.strides, link.name)
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import Any
 
-# What a function returns that leaves the call to the long way.
-MISS: Any = type("Miss", (), {"__repr__": lambda self: "MISS"})()
+
+class Miss(Exception):
+    """Raised by a function, and caught in it, to leave the call to the long way."""
 
 
 class Unwritable(Exception):
@@ -21,13 +22,14 @@ class Writer:
     """Lines of one function, and the objects they name.
 
     `tensors` has, by number of the leaf, the variable of a tensor among the arguments; `leaves`
-    has those of all leaves in order.
+    has those of all leaves in order. `miss` is what a line does where a call goes the long way.
     """
 
-    def __init__(self, name: str, parameters: str):
+    def __init__(self, name: str, parameters: str, miss: str):
         self.lines = [f"def {name}({parameters}):"]
         self.depth = 1
-        self.namespace: dict[str, Any] = {"MISS": MISS}
+        self.miss = miss
+        self.namespace: dict[str, Any] = {}
         self.names: dict[int, str] = {}
         self.leaves: list[str] = []
         self.tensors: dict[int, str] = {}
@@ -36,7 +38,7 @@ class Writer:
         self.lines.append("    " * self.depth + text)
 
     def miss_if(self, condition: str) -> None:
-        self.line(f"if {condition}: return MISS")
+        self.line(f"if {condition}: {self.miss}")
 
     @contextmanager
     def block(self, head: str) -> Any:
