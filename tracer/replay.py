@@ -33,9 +33,9 @@ from .evaluate import SET_BUFFER, Lost, consume, observe, state_lost
 from .recording import next_seq, settle_foreign
 from .session import Session
 from .shared import is_entangled
-from .state import ANOMALIES, LOCK
+from .state import ANOMALIES, HANDLES, LOCK
 from .storage import Storage, root
-from .tensor import HANDLES, REPOINTED, Tensor
+from .tensor import REPOINTED, Tensor
 from .views import Link, own_slots, rebase
 
 _CALL = OPS["call"]
@@ -267,7 +267,7 @@ class Trace:
                 later(storage, cache=None, value=value, owner=None)
             else:
                 storage = Storage(value, self.device, made.strides)
-                storage.inference = made.inference
+                storage.inference, storage.writes = made.inference, made.writes
             new.append(storage)
         for binding, source in self.writes:
             storage = self.storage(binding, arguments or self.first_arguments)
@@ -276,6 +276,8 @@ class Trace:
             value = _with_history(values, source, copies)
             if source.history == -1:
                 value.edge = storage.value.edge
+            if storage.cache is not None:
+                later(storage, writes=storage.writes + 1)  # for views, of which there are some
             later(storage, cache=None, value=value)
         items: list[tuple[Any, Any, Any]] = []
         assigned: list[tuple[Any, str, Any]] = []  # last: this may run code of the user's
@@ -390,13 +392,15 @@ class Trace:
             args = (args[0], new[self.places[args[1]]])
         elif parent is link.parent:
             return link
-        return Link(parent, link.kind, args, link.type, link.strides, link.name)
+        return Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
 
     def _old(self, leaf: Leaf, arguments: Sequence[Any]) -> Tensor | None:
         """A tensor of the result that is there before anything is written back."""
         if leaf.kind == "owner":
             b = self.bindings[leaf.index]
             return self.slot(b.ref, arguments).grad if b.kind == "grad" else b.ref()
+        if leaf.kind == "handle":
+            return leaf.index()
         if leaf.kind == "bound":
             known = None if leaf.ref is None else leaf.ref()
             if known is not None:

@@ -83,6 +83,8 @@ ANOMALIES = Anomalies()
 # Evaluation and gather-donate-commit of compiled calls hold this lock, so that one thread
 # never reads a buffer that another is donating.
 LOCK = threading.RLock()
+# How often a handle that somebody has was changed: its storage, its view, or its hooks.
+HANDLES = [0]
 # How many threads are in a recording run; changed under the lock.
 RECORDING = [0]
 

@@ -19,13 +19,12 @@ from ..ir.ops.shape import Constant, inverse
 from ..ir.types import Shape, int64
 from . import bits, views
 from .state import STATE
-from .storage import alias
+from .storage import BARE
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 Ints = tuple[int, ...]
-_BARE = ("leaf", "detach")  # links that show their parent as it is
 
 
 def span(shape: Shape, strides: Ints) -> int:
@@ -160,13 +159,20 @@ def _read_around(
     x: Value,
     base: Value,
     order: Ints,
+    sign: str,
     *geometry: Any,
 ) -> Value:
-    """Elements of the base, of which those that `x` shows have its history, the others none."""
+    """Elements of the base, of which those that `x` shows have its history. `sign` is the op that
+    makes them what lies in memory, and back."""
     shape, strides, start, new_shape, new_strides, new_start = geometry
-    rest = alias(base, None)
-    whole = _write_strided(b, rest, x, order, shape, strides, start)
-    return _read_strided(b, whole, order, new_shape, new_strides, new_start)
+    dtype = x.type.dtype
+    if dtype is not base.type.dtype:  # parts of complex numbers
+        size = base.type.size_bytes // dtype.itemsize
+        base, order = bits.read(b, _flat(b, base, order), dtype, (size,)), (0,)
+    stored = getattr(b, sign)(x) if sign else x
+    whole = _write_strided(b, base, stored, order, shape, strides, start)
+    seen = _read_strided(b, whole, order, new_shape, new_strides, new_start)
+    return getattr(b, sign)(seen) if sign else seen
 
 
 views.READ |= {"as_strided": _read_strided, "unfold": _read_unfold, "around": _read_around}
@@ -229,10 +235,9 @@ def as_strided(t: Tensor, shape: Shape, strides: Ints, start: int, name: str) ->
     assert order is not None
     conjugated, other = bits.is_conj(t._view), t._type.dtype is not base.dtype
     if STATE.grad_enabled and t.requires_grad:
-        if other or conjugated:
-            raise ShapeError(f"{name}: a complex view with history shows its own elements only")
-        seen = (t._type.shape, t.stride(), own_start)
-        return views.link(t, "around", (order, *seen, shape, strides, start), shape, strides, name)
+        sign = "conj" if conjugated else "neg" if bits.is_neg(t._view) else ""
+        args = (order, sign, t._type.shape, t.stride(), own_start, shape, strides, start)
+        return views.link(t, "around", args, shape, strides, name)
     whole = t._handle(t._storage, _ground(t), base)
     if other:
         line = views.transpose(whole, order, "")
@@ -251,9 +256,9 @@ def _ground(t: Tensor) -> views.Link | None:
         chain.append(link)
         link = link.parent
     chain.reverse()
-    count = next((i for i, s in enumerate(chain) if s.kind not in _BARE), len(chain))
+    count = next((i for i, s in enumerate(chain) if s.kind not in BARE), len(chain))
     found = chain[count - 1] if count else None
-    if any(s.kind in _BARE for s in chain[count:]):
+    if any(s.kind in BARE for s in chain[count:]):
         base = t._storage.value.type
         strides = t._storage.strides or views.contiguous_strides(base.shape)
         return views.Link(found, "detach", (), base, strides)

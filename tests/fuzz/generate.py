@@ -279,7 +279,7 @@ class Generator:
         if draft.rounds or rounded:
             tainted = (*binds, *(operands if draft.writes else ()))
             self.inexact.update(self._storage(n) for n in tainted)
-        self.limits.note(source, binds)
+        self.limits.note(source)
         if draft.writes:
             self._forget_invalid()
             if not self._sound(self.variables()):
@@ -308,7 +308,8 @@ class Generator:
     def _refused(self, statement: Statement, errors: list[Any], versions: list[int]) -> bool:
         """A statement that PyTorch refuses, leaving all as it was, may stay as a check."""
         text = str(errors[0])
-        if self._versions() != versions:
+        # A refused masked_scatter_ has written what elements there were.
+        if self._versions() != versions or "masked_scatter_(" in statement.source:
             self._restart()
             return False
         if self.refusals >= 2 or self.rng.random() < 0.4:

@@ -352,7 +352,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         if isinstance(value, Tensor):
             assign(view, _without_leading_ones(value, view._type.ndim))
         else:
-            view._write(full_like_value(view, value), alike=True)
+            view._write(full_like_value(view, value))
         return
     _put(view, entries, value)
 
@@ -378,6 +378,8 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 
 @scoped(name="index_put_")
 def _put(view: Tensor, entries: list[Entry], value: Any) -> None:
+    if view._view is not None and STATE.grad_enabled:  # before the indices are looked at
+        view._check_writable(view._view, tracked=False)
     dtype = view._type.dtype
     mask = entries[0].index
     one = not isinstance(value, Tensor) or value._type.numel == 1
