@@ -7,8 +7,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, overload
 
 from ..ir import log
@@ -26,6 +25,7 @@ from .quick import write
 from .reasons import NotReplayable, Reason, Recompile, Why, reason
 from .recording import evaluate_all
 from .replay import Trace
+from .restoring import Restoring, restored
 from .session import Session
 from .state import LOCK, RECORDING, STATE
 from .storage import root
@@ -184,8 +184,7 @@ class CompiledFunction:
                 session.primed_arguments[i] = value
         started = time.perf_counter()
         try:
-            with session, session.watch:
-                result = self.fn(*args, **kwargs)
+            result = session.watched(self.fn, args, kwargs)
         except BaseException:
             # As uncompiled: writes made before the error stay.
             session.recorder.session = None
@@ -282,16 +281,15 @@ def _most_frequent(recompiles: list[Recompile]) -> str:
     return Counter(r.guard for r in recompiles).most_common(1)[0][0]
 
 
-@contextmanager
-def no_recompile() -> Iterator[None]:
+class no_recompile(Restoring):
     """Inside, on this thread, a compiled function that would be traced again raises
     RecompileError with the guard that does not hold; first traces and replays go on."""
-    before = STATE.no_recompile
-    STATE.no_recompile = True
-    try:
-        yield
-    finally:
-        STATE.no_recompile = before
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        self.later(restored(STATE, "no_recompile"))
+        STATE.no_recompile = True
 
 
 def _is_module(fn: Any) -> bool:

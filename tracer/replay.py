@@ -29,8 +29,9 @@ from .bindings import (
     Source,
     signature_of,
 )
-from .evaluate import SET_BUFFER, Lost, consume, observe, state_lost
+from .evaluate import SET_BUFFER, Lost, observe, state_lost
 from .recording import next_seq, settle_foreign
+from .restoring import consume
 from .session import Session
 from .shared import is_entangled
 from .state import ANOMALIES, LOCK

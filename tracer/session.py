@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -22,11 +23,14 @@ from .entries import CACHES, SCALARS, Entry, by_contents, exact
 from .modes import changed, modes
 from .reasons import Reason, Why, reason
 from .recording import Recorder, evaluate_all, next_seq, settle_foreign
+from .restoring import Restoring, restored
 from .shared import is_seen
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
 from .watch import Watch
+
+T = TypeVar("T")
 
 
 class Capture(NamedTuple):
@@ -48,23 +52,6 @@ class Hyper(NamedTuple):
     key: str
     index: int | None
     after: int
-
-
-class Suspended:
-    """Run outside the session for a moment, as if before it began."""
-
-    def __init__(self, session: Session):
-        self.session = session
-
-    def __enter__(self) -> None:
-        self.saved = (STATE.session, STATE.recorder, STATE.scope)
-        STATE.session, STATE.recorder, STATE.scope = None, self.session.outer, None
-        self.session.watch.paused += 1
-
-    def __exit__(self, *error: Any) -> None:
-        evaluate_all()
-        STATE.session, STATE.recorder, STATE.scope = self.saved
-        self.session.watch.paused -= 1
 
 
 class Session:
@@ -148,17 +135,11 @@ class Session:
             self.names = naming.storage_names(self)
         return naming.name_in(self.names, storage)
 
-    def __enter__(self) -> Session:
-        self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
-        STATE.session, STATE.recorder, STATE.scope = self, self.recorder, None
-        STATE.module_depth = 0
-        # What autocast kept before is no value of this run, nor the other way round.
-        self.cast_before, STATE.autocast_cache = STATE.autocast_cache, None
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.session, STATE.recorder, STATE.scope, STATE.module_depth = self.saved
-        STATE.autocast_cache = self.cast_before
+    def watched(self, fn: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
+        """Run a function in this session, watched."""
+        with Running(self):
+            sys.setprofile(self.watch.event)
+            return fn(*args, **kwargs)
 
     # Hooks that the tracer calls while the run goes on
 
@@ -202,7 +183,7 @@ class Session:
         for capture in self.captures.values():
             storage = capture.storage
             seen = {} if id(storage) in self.written else self.caches.get(id(storage), {})
-            storage.cache = {k: v for k, v in seen.items() if v() is not None} or None
+            storage.cache = {k: v for k, v in seen.items() if v.values} or None
 
     def note_write(self, storage: Storage, value: Value) -> None:
         self.written[id(storage)] = storage
@@ -308,18 +289,25 @@ class Session:
         It is no part of the graph, not even where it writes to a tensor that is a rate.
         """
         self.effects.append((scheduler, effect))
-        with Suspended(self):
-            effect()
+        self.outside(effect)
 
     def touch_attribute(self, owner: Any, name: str, label: str) -> None:
         """One of our own objects has Python state that is read here, and may be set."""
         self.watch.note(owner, name, label)
         self.attributes[id(owner), name] = (owner, name)
 
-    def outside(self, make: Callable[[], Tensor]) -> Tensor:
-        """Make a tensor as if before the run."""
-        with Suspended(self):
-            return make()
+    def outside(self, make: Callable[[], T]) -> T:
+        """Make something outside the run, as if before it began."""
+        before = STATE.session, STATE.recorder, STATE.scope
+        STATE.session, STATE.recorder, STATE.scope = None, self.outer, None
+        self.watch.paused += 1
+        try:
+            made = make()
+            evaluate_all()
+            return made
+        finally:
+            STATE.session, STATE.recorder, STATE.scope = before
+            self.watch.paused -= 1
 
     def touch_module(self, module: Any) -> None:
         if id(module) not in self.modules:
@@ -431,6 +419,26 @@ class Session:
             if id(container) in known or id(container) in seen:
                 self._blame(Why.SHARED, self.watch.line_naming("return"), type(container).__name__)
             seen.add(id(container))
+
+
+# What a run changes of the thread's state. What autocast kept before is no value of the run, nor
+# the other way round.
+_RUNNING = ("session", "recorder", "scope", "module_depth", "autocast_cache")
+
+
+class Running(Restoring):
+    """The time in which a session records."""
+
+    def __init__(self, session: Session):
+        self.session = session
+
+    def __enter__(self) -> None:
+        session = self.session
+        recorder = session.recorder
+        profile = sys.getprofile()
+        self.later(chain(restored(STATE, *_RUNNING), map(sys.setprofile, (profile,))))
+        STATE.session, STATE.recorder, STATE.scope = session, recorder, None
+        STATE.module_depth, STATE.autocast_cache = 0, None
 
 
 def tags(t: Tensor) -> dict[str, Any]:

@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.graph import Scope
 from ...ir.types import DType, float32, float64
 from .. import prims
-from ..autograd import enable_grad, no_grad
+from ..autograd import enable_grad
 from ..hyper import hoist, hyper, hyper_is_zero
 from ..nn.hooks import RemovableHandle, add_hook
 from ..nn.init import zeros_
 from ..recording import evaluate_all
-from ..state import STATE, scope, touch_optimizer
+from ..state import STATE, touch_optimizer
 from ..tensor import Tensor, from_host
 from .undo import Undo
 
@@ -133,18 +134,34 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad(), scope("optimizer", "phase"), Undo(self):
-            for group in self.param_groups:
-                params = [p for p in group["params"] if p.grad is not None]
-                if params:
-                    self._update(group, params)
-            hyper_is_zero(self._stale, self._version)  # type: ignore[arg-type]
+        self._update_all()
         self._stepped = True
         for hook in list(self._post_hooks.values()):
             hook(self, (closure,), {})
         if STATE.session is None:
             evaluate_all()
         return loss
+
+    def _update_all(self) -> None:
+        undo = Undo(self)
+        held = undo.held
+        holding = {} if STATE.recorder is None else STATE.recorder.held
+        phase = Scope("optimizer", "phase", STATE.scope)
+        before = STATE.grad_enabled, STATE.scope
+        STATE.grad_enabled, STATE.scope = False, phase
+        try:
+            holding[held] = None
+            for group in self.param_groups:
+                params = [p for p in group["params"] if p.grad is not None]
+                if params:
+                    self._update(group, params)
+            hyper_is_zero(self._stale, self._version)  # type: ignore[arg-type]
+        except BaseException:
+            undo.undo()
+            raise
+        finally:
+            STATE.grad_enabled, STATE.scope = before
+            holding.pop(held, None)
 
     def _update(self, group: Group, params: list[Tensor]) -> None:
         raise NotImplementedError(f"{type(self).__name__} defines neither step nor _update")
