@@ -41,6 +41,7 @@ MAX_FALLBACKS = 8
 MAX_IDLE = 64
 # How long a thread waits for another's recording run before it goes on.
 MAX_WAIT_S = 10.0
+_TRUE, _WAIT = (True,), (MAX_WAIT_S,)
 _RECORDING = threading.RLock()
 
 
@@ -87,8 +88,10 @@ class CompiledFunction:
         # Nobody replays while another thread records: between what that one reads and what it
         # writes, an update would get lost. After a while a call goes on all the same: the run
         # in progress may be waiting for it.
-        alone = _RECORDING.acquire(timeout=MAX_WAIT_S)
+        alone: list[bool] = []
         try:
+            # One call of C code, or an interrupt could come between taking the lock and noting it.
+            alone.extend(map(_RECORDING.acquire, _TRUE, _WAIT))
             for guards, trace in self.traces:
                 if guards.failure(spec, leaves) is None:
                     if STATE.recorder is not None and STATE.recorder.nodes:
@@ -97,7 +100,7 @@ class CompiledFunction:
             if self._may_record(spec, leaves):
                 return self._record(args, kwargs, leaves, spec)
         finally:
-            if alone:
+            if True in alone:
                 _RECORDING.release()
         return self._run_uncompiled(args, kwargs)
 

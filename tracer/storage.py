@@ -87,7 +87,6 @@ class _Seen(weakref.ref):
     __slots__ = ("clear", "values")
 
     def __init__(self, link: Link, value: Value):
-        super().__init__(link, _CLEAR)
         self.values = [value]
         self.clear = self.values.clear
 

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from thrace.tracer.compile import _RECORDING
 from thrace.tracer.evaluate import _Again
 from thrace.tracer.recording import all_recorders
-from thrace.tracer.state import STATE
+from thrace.tracer.state import LOCK, STATE
 
 from .interrupts import FOREIGN, OURS, Training, same
 
@@ -184,6 +185,10 @@ def faults(compiled: bool, every: int, first: int = 0) -> Iterator[str]:
             yield f"in {place}: modes are {modes()}, were {before}"
             for name, value in zip(MODES, before, strict=False):
                 setattr(STATE, name, value)
+        for lock in (LOCK, _RECORDING):
+            if lock._is_owned():  # type: ignore
+                yield f"in {place}: {lock} stays locked"
+                lock.release()
         held = [h for r in all_recorders() for h in r.held if not isinstance(h, _Again)]
         if held:
             yield f"in {place}: {held} stay held"

@@ -196,7 +196,7 @@ def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
     if enabled is None:
         device_type, enabled = "cuda", device_type
     kind = _kind(device_type)
-    STATE.autocast = _with_enabled(kind, enabled, get_autocast_dtype(kind))
+    STATE.autocast = _with_enabled(kind, bool(enabled), get_autocast_dtype(kind))
 
 
 def set_autocast_dtype(device_type: str, dtype: DType) -> None:
