@@ -5,7 +5,10 @@ A mutant is found by its rows; `finds` says whether it is, and `killer` which mu
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import inspect
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from unittest import mock
@@ -154,6 +157,37 @@ def unsaid(*reasons: Why) -> Callable[[], Patches]:
     return make
 
 
+class _Untold(ast.NodeTransformer):
+    """Without the statements that raise `NotReplayable` for one reason."""
+
+    def __init__(self, name: str):
+        self.reason = f"raise NotReplayable(Why.{name}"
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        return ast.Pass() if ast.unparse(node).startswith(self.reason) else node
+
+
+def untold(why: Why) -> Callable[[], Patches]:
+    """A reason that is not seen where the trace is made."""
+
+    def make() -> Patches:
+        patches = []
+        for name, method in list(vars(building._Building).items()):
+            if not inspect.isfunction(method):
+                continue
+            tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
+            before = ast.dump(tree)
+            tree = ast.fix_missing_locations(_Untold(why.name).visit(tree))
+            if ast.dump(tree) != before:
+                space: dict[str, Any] = {}
+                exec(compile(tree, building.__file__, "exec"), building.__dict__, space)
+                patches.append(mock.patch.object(building._Building, name, space[name]))
+        assert patches
+        return patches
+
+    return make
+
+
 def frozen(kind: str) -> Callable[[], Patches]:
     """Inputs of one kind are those of the first replay."""
 
@@ -242,6 +276,11 @@ def only_last_trace() -> Patches:
     return [mock.patch.object(compiling.CompiledFunction, "_record", broken)]
 
 
+def any_number_of_traces() -> Patches:
+    endless = property(lambda self: 99)
+    return [mock.patch.object(compiling.CompiledFunction, "max_traces", endless, create=True)]
+
+
 def early_donation() -> Patches:
     return [
         mock.patch.object(replay, "_VALUE_REFS", 1000),
@@ -249,30 +288,34 @@ def early_donation() -> Patches:
     ]
 
 
+def after_errors(change: Callable[[Any], None]) -> Patches:
+    """Where a run raised, something is changed."""
+    real = session.Session.watched
+
+    def broken(self: Any, *args: Any) -> Any:
+        try:
+            return real(self, *args)
+        except BaseException:
+            change(self)
+            raise
+
+    return [mock.patch.object(session.Session, "watched", broken)]
+
+
 def lost_writes() -> Patches:
     """Writes before an exception are undone."""
-    real = session.Session.__exit__
 
-    def broken(self: Any, *error: Any) -> None:
-        real(self, *error)
-        if error and error[0] is not None:
-            for capture in self.captures.values():
-                capture.storage.value = capture.held
-                capture.storage.cache = None
+    def undo(run: Any) -> None:
+        for capture in run.captures.values():
+            capture.storage.value = capture.held
+            capture.storage.cache = None
 
-    return [mock.patch.object(session.Session, "__exit__", broken)]
+    return after_errors(undo)
 
 
 def modes_kept() -> Patches:
-    """The session of a run that raised stays."""
-    real = session.Session.__exit__
-
-    def broken(self: Any, *error: Any) -> None:
-        real(self, *error)
-        if error and error[0] is not None:
-            state.STATE.grad_enabled = False
-
-    return [mock.patch.object(session.Session, "__exit__", broken)]
+    """The mode of a run that raised stays."""
+    return after_errors(lambda run: setattr(state.STATE, "grad_enabled", False))
 
 
 def not_inference() -> Patches:
@@ -532,8 +575,36 @@ MUTANTS: dict[str, Mutant] = {
             Why.NUMPY_DATA: "escapes: tensor made of a NumPy array",
             Why.LARGE_ARRAY: "values: large numpy array",
             Why.LARGE_CONTAINER: "values: item of a very long list",
+            Why.INPUT: "reasons: input read",
+            Why.SENDS: "reasons: number sent to a queue",
+            Why.HISTORY: "reasons: backward through history from outside",
+            Why.HOOK: "reasons: hook registered on a tensor from outside",
+            Why.CONTROL_FLOW: "reasons: branch of cond with an effect outside",
         }.items()
     },
+    **{
+        f"untold {why.name}": Mutant("", untold(why), rows)
+        for why, rows in {
+            Why.ESCAPES: ("reasons: tensor kept as an attribute of the result",),
+            Why.LATE_HOOK: (
+                "reasons: hook on what is returned with history",
+                "reasons: hook on a leaf that is returned",
+            ),
+            Why.FUNCTION: ("reasons: history of an autograd.Function returned",),
+            Why.LEAF: ("reasons: leaf made inside with its gradient",),
+            Why.RETAINED: ("reasons: gradient kept by a tensor that is no leaf",),
+            Why.REQUIRES_GRAD: ("reasons: requires_grad of a tensor from outside changed",),
+        }.items()
+    },
+    "any number of traces": Mutant(
+        "The number of traces is not bounded.",
+        lambda: [
+            mock.patch.object(
+                compiling.CompiledFunction, "max_traces", property(lambda self: 99), create=True
+            )
+        ],
+        ("reasons: more traces than are allowed",),
+    ),
 }
 
 # Rows that no mutant changes, and why.
