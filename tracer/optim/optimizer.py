@@ -44,8 +44,6 @@ class Optimizer:
                 "params argument given to the optimizer should be an iterable of Tensors or "
                 f"dicts, but got {type(params).__name__}"
             )
-        if defaults.get("differentiable"):
-            raise ValueError("differentiable=True is not supported: a step is never recorded")
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
@@ -95,7 +93,7 @@ class Optimizer:
                     f"optimizer can only optimize Tensors, but one of the params is "
                     f"{type(p).__name__}"
                 )
-            if not p.is_leaf:
+            if not (self.defaults.get("differentiable") or p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         group["params"] = params
         for key, value in self.defaults.items():
@@ -146,9 +144,10 @@ class Optimizer:
         undo = Undo(self)
         held = undo.held
         holding = {} if STATE.recorder is None else STATE.recorder.held
+        recorded = bool(self.defaults.get("differentiable"))
         phase = Scope("optimizer", "phase", STATE.scope)
         before = STATE.grad_enabled, STATE.scope
-        STATE.grad_enabled, STATE.scope = False, phase
+        STATE.grad_enabled, STATE.scope = recorded, phase
         try:
             holding[held] = None
             for group in self.param_groups:
