@@ -12,6 +12,7 @@ from .bindings import signature_of
 from .entries import Entry
 from .session import tags
 from .storage import Storage
+from .structures import Item
 from .tensor import REPOINTED, Tensor
 
 
@@ -32,9 +33,9 @@ class Captured:
         tracked: bool | None = None,
     ):
         self.ref = ref
-        self.tracked = tracked
-        self.names = names
         is_tensor = isinstance(owner, Tensor)
+        self.tracked = tracked and not (is_tensor and _is_detached(owner._view))
+        self.names = names
         self.type = owner._type if is_tensor else None
         self.view = owner._view if is_tensor else None
         self.slot = owner._slot if is_tensor else None
@@ -97,12 +98,15 @@ def _shape_of_view(link: Any) -> tuple:
 
 def _has_history(t: Tensor) -> bool:
     """Whether what a tensor that is no leaf shows has history."""
-    link = t._view
+    return t._storage.value.edge is not None and not _is_detached(t._view)
+
+
+def _is_detached(link: Any) -> bool:
     while link is not None:
         if link.kind == "detach":
-            return False
+            return True
         link = link.parent
-    return t._storage.value.edge is not None
+    return False
 
 
 def named_tags(found: dict, names: frozenset[str]) -> dict:
@@ -140,7 +144,7 @@ class Memory:
         self,
         known: Sequence[Any],
         leaves: Sequence[Any],
-        assigned: Sequence[Entry],
+        assigned: Sequence[Entry | Item],
         before: dict[int, tuple[Storage, Any]],
     ):
         tensors = {id(t): t for t in known if isinstance(t, Tensor)}

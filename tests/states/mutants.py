@@ -26,6 +26,7 @@ from thrace.tracer import (
     replay,
     session,
     state,
+    structures,
     trees,
     watch,
 )
@@ -274,6 +275,23 @@ def only_last_trace() -> Patches:
         return real(self, *args)
 
     return [mock.patch.object(compiling.CompiledFunction, "_record", broken)]
+
+
+def items_by_identity() -> Patches:
+    return [mock.patch.object(structures.Item, "read", lambda self: self.found)]
+
+
+def items_apart() -> Patches:
+    real = building.set_of
+
+    def broken(*args: Any) -> Any:
+        made = real(*args)
+        if made is None:
+            return None
+        whole = [made.leaves[what] if n == -1 else (n, what) for n, what in made.leaves]
+        return made._replace(leaves=whole)
+
+    return [mock.patch.object(building, "set_of", broken)]
 
 
 def any_number_of_traces() -> Patches:
@@ -596,6 +614,50 @@ MUTANTS: dict[str, Mutant] = {
             Why.REQUIRES_GRAD: ("reasons: requires_grad of a tensor from outside changed",),
         }.items()
     },
+    "structures": Mutant(
+        "Nothing guards what a structure of tensors that is set looked like.",
+        lambda: without_check("_structures"),
+        ("structures: structure with another number in it",),
+    ),
+    "structures by identity": Mutant(
+        "A structure that is set is compared by which tensors it holds.",
+        lambda: [mock.patch.object(guards, "is_structure", lambda value: False)],
+        ("structures: tuple of tensors set anew", "structures: dictionary set anew"),
+    ),
+    "structures unseen": Mutant(
+        "Only tensors by themselves are set.",
+        nothing(session.Session, "_is_made", False),
+        ("structures: tuple of tensors set anew", "structures: list that is set and returned"),
+    ),
+    "structures that grow": Mutant(
+        "What grows or counts is set as well.",
+        lambda: [mock.patch.object(session.Structure, "holds", lambda self: True)],
+        ("structures: list that grows", "structures: dataclass with a number that counts"),
+    ),
+    "structures known": Mutant(
+        "What was there before is taken for made.",
+        nothing(session.Session, "knew", False),
+        ("structures: tuple that was there before",),
+    ),
+    "structures of their first tensors": Mutant(
+        "Tensors found in a structure are those that were there at first.",
+        items_by_identity,
+        ("structures: tuple of tensors set anew", "structures: tuple set as a closure's variable"),
+    ),
+    "items twice": Mutant(
+        "A tensor that is twice in what is set is two.",
+        items_apart,
+        ("structures: the same tensor twice in what is set",),
+    ),
+    "structures returned": Mutant(
+        "Nobody looks whether a container is set or returned twice.",
+        nothing(session.Session, "_shared"),
+        (
+            "structures: list that is set and returned",
+            "structures: list that is set twice",
+            "structures: tuple with a list in it that is set and returned",
+        ),
+    ),
     "any number of traces": Mutant(
         "The number of traces is not bounded.",
         lambda: [

@@ -22,7 +22,7 @@ from thrace.tracer.recording import all_recorders
 
 TABLES = (
     *("values", "objects", "functions", "modules", "arguments"),
-    *("modes", "aliasing", "escapes", "reasons"),
+    *("modes", "aliasing", "escapes", "reasons", "structures"),
 )
 
 
