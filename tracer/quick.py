@@ -20,12 +20,13 @@ import numpy as np
 from ..ir.graph import Value
 from . import trees
 from .bindings import HyperInput, Leaf
-from .evaluate import consume, observe
+from .evaluate import observe
 from .guards import Guards
 from .parking import Lot
 from .quick_guards import write_guards
 from .recording import evaluate_all, settle_foreign
 from .replay import Trace, handle
+from .restoring import consume
 from .state import ANOMALIES, LOCK, RECORDING
 from .storage import FRESH, Storage, root
 from .tensor import REPOINTED, Tensor

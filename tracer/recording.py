@@ -35,9 +35,9 @@ class Recorder(Builder):
     """Appends nodes that wait for evaluation.
 
     `live` has weak references to the storages that were given a pending value; `held` has
-    containers of values that an ongoing backward pass needs. A recorder with a `session`
-    belongs to a recording run, and only its session evaluates it. One with a recorder `around`
-    records for one example of a `vmap`; see `func/batching.py`.
+    functions that give the values which an ongoing backward pass or update needs. A recorder
+    with a `session` belongs to a recording run, and only its session evaluates it. One with a
+    recorder `around` records for one example of a `vmap`; see `func/batching.py`.
     """
 
     around: Recorder | None = None
@@ -47,7 +47,7 @@ class Recorder(Builder):
         self.device = device
         self.session = session
         self.live: list[weakref.ref[Storage]] = []
-        self.held: list[Any] = []
+        self.held: dict[Any, None] = {}
         self.thread = threading.get_ident()
 
     def note(self, storage: Storage) -> None:

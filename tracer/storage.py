@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from ..ir.grad import reads
@@ -86,19 +87,27 @@ def _intact(edge: tuple[Any, int], end: tuple[Any, int] | None) -> bool:
 
 class _Seen(weakref.ref):
     """What a view showed when it was last read. It goes when its link does, or a loop over
-    slices of one tensor would keep them all."""
+    slices of one tensor would keep them all; in C, or Python would forget an interrupt there."""
 
-    __slots__ = ("key", "storage", "value")
+    __slots__ = ("clear", "values")
 
-    key: int
-    storage: weakref.ref[Storage]
-    value: Value
+    def __init__(self, link: Link, value: Value):
+        self.values = [value]
+        self.clear = self.values.clear
+
+    def __new__(cls, link: Link, value: Value) -> Any:
+        return super().__new__(cls, link, _CLEAR)
+
+    @property
+    def value(self) -> Value | None:
+        """None once the link is gone."""
+        values = self.values
+        return values[0] if values else None
 
 
-def _forget(seen: Any) -> None:
-    storage = seen.storage()
-    if storage is not None and storage.cache is not None:
-        storage.cache.pop(seen.key, None)
+_CLEAR = methodcaller("clear")
+# At so many, views that are gone are looked for.
+_MANY = frozenset(1 << n for n in range(6, 60))
 
 
 class Storage:
@@ -190,7 +199,7 @@ class Storage:
                     value = seen
                     continue
                 known = None if self.cache is None else self.cache.get(id(step))
-                if known is not None:
+                if known is not None and known.value is not None:
                     seen = same_history(known.value, seen, self.value)
                 if self.hooks is not None:
                     self.hooks.carry(step, seen)
@@ -212,17 +221,17 @@ class Storage:
         if self.cache is None:
             return None
         seen = self.cache.get(id(link))
-        return seen.value if seen is not None and is_readable(seen.value) else None
+        value = None if seen is None else seen.value
+        return value if value is not None and is_readable(value) else None
 
     def remember(self, link: Link, value: Value) -> None:
         """Keep what a view shows until the next write, or as long as the view lives."""
-        seen = _Seen(link, _forget)
-        seen.key = id(link)
-        seen.storage = weakref.ref(self)
-        seen.value = value
-        if self.cache is None:
-            self.cache = {}
-        self.cache[seen.key] = seen
+        cache = self.cache
+        if cache is None:
+            cache = self.cache = {}
+        elif len(cache) in _MANY:
+            self.cache = cache = {k: seen for k, seen in list(cache.items()) if seen.values}
+        cache[id(link)] = _Seen(link, value)
 
     def give_history(self, link: Link, edge: Any) -> None:
         """A detached view has history of its own from now on, or other history than before."""

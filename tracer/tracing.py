@@ -20,7 +20,7 @@ from .devices import CPU, Device, as_device
 from .evaluate import NO_DATA, SYMBOLIC, Part, observe
 from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all, user_error
-from .session import Session
+from .session import Running, Session
 from .storage import alias, root
 from .tensor import Tensor
 
@@ -98,7 +98,7 @@ def _traced(fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Graph, list
     new_args, new_kwargs = trees.unflatten(structure, leaves)
     try:
         session.watch.read_names(fn)
-        with session:
+        with Running(session):
             result = _run(fn, new_args, new_kwargs)
             graph, inputs = _graph(session, symbols, symbol_names, result)
     finally:
