@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from processes import run
 
+from thrace.runtime import allocator
+
 PROGRAM = """
 import resource
 import numpy as np
@@ -33,11 +35,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before, got)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator")
 def test_kept_memory_is_not_asked_for_again(tmp_path: Path):
-    def faults(keep: str) -> tuple[int, str]:
-        env = {**os.environ, "THRACE_KEEP_MEMORY": keep}
+    def faults(choice: str) -> tuple[int, str]:
+        env = {**os.environ, "THRACE_ALLOCATOR": choice}
         count, result = run(sys.executable, "-c", PROGRAM, cwd=tmp_path, env=env).split()
         return int(count), result
 
-    (plain, expected), (kept, got) = faults(""), faults("1")
+    (plain, expected), (kept, got) = faults("default"), faults("keep")
     assert got == expected
     assert kept < plain / 2
+
+
+def test_a_setting_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THRACE_ALLOCATOR", "jemalloc")
+    with pytest.raises(ValueError, match="default or keep, not 'jemalloc'"):
+        allocator.prepare()
