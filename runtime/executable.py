@@ -16,13 +16,15 @@ from ..ir import log
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
 from ..ir.passes import channels_last, checked
-from . import checks, counters, determinism, faults, room
+from . import allocator, checks, counters, determinism, faults, room
 from .apart import apart
 from .device import CPU, NARROWED_BY_JAX, Device, jax_device, normalize, with_64_bits
 from .memory_cache import MemoryCache, size_from_environment
 from .outbox import Outbox, boxed
 from .progress import shown
 from .segments import joined, segment_size, split
+
+_LONG_S = 0.5  # a compile that leaves enough memory behind to be worth looking for
 
 
 class Program(NamedTuple):
@@ -216,7 +218,10 @@ def _make(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     nodes = segment_size(graph)
     if nodes:
         return _make_in_segments(graph, nodes, device)
-    return apart(lambda: _compile(graph, device, donate))
+    program = apart(lambda: _compile(graph, device, donate))
+    if program.compile_s > _LONG_S:
+        allocator.give_back()
+    return program
 
 
 def _make_in_segments(graph: Graph, nodes: int, device: Device) -> Program:
