@@ -117,7 +117,7 @@ class Recorder(Builder):
                 and state.grad_enabled
                 and not op.no_grad
                 and result.dtype.kind in ("float", "complex")
-                and _flows(op, operands)
+                and (op.flows or _flows(op, operands))
             ):
                 made.edge = (node, 0)
                 tracked = True
@@ -146,8 +146,6 @@ def _inexact(t: Any) -> bool:
 
 def _flows(op: Op, operands: tuple[Operand, ...]) -> bool:
     """Whether an operand that has history is one that the op differentiates."""
-    if op.grad_each is not None:
-        return True
     for i, o in enumerate(operands):
         if o.__class__ is Value and o.edge is not None and op.grads[i] is not None:  # type: ignore
             return True
