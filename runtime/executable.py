@@ -277,7 +277,7 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         trace_s=traced_at - started,
         lower_s=lowered_at - traced_at,
         compile_s=done - lowered_at,
-        memory_bytes=_memory_bytes(compiled),
+        memory_bytes=allocated_bytes(compiled),
         slowest=slowest,
         box=box,
     )
@@ -365,7 +365,7 @@ def _text(
     return apart(work)
 
 
-def _memory_bytes(compiled: Any) -> int:
+def allocated_bytes(compiled: Any) -> int:
     """Scratch space and results, less what donated inputs give; 0 where XLA does not say."""
     try:
         found = compiled.memory_analysis()
