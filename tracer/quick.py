@@ -297,11 +297,12 @@ class _Writing:
         graph = self.trace.graph
         assert graph is not None
         s, type_ = f"n{number}", graph.output_types[made.source.output]
+        place = self.trace.place(made.source.output)
         edge = "None"
         if made.source.history is not None:
             edge = w.constant((self.trace.freed_node, made.source.history))
         w.line(f"v = {w.constant(_NEW)}({w.constant(Value)})")
-        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.buffer = out[{made.source.output}]")
+        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.buffer = out[{place.output}]")
         w.line("v.node = v.source = None")
         w.line(f"v.edge = {edge}")
         w.line(f"{s} = {w.constant(_NEW)}({w.constant(Storage)})")
