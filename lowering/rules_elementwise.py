@@ -75,6 +75,9 @@ def to_dtype(x, dtype):
         if dtype == np.bool_:
             return lax.ne(x, np.zeros(x.shape, x.dtype))
         x = lax.real(x)
+    if x.dtype == np.bool_:
+        # A conversion times y XLA makes `select(x, y, 0)`, which drops what is nan or infinite.
+        return lax.select(x, lax.full(x.shape, 1, dtype), lax.full(x.shape, 0, dtype))
     return lax.convert_element_type(x, dtype)
 
 
