@@ -58,7 +58,8 @@ class Leaf(NamedTuple):
     `kind`: "new" (on the new storage `index`, seen through `link`), "bound" (likewise on the
     storage of a binding; `ref` is the handle of the recording run, returned again if it
     still lives), "again" (the same object as entry `index`), "owner" (the tensor that a
-    binding finds, itself), "view" (what `link` shows of argument `index`, whose own view was
+    binding finds, itself), "handle" (the tensor that was there before, which the run has pointed
+    elsewhere), "view" (what `link` shows of argument `index`, whose own view was
     `ref`), "below" (likewise, of what it was before the run made it a leaf), "argument" (argument
     `index` itself), "grad" (the `.grad` in slot `index`, on the new storage `ref`), "static"
     (`index` is no tensor).

@@ -244,6 +244,8 @@ class _Building:
             elif id(leaf) in grads:
                 slot = self._slot_ref(grads[id(leaf)])
                 trace.leaves.append(Leaf("grad", slot, None, number(leaf._storage)))
+            elif id(leaf) in session.handles and session.knew(leaf):
+                trace.leaves.append(Leaf("handle", weakref.ref(leaf)))
             elif leaf._storage.owner is session:
                 trace.leaves.append(Leaf("new", number(leaf._storage), leaf._view))
             else:

@@ -150,7 +150,8 @@ class Memory:
         tensors = {key: t for key, t in tensors.items() if key not in was}
         self.refs = [weakref.ref(t) for t in tensors.values()]
         self.numbers = {key: i for i, key in enumerate(tensors)}
-        places = [before.get(id(t), (t._storage, t._view)) for t in tensors.values()]
+        started = enumerate(tensors.values())
+        places = {i: before.get(id(t), (t._storage, t._view)) for i, t in started}
         self._place(places)
         self.pattern = self._pattern(places)
         self.count = -1  # compared at the first call
@@ -166,23 +167,20 @@ class Memory:
                 out.append(t)
         return out
 
-    def _place(self, places: Sequence[tuple[Storage, Any]]) -> None:
+    def _place(self, places: dict[int, tuple[Storage, Any]]) -> None:
         """Index the tensors by their storages."""
         self.storages: dict[int, tuple[weakref.ref[Storage], int]] = {}
-        for i, (storage, _) in enumerate(places):
+        for i, (storage, _) in places.items():
             self.storages.setdefault(id(storage), (weakref.ref(storage), i))
 
     @staticmethod
-    def _pattern(places: Sequence[tuple[Storage, Any]]) -> tuple:
-        """For each tensor that shares its storage with another: which, and its view."""
-        groups: dict[int, list[int]] = {}
-        for i, (storage, _) in enumerate(places):
-            groups.setdefault(id(storage), []).append(i)
-        return tuple(
-            tuple((i, () if (link := places[i][1]) is None else link.signature()) for i in group)
-            for group in groups.values()
-            if len(group) > 1
-        )
+    def _pattern(places: dict[int, tuple[Storage, Any]]) -> dict[int, dict[int, tuple]]:
+        """The tensors that share a storage, each with its view, by the first of them."""
+        groups: dict[int, dict[int, tuple]] = {}
+        for i, (storage, link) in places.items():
+            view = () if link is None else link.signature()
+            groups.setdefault(id(storage), {})[i] = view
+        return {min(group): group for group in groups.values() if len(group) > 1}
 
     def _relation(self, storage: Storage, t: Tensor) -> Any:
         """Which known tensor a tensor is, or shares memory with and through which view."""
@@ -200,11 +198,16 @@ class Memory:
     def difference(self, leaves: Sequence[Any]) -> str:
         """Whose memory is shared in another way; empty if nobody's."""
         if self.count != REPOINTED[0]:
-            places = [(t._storage, t._view) for r in self.refs if (t := r()) is not None]
-            if len(places) == len(self.refs):  # a tensor that is gone shares nothing
-                if self._pattern(places) != self.pattern:
-                    return "a captured tensor"
-                self._place(places)
+            found = ((i, r()) for i, r in enumerate(self.refs))
+            places = {i: (t._storage, t._view) for i, t in found if t is not None}
+            # A tensor that is gone shares nothing.
+            left = [
+                {i: view for i, view in group.items() if i in places}
+                for group in self.pattern.values()
+            ]
+            if self._pattern(places) != {min(g): g for g in left if len(g) > 1}:
+                return "a captured tensor"
+            self._place(places)
             self.count = REPOINTED[0]
         asked = self._asked(leaves)
         if len(asked) != len(self.expected):

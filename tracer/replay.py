@@ -397,6 +397,8 @@ class Trace:
         if leaf.kind == "owner":
             b = self.bindings[leaf.index]
             return self.slot(b.ref, arguments).grad if b.kind == "grad" else b.ref()
+        if leaf.kind == "handle":
+            return leaf.index()
         if leaf.kind == "bound":
             known = None if leaf.ref is None else leaf.ref()
             if known is not None:
