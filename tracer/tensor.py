@@ -168,7 +168,7 @@ class Tensor(TensorMethods):
                 value = _overwritten(recorder_for(storage.device), old, value)
             storage.set(value)
             return
-        detached = not STATE.grad_enabled or self._check_writable(link, value)
+        detached = not STATE.grad_enabled or self._check_writable(link, value.edge is not None)
         old = storage.value
         b = recorder_for(storage.device)
         before = STATE.grad_enabled
@@ -190,8 +190,8 @@ class Tensor(TensorMethods):
             STATE.grad_enabled = before
         storage.set(alias(value, old.edge) if detached else value)
 
-    def _check_writable(self, link: views.Link, value: Value) -> bool:
-        """Whether a write in grad mode is detached.
+    def _check_writable(self, link: views.Link, tracked: bool) -> bool:
+        """Whether a write in grad mode, of a value with history or not, is detached.
 
         Raises: RuntimeError on a leaf, and with history on one of several views of a call.
         """
@@ -207,7 +207,7 @@ class Tensor(TensorMethods):
                         "operation."
                     )
                 )
-            if step.name in views.MANY and (value.edge is not None or self.requires_grad):
+            if step.name in views.MANY and (tracked or self.requires_grad):
                 raise user_error(
                     RuntimeError(
                         f"a view made by {step.name}() is being modified inplace. This view is the "
@@ -237,9 +237,10 @@ class Tensor(TensorMethods):
                 return to_numpy(self._observe())
 
     def _host_if_ready(self) -> np.ndarray | None:
-        """The data if it is on the host already, without evaluating anything."""
+        """The data if it is on the host already, without evaluating anything. In a recording
+        run only what each call makes anew from the same numbers."""
         if STATE.session is not None:
-            return None
+            return STATE.session.constant(self)
         storage, link = self._storage, self._view
         while link is not None and link.kind in ("leaf", "detach"):
             link = link.parent

@@ -328,11 +328,14 @@ def lerp(input: Tensor, end: Tensor, weight: Operand, *, out: Tensor | None = No
     span = prims.sub(end, input)
     if not isinstance(weight, Tensor):
         if abs(weight) < 0.5:
-            return prims.add(input, prims.mul(span, weight))
-        return prims.sub(end, prims.mul(span, 1 - weight))  # type: ignore[operator]
+            made = prims.add(input, prims.mul(span, weight))
+        else:
+            made = prims.sub(end, prims.mul(span, 1 - weight))  # type: ignore[operator]
+        return laid_like(made, input, end)
     near = prims.add(input, prims.mul(span, weight))
     far = prims.sub(end, prims.mul(span, prims.sub(1, weight)))
-    return prims.select(prims.lt(prims.abs(weight), 0.5), near, far)
+    made = prims.select(prims.lt(prims.abs(weight), 0.5), near, far)
+    return laid_like(made, input, end, weight)
 
 
 @autocasts

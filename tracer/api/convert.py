@@ -249,7 +249,10 @@ def full_like_value(like: Tensor, value: Operand) -> Tensor:
 
 def fill_(self: Tensor, value: Operand) -> Tensor:
     """Set every element to a number or 0-d tensor."""
-    return self._write(full_like_value(self, value), alike=True)
+    filled = full_like_value(self, value)
+    if filled.requires_grad:
+        filled = in_place_of(self, filled)
+    return self._write(filled, alike=True)
 
 
 def fill(input: Tensor, value: Operand) -> Tensor:

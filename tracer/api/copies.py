@@ -15,7 +15,7 @@ from ..promotion import check_tensor
 from ..scoping import scoped_as
 from ..tensor import Tensor
 from . import complexes, parts, shape, strided
-from .common import IndexRangeError, dense_strides, relayout, same_value, with_out
+from .common import IndexRangeError, dense_strides, in_place_of, relayout, same_value, with_out
 
 
 def _alias(input: Tensor) -> Tensor:
@@ -73,7 +73,10 @@ def _scattering(name: str, view: Any) -> Any:
                 f"{name}: expected src to have a size equal to the slice of self. src size = "
                 f"{list(src._type.shape)}, slice size = {list(seen._type.shape)}"
             )
-        seen._write_value(prims.convert(src, input._type.dtype)._value())
+        new = prims.convert(src, input._type.dtype)
+        if seen._type.numel == input._type.numel:  # all of it, perhaps: its gradient is zero then
+            new = in_place_of(seen, new)
+        seen._write_value(new._value())
         return copy
 
     _named(

@@ -13,6 +13,8 @@ from ..amp.autocast import autocasts
 from ..promotion import check_tensor, promote
 from ..scoping import scoped
 from ..tensor import Tensor
+from .linalg import batched
+from .reduce import sum as total
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # Axes under an ellipsis get labels of their own, which no equation can contain.
@@ -112,7 +114,16 @@ def _summed(x: Tensor, labels: list[Label], keep: set[Label]) -> tuple[Tensor, l
     axes = tuple(a for a, label in enumerate(labels) if label not in keep)
     if not axes:
         return x, labels
-    return prims.sum(x, axes=axes), [s for s in labels if s in keep]
+    return total(x, dim=axes), [s for s in labels if s in keep]
+
+
+def _alone(
+    x: Tensor, xs: list[Label], y: Tensor, ys: list[Label], keep: set[Label]
+) -> tuple[Tensor, list[Label]]:
+    """The operand summed over shared labels that nobody else needs and along which the other
+    one has size 1: there is nothing to contract."""
+    needed = {s for s in xs if s not in ys or y._type.shape[ys.index(s)] != 1}
+    return _summed(x, xs, keep | needed)
 
 
 def _widened(x: Tensor, labels: list[Label], at: list[Label], sizes: dict[Label, int]) -> Tensor:
@@ -122,7 +133,7 @@ def _widened(x: Tensor, labels: list[Label], at: list[Label], sizes: dict[Label,
 
 
 def _product(x: Tensor, y: Tensor, contract: Any, batch: Any) -> Tensor:
-    x, y = promote(x, y)
+    x, y = batched("einsum", x, y) if contract[0] else promote(x, y)
     return prims.dot_general(x, y, contract=contract, batch=batch)
 
 
@@ -159,7 +170,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         raise RuntimeError("einsum(): must provide at least one operand")
     for i, x in enumerate(operands):
         check_tensor("einsum", x, "operands", i + 2)
-    tensors: list[Tensor] = promote(*operands) if len(operands) > 1 else list(operands)
+    tensors: list[Tensor] = list(operands)
     inputs, output, sizes = _parsed(equation, tensors)
     parts = [_diagonals(x, s, i) for i, (x, s) in enumerate(zip(tensors, inputs, strict=True))]
     x, xs = parts[0]
@@ -167,6 +178,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         later = set(output).union(*(s for _, s in parts[i + 1 :]))
         x, xs = _summed(x, xs, later | set(ys))
         y, ys = _summed(y, ys, later | set(xs))
+        (x, xs), (y, ys) = _alone(x, xs, y, ys, later), _alone(y, ys, x, xs, later)
         both = [s for s in xs if s in ys]
         x = _widened(x, xs, both, sizes)
         y = _widened(y, ys, both, sizes)

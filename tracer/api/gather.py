@@ -6,7 +6,7 @@ from typing import Any
 
 from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
-from ...ir.types import bool_, int32, int64
+from ...ir.types import Shape, bool_, int32, int64
 from .. import prims
 from ..amp.autocast import autocasts
 from ..promotion import Number, Operand, as_operand, check_tensor, literal
@@ -145,11 +145,10 @@ def _scatter_args(
             f"{name}: Expected self.dtype to be equal to src.dtype, got {x._type.dtype} and "
             f"{src._type.dtype}"
         )
-    if not len(own) == len(other) == len(given):
-        raise ShapeError(
-            f"{name}: Index tensor must have the same number of dimensions as self and src tensor, "
-            f"got {list(other)} for {list(own)} and {list(given)}"
-        )
+    if not index._type.numel:  # whatever else the shapes are, as in PyTorch
+        none = prims.slice(src.reshape(-1), starts=(0,), sizes=(0,), strides=(1,))
+        return axis, index, prims.reshape(none, shape=other)
+    _check_ranks(name, own, other, given)
     for a, n in enumerate(other):
         if (a != axis and n > own[a]) or n > given[a]:
             raise ShapeError(
@@ -160,6 +159,22 @@ def _scatter_args(
     if given != other:
         src = prims.slice(src, starts=(0,) * len(other), sizes=other, strides=(1,) * len(other))
     return axis, index, src
+
+
+def _check_ranks(name: str, own: Shape, other: Shape, given: Shape) -> None:
+    """Raises: ShapeError for an index of another rank than `own` or than a wider source,
+    AxisError, as in PyTorch, for a source that lacks dims. Numbers count as vectors."""
+    m, n, k = (max(len(s), 1) for s in (own, other, given))
+    if len(given) and m == n > k:
+        raise AxisError(
+            f"{name}: Dimension out of range (expected to be in range of [{-k}, {k - 1}], but got "
+            f"{k}): src {list(given)} has fewer dimensions than index {list(other)}"
+        )
+    if not m == n == k:
+        raise ShapeError(
+            f"{name}: Index tensor must have the same number of dimensions as self and src tensor, "
+            f"got {list(other)} for {list(own)} and {list(given)}"
+        )
 
 
 _SCATTERS = {None: prims.index_set, "add": prims.index_add, "multiply": prims.index_mul}

@@ -378,6 +378,8 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 
 @scoped(name="index_put_")
 def _put(view: Tensor, entries: list[Entry], value: Any) -> None:
+    if view._view is not None and STATE.grad_enabled:  # before the indices are looked at
+        view._check_writable(view._view, tracked=False)
     dtype = view._type.dtype
     mask = entries[0].index
     one = not isinstance(value, Tensor) or value._type.numel == 1

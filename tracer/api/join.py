@@ -82,12 +82,11 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
                     f"cat: Sizes of tensors must match except in dimension {axis}. Expected size "
                     f"{m} but got size {n} for tensor number {i} in the list."
                 )
+    # Nothing comes from parts left out, but their gradients are empty rather than missing.
+    none = (*first[:axis], 0, *first[axis + 1 :])
     kept = [x for _, x in real]
-    if not any(x.requires_grad for x in kept):
-        # Nothing comes from a part left out, but the result is to have its history.
-        none = (*first[:axis], 0, *first[axis + 1 :])
-        left_out = [x for x in parts if x._type.shape == (0,) and x.requires_grad]
-        kept += [prims.reshape(x, shape=none) for x in left_out[:1]]
+    left_out = {id(x) for x in parts if x.requires_grad} - {id(x) for x in kept}
+    kept += [prims.reshape(x, shape=none) for x in parts if id(x) in left_out]
     return prims.concatenate(*(prims.convert(x, dtype) for x in kept), axis=axis)
 
 
@@ -234,6 +233,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
         raise ShapeError(
             f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}"
         )
+    if not input._type.numel:
+        return same_value(input)  # whatever the dims are, as in PyTorch
     if not input._type.ndim:
         raise AxisError(f"roll: Dimension specified as {dims[0]} but tensor has no dimensions")
     x = input

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.promotion import broadcast_shapes
-from ...ir.types import DType, int64
+from ...ir.types import DType, bool_, int64
 from .. import prims, views
 from ..amp.autocast import autocasts
 from ..promotion import Number, check_tensor, literal
@@ -25,7 +25,8 @@ NO_BATCH = ((), ())
 
 
 def _check(name: str, *tensors: Any) -> None:
-    """Raises: TypeError for what is no tensor, DTypeError for bools or different dtypes."""
+    """Raises: TypeError for what is no tensor, DTypeError for different dtypes, or for bools that
+    are to be multiplied."""
     for position, x in enumerate(tensors, 1):
         check_tensor(name, x, "input" if position == 1 else "other", position)
     first = tensors[0]._type.dtype
@@ -35,12 +36,24 @@ def _check(name: str, *tensors: Any) -> None:
                 f"{name}: expected m1 and m2 to have the same dtype, but got: {first} != "
                 f"{x._type.dtype}"
             )
-    if first.kind == "bool":
+    if first.kind == "bool" and (name == "dot" or all(x._type.numel for x in tensors)):
         raise DTypeError(f"{name}: not implemented for {first}")
 
 
+def batched(name: str, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Operands of a product of batches: of one dtype, unless there is nothing to multiply. The
+    result then has the second one's dtype, as in PyTorch."""
+    if x._type.numel and y._type.numel:
+        _check(name, x, y)
+        return x, y
+    return prims.convert(x, y._type.dtype), y
+
+
 def _dot(x: Tensor, y: Tensor, contract: Any, batch: Any = NO_BATCH) -> Tensor:
-    return prims.dot_general(x, y, contract=contract, batch=batch)
+    if x._type.dtype.kind != "bool":
+        return prims.dot_general(x, y, contract=contract, batch=batch)
+    x, y = prims.convert(x, int64), prims.convert(y, int64)  # of bools that have no elements
+    return prims.convert(prims.dot_general(x, y, contract=contract, batch=batch), bool_)
 
 
 @autocasts
@@ -109,8 +122,8 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
 @scoped
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of two batches of matrices."""
-    _check("bmm", input, mat2)
     for name, x in (("batch1", input), ("batch2", mat2)):
+        check_tensor("bmm", x, name)
         if x._type.ndim != 3:
             raise ShapeError(f"bmm: {name} must be a 3D tensor, got {list(x._type.shape)}")
     b, _, k = input._type.shape
@@ -119,6 +132,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
             "bmm: Expected size for first two dimensions of batch2 tensor to be: "
             f"[{b}, {k}] but got: {list(mat2._type.shape[:2])}."
         )
+    input, mat2 = batched("bmm", input, mat2)
     return _dot(input, mat2, ((2,), (1,)), ((0,), (0,)))
 
 
@@ -156,7 +170,11 @@ def _matmul(x: Tensor, y: Tensor) -> Tensor:
         else:
             shapes = f"{'x'.join(map(str, own))} and {'x'.join(map(str, other))}"
         raise ShapeError(f"matmul: mat1 and mat2 shapes cannot be multiplied ({shapes})")
-    _check("matmul", x, y)
+    # PyTorch takes batches as they are unless it can make one matrix of them.
+    if n > 2 and (m > 2 or (m == 2 and not x.requires_grad)):
+        x, y = batched("matmul", x, y)
+    else:
+        _check("matmul", x, y)
     if n <= 2:  # the leading dims of x are rows
         return _dot(x, y, ((m - 1,), (axis,)))
     if m == 1:
@@ -188,6 +206,8 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 def combined(name: str, base: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
     """`beta * base + alpha * product`, where `base` is expanded to the product's shape."""
     shape, dtype = product._type.shape, product._type.dtype
+    if dtype.kind == "bool":
+        raise DTypeError(f"{name}: not implemented for {dtype}")
     if base._type.dtype is not dtype:
         raise DTypeError(
             f"{name}: self and mat2 must have the same dtype, but got {base._type.dtype} and "

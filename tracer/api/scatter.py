@@ -194,13 +194,13 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     from ...ir.promotion import broadcast_shapes
 
     shape = broadcast_shapes(name, input._type.shape, mask._type.shape)
-    x, mask = prims.broadcast(input, shape=shape), prims.broadcast(mask, shape=shape)
-    total = prims.sum(prims.convert(mask, int64), axes=tuple(range(len(shape))))
+    times = math.prod(shape) // (mask._type.numel or 1)
     require(
-        total,
-        lambda count: count <= source._type.numel,
+        mask,
+        lambda m: m.sum() * times <= source._type.numel,
         f"{name}: Number of elements of source < number of ones in mask",
     )
+    x, mask = prims.broadcast(input, shape=shape), prims.broadcast(mask, shape=shape)
     if not source._type.numel or not x._type.numel:
         return prims.convert(x, x._type.dtype).clone()  # type: ignore[attr-defined]
     from .reduce import cumsum

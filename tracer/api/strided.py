@@ -96,7 +96,7 @@ def _inplace_view(view: Any) -> Any:
     @functools.wraps(view)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if STATE.grad_enabled and self._view is not None:
-            self._check_writable(self._view, self._value())
+            self._check_writable(self._view, tracked=False)
         return repoint(self, view(self, *args, **kwargs))
 
     method.__name__ = method.__qualname__ = name

@@ -217,6 +217,12 @@ def jvp(
             f"structure. For example, if primals is a tuple of 3 tensors, tangents also must be. "
             f"Got primals with structure {spec} and tangents with structure {move_spec}"
         )
+    for what, tensors in (("primal", leaves), ("tangent", moves)):
+        for t in tensors:
+            if isinstance(t, Tensor) and t.dtype.kind not in ("float", "complex"):
+                raise ValueError(
+                    f"Expected {what} to be floating point or complex, but got: {t.dtype}"
+                )
     _check_moves("jvp(f, primals, tangents)", leaves, moves)
     with Level() as level:
         outs, out_spec, aux, linear = _linearized(level, "jvp", func, leaves, spec, has_aux)

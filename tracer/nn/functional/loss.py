@@ -201,13 +201,19 @@ def binary_cross_entropy_with_logits(
     input and target differ.
     """
     _check_same("binary_cross_entropy_with_logits", input, target)
+    dtype = target._type.dtype  # PyTorch's result is written into what `1 - target` is
+    if not dtype.is_floating_point:
+        raise DTypeError(
+            "binary_cross_entropy_with_logits: result type "
+            f"{input._type.dtype} can't be cast to that of target, {dtype}"
+        )
     target = prims.convert(target, input._type.dtype)
     # -log(sigmoid(x)) = log(1 + exp(-x)), -log(1 - sigmoid(x)) = x + log(1 + exp(-x)).
     positive = log1p_exp(prims.neg(input))
     if pos_weight is not None:
         more = prims.sub(prims.convert(pos_weight, input._type.dtype), 1)
         positive = prims.mul(positive, prims.add(prims.mul(target, more), 1))
-    losses = prims.add(prims.mul(prims.sub(1, target), input), positive)
+    losses = prims.convert(prims.add(prims.mul(prims.sub(1, target), input), positive), dtype)
     losses = _weighted(losses, weight)
     reduction = legacy_reduction(size_average, reduce, reduction)
     return reduce_loss("binary_cross_entropy_with_logits", losses, reduction)
