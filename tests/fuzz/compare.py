@@ -20,8 +20,6 @@ TOLERANCE = {
     "bfloat16": 8e-2,
 }
 NUMBER = re.compile(r"-?\d+\.\d*(?:e[-+]?\d+)?")
-# What an array of one precision was computed from may have been of a lower one.
-ORDER = ("bfloat16", "float16", "complex64", "float32", "complex128", "float64")
 
 
 class Difference(NamedTuple):
@@ -39,7 +37,7 @@ def compare(wanted: Outcome, got: Outcome) -> Difference | None:
     assert wanted.snapshot is not None and got.snapshot is not None
     if not same_text(wanted.printed, got.printed):
         return Difference("printed", f"{got.printed!r} for {wanted.printed!r}")
-    return compare_snapshots(wanted.snapshot, got.snapshot)
+    return compare_snapshots(wanted.snapshot, got.snapshot, wanted.dtypes)
 
 
 def same_text(a: str, b: str) -> bool:
@@ -51,7 +49,10 @@ def same_text(a: str, b: str) -> bool:
     return np.allclose([float(n) for n in NUMBER.findall(a)], [float(n) for n in NUMBER.findall(b)])
 
 
-def compare_snapshots(wanted: Snapshot, got: Snapshot) -> Difference | None:
+def compare_snapshots(
+    wanted: Snapshot, got: Snapshot, made: Iterable[str] = ()
+) -> Difference | None:
+    """`made`: the dtypes there were on the way."""
     for name, value in wanted.scalars.items():
         mine = got.scalars.get(name)
         if type(mine) is not type(value) or not _same_scalar(mine, value):
@@ -63,7 +64,8 @@ def compare_snapshots(wanted: Snapshot, got: Snapshot) -> Difference | None:
             if mine != getattr(t, field):
                 return Difference(field, f"{name}.{field} is {mine} for {getattr(t, field)}")
     scale = _scale(wanted.tensors.values())
-    tolerance = _tolerance(wanted.tensors.values())
+    dtypes = (*made, *(t.dtype for t in wanted.tensors.values()))
+    tolerance = max((TOLERANCE.get(d, 0.0) for d in dtypes), default=0.0)
     for name, t in wanted.tensors.items():
         found = _values(name, t, got.tensors[name], scale, tolerance)
         if found is not None:
@@ -102,10 +104,6 @@ def _scale(tensors: Iterable[Shown]) -> float:
             if finite.size:
                 scale = max(scale, float(finite.max()))
     return scale
-
-
-def _tolerance(tensors: Iterable[Shown]) -> float:
-    return max((TOLERANCE.get(t.dtype, 0.0) for t in tensors), default=0.0)
 
 
 def _values(name: str, t: Shown, mine: Shown, scale: float, tolerance: float) -> Any:

@@ -30,6 +30,8 @@ class Reach:
         self.inside = False
         groups = sharing(program)
         body = set(program.body)
+        # backward(inputs=) makes what is no leaf keep its gradient as well.
+        keeps = any(re.search(r"retain_grad\(|inputs=", s.source) for s in program.statements)
         for _ in range(2):  # the function may be called again on what it left
             for s in program.statements:
                 touched = bool(s.names & self.names) or (
@@ -40,6 +42,8 @@ class Reach:
                 self.sources.add(s.source)
                 self.inside |= s in body
                 self.names.update(s.binds)
+                if keeps and GRADIENT.search(s.source):
+                    self.grads = True
                 if "backward(" in s.source:
                     self.grads = True
                 elif not s.binds:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ class Failed(Exception):
 
     def __init__(self, number: int, statement: Statement, error: BaseException | None):
         what = "was not refused" if error is None else f"raised {type(error).__name__}: {error}"
-        super().__init__(f"{statement.source!r} {what}"[:400])
+        super().__init__(f"{statement.source!r} {what[:400]}")
         self.number, self.statement, self.error = number, statement, error
 
 
@@ -56,12 +57,32 @@ def execute(statement: Statement, space: dict[str, Any]) -> BaseException | None
     """Run a statement. Returns its exception."""
     if space["T"] is torch and crashes(statement.source, space):
         return NotImplementedError("PyTorch itself would crash")
+    source = statement.source
+    if space["T"] is torch and statement.transforms:
+        source = reading_clones(source)
     try:
         with without_hooks() if statement.transforms else contextlib.nullcontext():
-            exec(code(statement.source), space)
+            exec(code(source), space)
     except Exception as error:
+        if space["T"] is torch and "a leaf Variable" in str(error) and is_no_leaf(source, space):
+            return NotImplementedError(f"taken for a leaf: {source}")
         return error
     return None
+
+
+def is_no_leaf(source: str, space: dict[str, Any]) -> bool:
+    """Whether what a statement names first is a view whose base has history: PyTorch 2.13 takes it
+    for a leaf if it got that by a write through another view."""
+    name = NAME.search(source)
+    t = space.get(name[0]) if name else None
+    return isinstance(t, torch.Tensor) and t._is_view() and t._base.grad_fn is not None  # type: ignore[union-attr]
+
+
+def reading_clones(source: str) -> str:
+    """A statement that reads clones of the tensors it names. Transforms run without hooks on saved
+    tensors: what they save is then theirs, and no later write changes it."""
+    names, equals, expression = source.rpartition(" = ")
+    return names + equals + re.sub(r"\b[xv]\d+\b", r"\g<0>.clone()", expression)
 
 
 @contextlib.contextmanager
@@ -89,10 +110,18 @@ def crashes(source: str, space: dict[str, Any]) -> bool:
     return isinstance(t, torch.Tensor) and t._is_view() and t._version > 0
 
 
-def run_statements(statements: Sequence[Statement], space: dict[str, Any], first: int = 0) -> None:
-    """Raises: Failed at the first statement that does not go as it says."""
+def run_statements(
+    statements: Sequence[Statement], space: dict[str, Any], seen: set[str], first: int = 0
+) -> None:
+    """Run statements; the dtypes of what they bind go to `seen`.
+
+    Raises: Failed at the first one that does not go as it says.
+    """
     for number, s in enumerate(statements, first):
         error = execute(s, space)
+        if "out=" in s.source:
+            seen.add("float32")  # of integers it is computed in the default dtype
+        seen.update(str(space[n].dtype)[6:] for n in s.binds if hasattr(space.get(n), "dtype"))
         if not s.refused:
             if error is not None:
                 raise Failed(number, s, error)
@@ -113,8 +142,10 @@ UNIMPLEMENTED = (
     "moved into the graph interior",  # values are no variables here: nothing has moved
     "NoneType",  # a hook that is given no gradient
     "source and destination dtypes match",  # a 0-d tensor is converted, as a number is
+    "taken for a leaf",
     "modified by an inplace operation",  # in a transform, which saves without the oracle's hooks
     "second time",  # see exclusions: which operations save something
+    "correspond to a device",  # new_tensor of what is conjugated or negated when it is read
     *("not implemented for", "Could not run", "not currently supported", "not support"),
 )
 
@@ -213,6 +244,7 @@ class Outcome(NamedTuple):
     snapshot: Snapshot | None
     failed: Failed | None
     printed: str
+    dtypes: frozenset[str] = frozenset()  # of all that PyTorch made on the way
 
 
 @contextlib.contextmanager
@@ -276,15 +308,16 @@ def _call(
 ) -> Outcome:
     """Run what comes before the function (unless `again`), the function, and what comes after."""
     parameters, live = program.parameters(), program.live()
+    seen: set[str] = set()
     with seeded(space["T"]) as printed:
         try:
             if again:
                 for name in [n for n in space if NAME.fullmatch(n) and n not in parameters]:
                     del space[name]
             else:
-                run_statements(program.before, space)
+                run_statements(program.before, space, seen)
             if fn is None:
-                run_statements(program.body, space, program.start)
+                run_statements(program.body, space, seen, program.start)
                 for name in [n for n in space if NAME.fullmatch(n) and n[0] != "x"]:
                     if name not in live and name not in parameters:
                         del space[name]
@@ -297,9 +330,10 @@ def _call(
                 del results
                 for name in program.deleted():
                     space.pop(name, None)
-            run_statements(program.after, space, program.inside)
+            run_statements(program.after, space, seen, program.inside)
             try:
-                return Outcome(snapshot(space, names), None, printed.getvalue())
+                shown = snapshot(space, names)
+                return Outcome(shown, None, printed.getvalue(), frozenset(seen))
             except RuntimeError as error:
                 raise Failed(
                     len(program.statements), Statement("looking at it all"), error

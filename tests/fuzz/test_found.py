@@ -1,0 +1,138 @@
+"""Programs in which thrace once differed from PyTorch, each as small as it gets.
+
+A row has what comes before the function, the function, and what comes after it; what PyTorch
+refuses must be refused. All ways of running are compared, as in a run.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from fuzz.check import check
+from fuzz.program import Program, Statement
+from fuzz.run import execute, fresh, oracle
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+F64 = "dtype=T.float64"
+GRAD = f"{F64}, requires_grad=True"
+ROWS: dict[str, tuple[str, ...]] = {
+    # Nothing to do: then PyTorch looks at less.
+    "roll_of_nothing": (f"x0 = T.zeros(2, 0, {F64})", "v0 = x0.roll(1, -3); v1 = x0.roll(1, 7)"),
+    "product_of_nothing": (
+        f"x0 = T.zeros(0, 3, {F64}); x1 = T.ones(2, 3, 2, dtype=T.bool); x2 = x1[:, :, :0]",
+        "v0 = T.matmul(x0, x1); v1 = T.matmul(x1[0, :0], x1[0]); v2 = T.matmul(x2[0], x2.mT[0])\n"
+        "v3 = T.matmul(x0, x1[0]); v4 = T.matmul(x1[0], x1[0].T); v5 = T.matmul(x0[:, 0], x0[:, 0])\n"
+        "v6 = T.bmm(x2, x2.mT.float()); v7 = T.mv(x2[0], x1[0, 0, :0]); v8 = T.dot(*[v7[:0]] * 2)\n"
+        "v9 = T.addmm(x1[0, :0], x1[0, :0, :0], x1[0, :0])",
+    ),
+    "parts_left_out": (
+        f"x0 = T.ones(1, 3, {GRAD}); x1 = T.ones(2, {GRAD})",
+        "v0 = T.cat([x1, x0.diagonal(-1)]); v1 = T.cat([x0, T.zeros(0)], 1)",
+        "v0.sum().backward(); v1.sum().backward()",
+    ),
+    "nothing_scattered": (
+        f"x0 = T.ones(3, {F64}); x1 = T.zeros(0, dtype=T.int64)",
+        "v0 = x0.scatter(0, x1, x0[None]); v1 = x0.scatter(0, x1[:, None], x0)",
+    ),
+    # What is overwritten as a whole has the gradient zero.
+    "scattered_over_all": (
+        f"x0 = T.ones(1, 3, {GRAD}); x1 = T.ones(1, 3, {GRAD})",
+        "v0 = (x0 * 2).slice_scatter(x1, 0, 0, 1); v1 = (x1 * 2).select_scatter(x0[0], 0, 0)",
+        "v0.sum().backward()",
+    ),
+    "filled_with_a_tensor": (
+        f"x0 = T.ones(2, 3, {GRAD}); x1 = T.tensor(2.0, {GRAD})",
+        "v0 = x0 * 2; v0.fill_(x1); v1 = x0.t() * 3; v1[0].fill_(x1)",
+        "v0.sum().backward(); (v1 * v1).sum().backward()",
+    ),
+    # Refusals and their classes.
+    "source_without_dims": (
+        f"x0 = T.ones(1, 1, 3, {F64}); x1 = T.zeros(1, 1, 3, dtype=T.int64)",
+        "x0.scatter_reduce_(0, x1, x0[0], 'amax'); v0 = x0.scatter(0, x1, x0[0])\n"
+        "v1 = x0.scatter_add(0, x1, x0[None]); v2 = x0.scatter(0, x1[0], x0)",
+    ),
+    "too_few_elements": (
+        f"x0 = T.ones(4, {F64})",
+        "v1 = x0.clone().masked_scatter_(T.tensor([True, True, False, True]), x0[:2] * 2)\n"
+        "v0 = x0.masked_scatter(T.tensor([True, True, False, True]), x0[1:] * 2)",
+    ),
+    "leaf_before_indices": (
+        f"x0 = T.zeros(0, 3, {GRAD})",
+        "x0[T.zeros(0, dtype=T.int64), T.tensor([0, 1, 2])] = 1\nx0.view(-1)[T.tensor([True])] = 1",
+    ),
+    "tangents_of_no_kind": (
+        f"x0 = T.ones(3, {F64})",
+        "v0 = T.func.jvp(lambda t: t * t, (x0,), (x0[:2] > 0,))[1]\n"
+        "v1 = T.func.jvp(lambda t: t * t, (x0.long(),), (x0,))[1]",
+    ),
+    # Dtypes.
+    "einsum_of_two_dtypes": (
+        f"x0 = T.ones(2, 3, {F64}); x1 = T.ones(2, 3, dtype=T.bool); x2 = T.ones(2, 3)",
+        "v0 = T.einsum('...i,...i->...', x0, x1); v1 = T.einsum('ij,kj->ik', x0, x1[:, :1])\n"
+        "v2 = T.einsum('ij,kj->ik', x0, x2); v3 = T.einsum('ij,k->ijk', x0, x2[:, 0])\n"
+        "v4 = T.einsum('ij,ij->ij', x1, x0); v5 = T.einsum('ij,kj->ik', x1, x1)\n"
+        "v6 = T.einsum('ij->i', x1); v7 = T.einsum('ij,jk->ik', x0[:, :0], x2[:0])\n"
+        "v8 = T.einsum('ij,k->i', x0, x2[0]); v9 = T.einsum('ij,kj->ik', x0[:, :1], x0 * 3)",
+    ),
+    "loss_in_the_targets_dtype": (
+        f"x0 = T.ones(3, {GRAD}); x1 = T.full((3,), 0.25)",
+        "v0 = T.nn.functional.binary_cross_entropy_with_logits(x0, x1)\n"
+        "v1 = T.nn.functional.binary_cross_entropy_with_logits(x0, x1.long())\n"
+        "v2 = T.nn.functional.binary_cross_entropy_with_logits(x1, x0.detach(), pos_weight=x1)",
+        "v0.backward()",
+    ),
+    "lerp_is_laid_out_as_its_start": (
+        f"x0 = T.ones(3, 2, {F64}); x1 = T.ones(2, 3, {F64})",
+        "v0 = T.lerp(x0.t(), x1, x1); v1 = T.lerp(x1, x0.t(), x0.t()); v2 = x0.t().lerp(x1, 0.5)",
+    ),
+    # Who shares memory at a second call.
+    "memory_of_what_is_gone": (
+        f"x0 = T.tensor([2.0, 3.0], {F64}); x1 = T.ones(2, 2); v0 = x0.detach()",
+        "v1, v2, = x0.topk(2, -1)\nv0.view(-1).fill_(-2.0)\nx0.data = x0.detach() * 2\n"
+        "v3 = x1.transpose(0, -2)",
+    ),
+    "pointed_elsewhere_and_returned": (
+        f"x0 = T.tensor([2.0, 3.0], {F64})",
+        "v0 = x0 * 3; x0.data = x0.detach() * 2; v1 = x0.flatten()",
+    ),
+}
+BINDS = re.compile(r"^((?:[xvs]\d+,? ?)+) = ")
+
+
+def program(parts: tuple[str, ...], captured: bool) -> Program:
+    """The program of a row. PyTorch says which statements are refused."""
+    space = fresh(Program((), (), 0), torch)
+    statements: list[Statement] = []
+    ends: list[int] = []
+    with oracle():
+        for part in parts:
+            for source in (s.strip() for s in part.replace("\n", ";").split(";")):
+                bound = BINDS.match(source)
+                binds = tuple(re.findall(r"\w+", bound[1])) if bound else ()
+                error = execute(Statement(source), space)
+                refused = type(error).__name__ if error else ""
+                statements.append(Statement(source, binds=() if error else binds, refused=refused))
+            ends.append(len(statements))
+    return Program((), tuple(statements), ends[1], ends[0], captured=captured)
+
+
+@pytest.mark.parametrize("captured", (False, True), ids=("arguments", "captured"))
+@pytest.mark.parametrize("name", ROWS)
+def test_program(name: str, captured: bool):
+    found = program(ROWS[name], captured)
+    m = check(found).mismatch
+    if m is not None:
+        pytest.fail(f"{m.mode}: {m.difference}\n{found.reproduction()}", pytrace=False)
+
+
+NOT_FINITE = f"x0 = T.tensor([False, True]); x1 = T.tensor(float('inf'), {F64})"
+
+
+@pytest.mark.parametrize("way", ("x0 * x1", "x0 // (x1 * 0)", "x0.int() * x1", "x0 / (1 / -x1)"))
+def test_xla_multiplies_what_was_bool_as_a_number(way: str):
+    m = check(program((NOT_FINITE, f"v0 = {way}"), captured=False), "xla", plain=False).mismatch
+    assert m is None, m.difference
