@@ -50,6 +50,7 @@ class New(NamedTuple):
     source: Source
     strides: Any
     inference: bool = False
+    writes: int = 0
 
 
 class Leaf(NamedTuple):

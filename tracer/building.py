@@ -37,7 +37,7 @@ from .session import Capture, Session
 from .shared import is_entangled
 from .storage import Storage, root
 from .tensor import Tensor
-from .views import Link, chain, leaf_slot
+from .views import Link, chain, leaf_slot, rebase
 
 _CALL = OPS["call"]
 
@@ -295,6 +295,10 @@ class _Building:
             target = weakref.ref(t) if number_of is None else number_of
             trace.points.append((target, number(t._storage), t._view))
             trace.places |= {index: number(index) for index in self._indices(t._view)}
+        if any(r() is not None for r in session.families):
+            gc.collect()
+        if any((link := r()) is not None and link.edge is not None for r in session.families):
+            raise NotReplayable(Why.DETACHED)
         del leaves, result
         for attempt in range(2):
             stray = [
@@ -323,10 +327,11 @@ class _Building:
         ]
         for link in chain(leaf._view):  # the argument that it is nearest to
             for i, a in sharing:
-                if a._view is link:
-                    return Leaf("view", i, leaf._view, link)
-                if link is self._before(a)[1]:  # it became a leaf
-                    return Leaf("below", i, leaf._view, link)
+                kind = "view" if a._view is link else ""
+                kind = kind or ("below" if link is self._before(a)[1] else "")  # became a leaf
+                if kind:
+                    above = rebase(leaf._view, link, link, leaf._storage.writes)
+                    return Leaf(kind, i, above, link)
         self.session.capture(leaf)
         number = self._bind_storage(leaf._storage)
         if self.trace.bindings[number].kind in ("entry", "grad"):
@@ -379,7 +384,8 @@ class _Building:
             made = source(storages[i])
             if made.history == -1:
                 raise NotReplayable(Why.HISTORY, "it returns a tensor with")
-            trace.new.append(New(made, storages[i].strides, storages[i].inference))
+            s = storages[i]
+            trace.new.append(New(made, s.strides, s.inference, s.writes))
 
     def _make_graph(self) -> None:
         plan = self.plan

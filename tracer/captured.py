@@ -100,7 +100,7 @@ def _has_history(t: Tensor) -> bool:
     link = t._view
     while link is not None:
         if link.kind == "detach":
-            return False
+            return link.edge is not None
         link = link.parent
     return t._storage.value.edge is not None
 

@@ -304,6 +304,7 @@ def holders(
         if storage is not None and id(storage) not in seen:
             seen.add(id(storage))
             values.append(storage.value)
+            values.extend(storage.histories())
     return values
 
 

@@ -11,6 +11,7 @@ from ..ir.graph import Node, Scope, Value
 from .grad_fn_names import SHOWN, shown
 from .grad_hooks import NodeHandle
 from .scoping import GRAD_FN
+from .storage import ANEW
 
 if TYPE_CHECKING:
     from .engine import GradSlot
@@ -268,6 +269,8 @@ _PRIMITIVE_NAMES = {
 
 def scope_grad_fn(scope: Scope) -> str:
     """PyTorch's name for the backward of an API function."""
+    if scope.name.endswith(ANEW):
+        return "AsStridedBackward0"
     return GRAD_FN.get(scope.name) or _camel(scope.name)
 
 

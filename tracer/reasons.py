@@ -100,6 +100,10 @@ class Why(Enum):
         "it sets {} to a tensor made elsewhere",
         "copy the tensor (clone), or assign it outside of the call",
     )
+    DETACHED = (
+        "it gives a detached tensor that outlives the call history of its own",
+        "clone what is detached before writing to it",
+    )
     DEVICES = ("it uses {}", "keep a call on one device")
     HISTORY = (
         "{} history that was recorded outside",

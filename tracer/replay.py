@@ -267,7 +267,7 @@ class Trace:
                 later(storage, cache=None, value=value, owner=None)
             else:
                 storage = Storage(value, self.device, made.strides)
-                storage.inference = made.inference
+                storage.inference, storage.writes = made.inference, made.writes
             new.append(storage)
         for binding, source in self.writes:
             storage = self.storage(binding, arguments or self.first_arguments)
@@ -276,6 +276,8 @@ class Trace:
             value = _with_history(values, source, copies)
             if source.history == -1:
                 value.edge = storage.value.edge
+            if storage.cache is not None:
+                later(storage, writes=storage.writes + 1)  # for views, of which there are some
             later(storage, cache=None, value=value)
         items: list[tuple[Any, Any, Any]] = []
         assigned: list[tuple[Any, str, Any]] = []  # last: this may run code of the user's
@@ -390,7 +392,7 @@ class Trace:
             args = (args[0], new[self.places[args[1]]])
         elif parent is link.parent:
             return link
-        return Link(parent, link.kind, args, link.type, link.strides, link.name)
+        return Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
 
     def _old(self, leaf: Leaf, arguments: Sequence[Any]) -> Tensor | None:
         """A tensor of the result that is there before anything is written back."""

@@ -26,6 +26,7 @@ from .shared import is_seen
 from .state import STATE
 from .storage import Storage, root
 from .tensor import Tensor
+from .views import Link
 from .watch import Watch
 
 
@@ -81,6 +82,7 @@ class Session:
         self.recorder = Recorder(device, session=self)
         self.start = next_seq()  # nodes with a smaller number were recorded before
         self.captures: dict[int, Capture] = {}
+        self.families: list[weakref.ref[Link]] = []  # detached views that got history
         self.seen: set[Value] = set()  # their values
         self.written: dict[int, Storage] = {}
         self.latest: dict[int, Value] = {}  # what the run wrote to them last
@@ -222,6 +224,10 @@ class Session:
         """The run is over and no trace: what it wrote to memory that NumPy shares goes there."""
         for storage in self.written.values():
             storage.flush()
+
+    def note_family(self, link: Link) -> None:
+        """A detached view has got history of its own."""
+        self.families.append(weakref.ref(link))
 
     def note_outside_write(self, storage: Storage) -> None:
         """NumPy wrote to a tensor's memory."""

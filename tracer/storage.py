@@ -7,6 +7,7 @@ the graph is ever aliased. Views are read through `read`, once per base value.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..ir.grad import reads
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Strides = tuple[int, ...] | None
 _RESHAPE = OPS["reshape"]
+ANEW = ".anew"  # ends the name of the scope of a view that is read anew after a write
+BARE = ("leaf", "detach")  # kinds of links that show their parent as it is
 
 
 def root(value: Value) -> Value:
@@ -101,11 +104,12 @@ class Storage:
     `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
     the memory that it shares with NumPy, if it does (see `shared.py`); `hooks`, those on
     gradients of the base and of views, if there are any; `inference`, whether it was made in
-    inference mode; `parked`, set once its value was with a trace (see `parking.py`)."""
+    inference mode; `parked`, set once its value was with a trace (see `parking.py`); `writes`, how
+    many there were; `families`, weak references to detached views with history of their own."""
 
     __slots__ = (
-        *("__weakref__", "cache", "device", "export", "hooks", "inference", "owner", "parked"),
-        *("strides", "value"),
+        *("__weakref__", "cache", "device", "export", "families", "hooks", "inference", "owner"),
+        *("parked", "strides", "value", "writes"),
     )
 
     parked: tuple[Any, int]
@@ -119,6 +123,8 @@ class Storage:
         self.inference = STATE.inference
         self.export: Any = None
         self.hooks: Hooks | None = None
+        self.writes = 0
+        self.families: tuple[weakref.ref[Link], ...] = ()
         source = value if value.source is None else value.source
         if source.node is not None:
             source.node.owner.note(self)
@@ -128,7 +134,11 @@ class Storage:
         return id(self)
 
     def read(self, link: Link | None) -> Value:
-        """The value seen through a chain of views, recorded once per base value."""
+        """The value seen through a chain of views, recorded once per base value.
+
+        A view from before the last write is recorded anew from the base, as PyTorch makes its
+        history anew then: it shares no history with the views between.
+        """
         if link is None:
             return self.value
         found = self.cached(link)
@@ -137,13 +147,18 @@ class Storage:
         chain: list[Link] = []
         step: Link | None = link
         value = self.value
+        anew, shown = False, 0  # the links of `chain` behind `shown` are read on the way alone
         while step is not None:
-            found = self.cached(step)
+            found = None if anew else self.cached(step)
             if found is not None:
                 value = found
                 break
             chain.append(step)
+            if not anew:
+                shown, anew = len(chain), step.born < self.writes
             step = step.parent
+        # What a view of more than its parent shows has of the base; all of it, if read anew.
+        ground, on_ground = alias(self.value, None), anew
         # Views are recorded with their history whatever the mode: what reads the view
         # decides whether it is recorded, and a view made under no_grad has a detach link.
         b = recorder_for(self.device)
@@ -154,13 +169,23 @@ class Storage:
             # Each view is read under the name of its call; parts of a call come before its name.
             for i in range(len(chain) - 1, -1, -1):
                 step = chain[i]
+                if on_ground is not (step.kind in BARE):
+                    ground, on_ground = value if on_ground else alias(self.value, None), False
                 if scope is STATE.scope:
-                    name = next((c.name for c in chain[i::-1] if c.name or c.kind == "leaf"), "")
+                    first = shown - 1 if i >= shown else i
+                    name = next(
+                        (c.name for c in chain[first::-1] if c.name or c.kind == "leaf"), ""
+                    )
+                    if anew and name and i >= shown - 1 and self._lies_as_base(chain[shown - 1 :]):
+                        name += ANEW
                     if name:
                         STATE.scope = Scope(name, "function", outside_calls(scope))
-                seen = step.read(b, value, self.value)
+                seen = step.read(b, value, ground)
                 if seen is value and step.name and value.edge is not None:
                     seen = b.emit(_RESHAPE, (value,), (step.type.shape,))  # for its grad_fn
+                if i >= shown:
+                    value = seen
+                    continue
                 known = None if self.cache is None else self.cache.get(id(step))
                 if known is not None:
                     seen = same_history(known.value, seen, self.value)
@@ -174,6 +199,10 @@ class Storage:
             STATE.grad_enabled = before
             STATE.scope = scope
         return value
+
+    def _lies_as_base(self, chain: Iterable[Link]) -> bool:
+        """Whether all of a chain show elements of the base, as `as_strided` of it does."""
+        return all(c.type.dtype is self.value.type.dtype and c.kind != "conj" for c in chain)
 
     def cached(self, link: Link) -> Value | None:
         """What a view shows, if it was read before and can be still."""
@@ -191,6 +220,25 @@ class Storage:
         if self.cache is None:
             self.cache = {}
         self.cache[seen.key] = seen
+
+    def give_history(self, link: Link, edge: Any) -> None:
+        """A detached view has history of its own from now on, or other history than before."""
+        link.edge = edge
+        if edge is not None:
+            others = (r for r in self.families if r() is not None and r() is not link)
+            self.families = (*others, weakref.ref(link))
+            owner = getattr(edge[0], "owner", None)
+            if isinstance(edge[0], Node) and owner is not None:
+                owner.note(self)
+        if STATE.session is not None:
+            STATE.session.note_family(link)
+
+    def histories(self) -> Iterator[Value]:
+        """The base as each detached view with history of its own shows it."""
+        for reference in self.families:
+            link = reference()
+            if link is not None and link.edge is not None:
+                yield alias(self.value, link.edge)
 
     def flush(self) -> None:
         """Write what is pending to the memory that is shared with NumPy: none here."""
@@ -222,6 +270,7 @@ class Storage:
         if source.node is not None:
             source.node.owner.note(self)
         self.cache = None
+        self.writes += 1
         self.value = value  # last: an interrupt at one of the calls finds nothing changed
 
 

@@ -19,13 +19,12 @@ from ..ir.ops.shape import Constant, inverse
 from ..ir.types import Shape, int64
 from . import bits, views
 from .state import STATE
-from .storage import alias
+from .storage import BARE
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 Ints = tuple[int, ...]
-_BARE = ("leaf", "detach")  # links that show their parent as it is
 
 
 def span(shape: Shape, strides: Ints) -> int:
@@ -162,10 +161,9 @@ def _read_around(
     order: Ints,
     *geometry: Any,
 ) -> Value:
-    """Elements of the base, of which those that `x` shows have its history, the others none."""
+    """Elements of the base, of which those that `x` shows have its history."""
     shape, strides, start, new_shape, new_strides, new_start = geometry
-    rest = alias(base, None)
-    whole = _write_strided(b, rest, x, order, shape, strides, start)
+    whole = _write_strided(b, base, x, order, shape, strides, start)
     return _read_strided(b, whole, order, new_shape, new_strides, new_start)
 
 
@@ -251,9 +249,9 @@ def _ground(t: Tensor) -> views.Link | None:
         chain.append(link)
         link = link.parent
     chain.reverse()
-    count = next((i for i, s in enumerate(chain) if s.kind not in _BARE), len(chain))
+    count = next((i for i, s in enumerate(chain) if s.kind not in BARE), len(chain))
     found = chain[count - 1] if count else None
-    if any(s.kind in _BARE for s in chain[count:]):
+    if any(s.kind in BARE for s in chain[count:]):
         base = t._storage.value.type
         strides = t._storage.strides or views.contiguous_strides(base.shape)
         return views.Link(found, "detach", (), base, strides)

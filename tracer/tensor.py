@@ -21,7 +21,7 @@ from . import formats, strided, views
 from .devices import Device, as_device
 from .recording import recorder_for, user_error
 from .state import LOCK, STATE
-from .storage import Storage, Strides, alias, root
+from .storage import BARE, Storage, Strides, alias, root
 
 if TYPE_CHECKING:
     from .engine import GradSlot
@@ -168,17 +168,26 @@ class Tensor(TensorMethods):
                 value = _overwritten(recorder_for(storage.device), old, value)
             storage.set(value)
             return
-        detached = not STATE.grad_enabled or self._check_writable(link, value.edge is not None)
+        enabled = STATE.grad_enabled
+        family = self._check_writable(link, value.edge is not None) if enabled else None
+        detached = not enabled or family is not None
         old = storage.value
         b = recorder_for(storage.device)
-        before = STATE.grad_enabled
-        STATE.grad_enabled = not detached
+        edge = None if family is None else family.edge
         try:
             step: views.Link | None = link
             if link.shared:
+                if family is not None and all(s.kind in BARE for s in views.chain(family) if s):
+                    edge = strided.write(self, b, storage.read(family), value, alike).edge
+                STATE.grad_enabled = not detached
                 value = strided.write(self, b, old, value, alike)
                 step = None
             while step is not None:
+                if step is family:  # what is behind gets the new elements and no history
+                    if edge is not None and value.edge is None:
+                        value = _overwritten(b, storage.read(family), value)
+                    edge = value.edge
+                    STATE.grad_enabled = False
                 parent = storage.read(step.parent)
                 value = step.write(b, parent, value)
                 step = step.parent
@@ -187,18 +196,20 @@ class Tensor(TensorMethods):
         except RuntimeError as error:
             raise user_error(error) from None
         finally:
-            STATE.grad_enabled = before
+            STATE.grad_enabled = enabled
         storage.set(alias(value, old.edge) if detached else value)
+        if family is not None and edge is not family.edge:
+            storage.give_history(family, edge)
 
-    def _check_writable(self, link: views.Link, tracked: bool) -> bool:
-        """Whether a write in grad mode, of a value with history or not, is detached.
+    def _check_writable(self, link: views.Link, tracked: bool) -> views.Link | None:
+        """The detached view that a write in grad mode, of a value with history or not, ends at.
 
         Raises: RuntimeError on a leaf, and with history on one of several views of a call.
         """
         step: views.Link | None = link
         while step is not None:
             if step.kind == "detach":
-                return True
+                return step
             if step.kind == "leaf":
                 what = "a leaf" if step is link else "a view of a leaf"
                 raise user_error(
@@ -217,7 +228,7 @@ class Tensor(TensorMethods):
                     )
                 )
             step = step.parent
-        return False
+        return None
 
     def _observe(self) -> Any:
         """The buffer with this tensor's data, evaluated now if it was pending."""
@@ -337,7 +348,7 @@ class Tensor(TensorMethods):
             if link.kind == "leaf":
                 return True
             if link.kind == "detach":
-                return False
+                return link.edge is not None
             link = link.parent
         return self._storage.value.edge is not None
 
@@ -473,8 +484,13 @@ class Tensor(TensorMethods):
             STATE.session.note_handle(self)
         slot = self._slot
         link = new._view
-        if new.requires_grad:
+        # A tensor that is no leaf keeps its history.
+        edge = None if slot is not None or new._type is not self._type else self._value().edge
+        if new.requires_grad or edge is not None:
             link = views.Link(link, "detach", (), new._type, new.stride())
+        if edge is not None:
+            assert link is not None
+            new._storage.give_history(link, edge)
         if slot is not None:
             link = views.Link(link, "leaf", (slot,), new._type, new.stride())
         self._repoint(new._storage, link, new._type)

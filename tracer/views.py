@@ -8,6 +8,7 @@ beside, because they decide which reshapes alias.
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any
 
 from ..ir.build import Builder
@@ -60,9 +61,14 @@ class Link:
     `strides` PyTorch's strides of that. `name` is what the user called, under which the link
     is read; empty inside API functions, and for a link that is part of the next one's call.
     `shared` says that elements seen here may lie in one place, so that writing goes by place.
+    `edge` is the history of a detached view's own, which a write through it gave it. `born` counts
+    the writes to the storage before the link was made.
     """
 
-    __slots__ = ("__weakref__", "args", "kind", "name", "parent", "shared", "strides", "type")
+    __slots__ = (
+        *("__weakref__", "args", "born", "edge", "kind", "name", "parent", "shared", "strides"),
+        "type",
+    )
 
     def __init__(
         self,
@@ -72,8 +78,11 @@ class Link:
         type: TensorType,
         strides: Ints,
         name: str = "",
+        born: int = sys.maxsize,
     ):
         self.name = name
+        self.born = born
+        self.edge: Any = None
         self.parent = parent
         self.kind = kind
         self.args = args
@@ -94,6 +103,8 @@ class Link:
         """What is seen through this link of its parent's value, and of the storage's base."""
         if self.kind == "around":
             return READ["around"](b, value, base, *self.args)
+        if self.edge is not None:
+            return alias(value, self.edge)
         return READ[self.kind](b, value, *self.args)
 
     def write(self, b: Builder, parent: Value, value: Value) -> Value:
@@ -114,15 +125,21 @@ class Link:
         return tuple(out)
 
 
-def rebase(link: Link | None, old: Link | None, new: Link | None) -> Link | None:
-    """The links above `old` in a chain, on top of `new`."""
+def rebase(
+    link: Link | None, old: Link | None, new: Link | None, writes: int | None = None
+) -> Link | None:
+    """The links above `old` in a chain, on top of `new`. With a number of `writes`, those made
+    before the last one count as older than any write to another storage, the rest as newer."""
     above: list[Link] = []
     while link is not old:
         assert link is not None
         above.append(link)
         link = link.parent
     for step in reversed(above):
-        new = Link(new, step.kind, step.args, step.type, step.strides, step.name)
+        born = step.born
+        if writes is not None:
+            born = -1 if born < writes else sys.maxsize
+        new = Link(new, step.kind, step.args, step.type, step.strides, step.name, born)
     return new
 
 
@@ -151,7 +168,7 @@ def own_slots(link: Link | None) -> Link | None:
     assert link is not None
     args = (link.slot.another(),) if link.kind == "leaf" else link.args
     parent = link.parent if link.kind == "leaf" else own_slots(link.parent)
-    return Link(parent, link.kind, args, link.type, link.strides, link.name)
+    return Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
 
 
 def _diagonal_indices(b: Builder, type: TensorType, offset: int) -> tuple[Value, Value]:
@@ -262,15 +279,16 @@ def link(
     scope = STATE.scope
     if scope is not None and scope.kind == "function":
         name = ""
-    step = Link(t._view, kind, args, type, strides, name)
+    step = Link(t._view, kind, args, type, strides, name, t._storage.writes)
     if not STATE.grad_enabled and t.requires_grad:
-        step = Link(step, "detach", (), type, strides)
+        step = Link(step, "detach", (), type, strides, "", t._storage.writes)
     return t._handle(t._storage, step, type)
 
 
 def detach(t: Tensor) -> Tensor:
-    """The same data without history; writes go through and leave history alone."""
-    return t._handle(t._storage, Link(t._view, "detach", (), t._type, t.stride()), t._type)
+    """The same data without history; what a write adds to that is the handle's own."""
+    step = Link(t._view, "detach", (), t._type, t.stride(), "", t._storage.writes)
+    return t._handle(t._storage, step, t._type)
 
 
 @functools.lru_cache(8192)

@@ -197,12 +197,12 @@ TRANSFORMS = (
         small,
     ),
     Call(
-        "(t.clone() for t in T.autograd.functional.hvp(lambda t: (t ** 3).sum(), {a}, {b}))",
+        "(t.clone(memory_format=T.contiguous_format) for t in T.autograd.functional.hvp(lambda t: (t ** 3).sum(), {a}, {b}))",
         small,
         binds=2,
     ),
     Call(
-        "(t.clone() for t in T.autograd.functional.vjp(lambda t: (t ** 3).sum(), {a}))",
+        "(t.clone(memory_format=T.contiguous_format) for t in T.autograd.functional.vjp(lambda t: (t ** 3).sum(), {a}))",
         small,
         binds=2,
     ),

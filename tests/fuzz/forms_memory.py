@@ -257,12 +257,12 @@ def promoting(g: Generator) -> Draft | None:
 
 
 def pointing(g: Generator) -> Draft | None:
-    """`.data =`: a tensor on other memory. Of leaves without views, as optimizers do it; a tensor
-    with history keeps that in PyTorch."""
+    """`.data =`: a tensor on other memory. Of tensors without views, as optimizers do it; a tensor
+    with history keeps that."""
     others = [v for v in g.spaces[0].values() if isinstance(v, torch.Tensor)]
 
     def alone(t: torch.Tensor) -> bool:
-        return t.is_leaf and not t._is_view() and not any(v._base is t for v in others)
+        return not t._is_view() and not any(v._base is t for v in others)
 
     name = g.pick(alone)
     if name is None or not alone(g.tensor(name)):

@@ -279,7 +279,7 @@ class Generator:
         if draft.rounds or rounded:
             tainted = (*binds, *(operands if draft.writes else ()))
             self.inexact.update(self._storage(n) for n in tainted)
-        self.limits.note(source, binds)
+        self.limits.note(source)
         if draft.writes:
             self._forget_invalid()
             if not self._sound(self.variables()):

@@ -16,7 +16,6 @@ import torch
 from .program import NAME, Program
 from .run import execute, fresh, oracle
 
-PAST_AUTOGRAD = re.compile(r"\.(detach\(\)|data\b)")
 # Statements that write to elements: the name, what stands between it and the write, how.
 ASSIGNED = re.compile(r"^(?:with T\.no_grad\(\): )?([xv]\d+)(.*?) (\S{0,2})= ")
 CALLED = re.compile(r"^(?:with T\.no_grad\(\): )?([xv]\d+)(.*)\.\w+_\(")
@@ -28,7 +27,6 @@ class Limits:
 
     def __init__(self, space: dict[str, Any], inputs: Sequence[str]):
         self.space = space
-        self.detached: set[str] = set()
         self.asked: set[str] = set(inputs)
 
     def tensor(self, name: str) -> torch.Tensor | None:
@@ -47,10 +45,6 @@ class Limits:
         leaf = re.match(r"([xv]\d+)\.detach_\(", source)
         if leaf is not None:
             return self._has_views(leaf[1]) and not self.is_view(leaf[1])
-        pointed = re.match(r"([xv]\d+)\.data = ", source)
-        if pointed is not None:
-            t = self.tensor(pointed[1])
-            return t is not None and not t.is_leaf  # what it showed keeps its history there
         given = re.search(r"out=([xv]\d+)\)", source)
         if given is not None:
             t = self.tensor(given[1])
@@ -59,23 +53,12 @@ class Limits:
         if target is None or self.tensor(target) is None:
             return False
         operands = operands_of(source, target)
-        return (
-            self._past_autograd(source, target, rest, operands)
-            or self._overlaps(source, target, rest, operands)
-            or self._expanded(target)
-        )
+        return self._overlaps(source, target, rest, operands) or self._expanded(target)
 
-    def note(self, source: str, binds: Sequence[str]) -> None:
+    def note(self, source: str) -> None:
         """A statement was run."""
-        operands = NAME.findall(source)
-        past = PAST_AUTOGRAD.search(source)
-        for n in binds:
-            shares = any(self.storage(n) == self.storage(o) for o in operands if o != n)
-            if shares and (past or self.detached.intersection(operands)):
-                self.detached.add(n)
         if ".requires_grad_()" in source or ".detach_()" in source:
-            self.detached.update(operands)
-            self.asked.update(operands)
+            self.asked.update(NAME.findall(source))
 
     def odd(self, name: str) -> bool:
         """A view of a tensor that requires grad, made under no_grad or before that one did,
@@ -99,15 +82,6 @@ class Limits:
         t = self.tensor(name)
         others = [v for v in self.space.values() if isinstance(v, torch.Tensor)]
         return t is not None and (t._is_view() or any(v._base is t for v in others))
-
-    def _past_autograd(self, source: str, target: str, rest: str, operands: list[str]) -> bool:
-        """Values with history written through a detached handle: PyTorch gives that handle a
-        history of its own, thrace leaves history alone (docs/architecture.md)."""
-        if "no_grad" in source:
-            return False
-        if target not in self.detached and not PAST_AUTOGRAD.search(f"{rest} "):
-            return False
-        return any(t is not None and t.requires_grad for t in map(self.tensor, operands))
 
     def _overlaps(self, source: str, target: str, rest: str, operands: list[str]) -> bool:
         """A write that reads what it writes to, in an order of its own: PyTorch refuses some of
@@ -175,7 +149,7 @@ def allowed(program: Program) -> bool:
             execute(s, space)
             if s.refused:
                 continue
-            limits.note(s.source, s.binds)
+            limits.note(s.source)
             live = [n for n in space if NAME.fullmatch(n) and n[0] in "xv"]
             if any(map(limits.odd, live)):
                 return False

@@ -49,7 +49,45 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v0 = x0 * 2; v0.fill_(x1); v1 = x0.t() * 3; v1[0].fill_(x1)",
         "v0.sum().backward(); (v1 * v1).sum().backward()",
     ),
+    # A detached tensor gets history of its own; what it shares memory with has only the numbers.
+    "detached_and_written": (
+        f"x0 = T.ones(2, 3, {GRAD}); x1 = T.zeros(3, 2, {F64})",
+        "v0 = x1.detach(); v0.t()[0] += x0[0]; v1 = v0.detach(); v2 = v0[1]; v1 += 1; v3 = v0.data\n"
+        "v3.mul_(x0.t()); v4 = (v0 * v0).sum() + v3.sum(); x1 *= 2; v0.register_hook(lambda g: g * 2)",
+        "v4.backward(retain_graph=True); (v0 * x1).sum().backward(); v2.sum().backward()",
+    ),
+    "detached_overlapping": (
+        f"x0 = T.ones(2, {GRAD}); x1 = T.zeros(4, {F64})",
+        "v0 = x1.detach(); v1 = v0.unfold(0, 2, 1); v1[0] = x0; v2 = x1.as_strided((2,), (2,), 1)\n"
+        "v3 = v2.detach(); v3.copy_(x0 * 3)",
+        "(v0 * v0).sum().backward(); v3.sum().backward()",
+    ),
+    "data_of_what_has_history": (
+        f"x0 = T.ones(3, {GRAD}); x1 = T.zeros(3, {F64})",
+        "v0 = x0 * 2; v1 = v0[1:]; v0.data = x1; x1 += 1; v2 = v0 * x0; v3 = v1 * 2",
+        "v2.sum().backward(); v3.sum().backward()",
+    ),
+    # After a write a view is its base's, and has nothing to do with the view it was made of.
+    "view_of_a_view_written": (
+        f"x0 = T.ones(2, 3, {GRAD})",
+        "v0 = x0 * 2; v1 = v0[0]; v2 = v1.view(3, 1); v3 = v1[1:]; v1.mul_(3)\n"
+        "v4, = T.autograd.grad(v2.sum(), [v1], retain_graph=True); v5 = v1.view(1, 3)\n"
+        "v6, = [t * 2 for t in T.autograd.grad(v5.sum() * 3, [v1], retain_graph=True)]; v7 = v3 * v2[1:, 0]",
+        "v7.sum().backward()",
+    ),
+    "around_a_written_view": (
+        f"x0 = T.arange(12.0, {GRAD})",
+        "v0 = x0 * 2; v1 = v0.view(3, 4)[0]; v2 = v1.as_strided((2, 2), (4, 0), 1); v1 -= 1; v3 = v2 * 3\n"
+        "v4 = x0.view(3, 4)[1]; v5 = v4.as_strided((2, 2), (1, 3), 1)\n"
+        "with T.no_grad(): v5[0] = 1.0",
+        "v3.sum().backward(); v5.sum().backward()",
+    ),
     # Refusals and their classes.
+    "written_where_elements_are_one": (
+        f"x0 = T.ones(3, {F64})",
+        "v0 = x0.expand(2, 3); v0[...] = 2.0; v0[:, 0] = 2.0; v0[0] = 3.0; v0.fill_(x0[0])\n"
+        "v0.fill_(4.0); v1 = v0.bool(); v1[:] = 0.25",
+    ),
     "source_without_dims": (
         f"x0 = T.ones(1, 1, 3, {F64}); x1 = T.zeros(1, 1, 3, dtype=T.int64)",
         "x0.scatter_reduce_(0, x1, x0[0], 'amax'); v0 = x0.scatter(0, x1, x0[0])\n"

@@ -332,6 +332,39 @@ ROWS = (
         "ELSEWHERE",
     ),
     program(
+        "detached inside and written with history",
+        """
+        w = torch.ones(3, requires_grad=True)
+        h = torch.zeros(3)
+        @compile
+        def f(x):
+            d = h.detach()
+            d += w * x
+            return (d * d).sum()
+        for i in range(3):
+            y = f(torch.ones(3) * i)
+            y.backward()
+            show(y, h, h.requires_grad, w.grad)
+        """,
+    ),
+    program(
+        "detached state returned with history",
+        """
+        w = torch.ones(3, requires_grad=True)
+        h = torch.zeros(3)
+        @compile
+        def f(h, x):
+            h = h.detach()
+            h += w * x
+            return h
+        for i in range(3):
+            h = f(h, torch.ones(3) * i)
+            h.sum().backward()
+            show(h, h.requires_grad, w.grad)
+        """,
+        "DETACHED",
+    ),
+    program(
         "set_ inside",
         """
         a = torch.ones(3)

@@ -252,7 +252,7 @@ def fill_(self: Tensor, value: Operand) -> Tensor:
     filled = full_like_value(self, value)
     if filled.requires_grad:
         filled = in_place_of(self, filled)
-    return self._write(filled, alike=True)
+    return self._write(filled, alike=not isinstance(value, Tensor))
 
 
 def fill(input: Tensor, value: Operand) -> Tensor:

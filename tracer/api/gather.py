@@ -165,7 +165,7 @@ def _check_ranks(name: str, own: Shape, other: Shape, given: Shape) -> None:
     """Raises: ShapeError for an index of another rank than `own` or than a wider source,
     AxisError, as in PyTorch, for a source that lacks dims. Numbers count as vectors."""
     m, n, k = (max(len(s), 1) for s in (own, other, given))
-    if len(given) and m == n > k:
+    if given and m == n > k and all(i <= g for i, g in zip(other, given, strict=False)):
         raise AxisError(
             f"{name}: Dimension out of range (expected to be in range of [{-k}, {k - 1}], but got "
             f"{k}): src {list(given)} has fewer dimensions than index {list(other)}"

@@ -352,7 +352,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         if isinstance(value, Tensor):
             assign(view, _without_leading_ones(value, view._type.ndim))
         else:
-            view._write(full_like_value(view, value), alike=True)
+            view._write(full_like_value(view, value))
         return
     _put(view, entries, value)
 
