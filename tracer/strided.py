@@ -159,12 +159,20 @@ def _read_around(
     x: Value,
     base: Value,
     order: Ints,
+    sign: str,
     *geometry: Any,
 ) -> Value:
-    """Elements of the base, of which those that `x` shows have its history."""
+    """Elements of the base, of which those that `x` shows have its history. `sign` is the op that
+    makes them what lies in memory, and back."""
     shape, strides, start, new_shape, new_strides, new_start = geometry
-    whole = _write_strided(b, base, x, order, shape, strides, start)
-    return _read_strided(b, whole, order, new_shape, new_strides, new_start)
+    dtype = x.type.dtype
+    if dtype is not base.type.dtype:  # parts of complex numbers
+        size = base.type.size_bytes // dtype.itemsize
+        base, order = bits.read(b, _flat(b, base, order), dtype, (size,)), (0,)
+    stored = getattr(b, sign)(x) if sign else x
+    whole = _write_strided(b, base, stored, order, shape, strides, start)
+    seen = _read_strided(b, whole, order, new_shape, new_strides, new_start)
+    return getattr(b, sign)(seen) if sign else seen
 
 
 views.READ |= {"as_strided": _read_strided, "unfold": _read_unfold, "around": _read_around}
@@ -227,10 +235,9 @@ def as_strided(t: Tensor, shape: Shape, strides: Ints, start: int, name: str) ->
     assert order is not None
     conjugated, other = bits.is_conj(t._view), t._type.dtype is not base.dtype
     if STATE.grad_enabled and t.requires_grad:
-        if other or conjugated:
-            raise ShapeError(f"{name}: a complex view with history shows its own elements only")
-        seen = (t._type.shape, t.stride(), own_start)
-        return views.link(t, "around", (order, *seen, shape, strides, start), shape, strides, name)
+        sign = "conj" if conjugated else "neg" if bits.is_neg(t._view) else ""
+        args = (order, sign, t._type.shape, t.stride(), own_start, shape, strides, start)
+        return views.link(t, "around", args, shape, strides, name)
     whole = t._handle(t._storage, _ground(t), base)
     if other:
         line = views.transpose(whole, order, "")

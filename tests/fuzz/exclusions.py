@@ -24,6 +24,7 @@ class Rule(NamedTuple):
     applies: Callable[[Program, str, Difference], bool]
 
 
+SMALLEST = r": 0 for -(2147483648|9223372036854775808)$"
 PERTURBATION = {"float64": 1e-14, "float32": 1e-7}
 AMPLIFIED = 1e6  # differences further off than this many tolerances are no rounding errors
 
@@ -231,6 +232,10 @@ RULES: tuple[Rule, ...] = (
         "what PyTorch makes as a view inside (of repeat_interleave, tensordot, max_pool1d), or "
         "restrides in place, counts as a view for detach_ there, or does not",
         _view_for_detach,
+    ),
+    Rule(
+        "nan is no integer: PyTorch's conversion gives what the processor does, here it is zero",
+        lambda p, mode, d: d.category == "value" and re.search(SMALLEST, d.text) is not None,
     ),
     Rule(
         "at the origin PyTorch's derivatives of hypot and atan2 are nan, here they are zero",

@@ -82,6 +82,18 @@ ROWS: dict[str, tuple[str, ...]] = {
         "with T.no_grad(): v5[0] = 1.0",
         "v3.sum().backward(); v5.sum().backward()",
     ),
+    "around_a_complex_view": (
+        f"x0 = T.arange(12.0, {GRAD}); x1 = T.complex(x0, x0 * x0).view(3, 4)",
+        "v0 = x1[1].conj(); v1 = v0.as_strided((2, 2), (1, 3), 1); v2 = x1[2].real\n"
+        "v3 = v2.as_strided((2, 3), (9, 1), 3); v4 = v0.imag.as_strided((2, 3), (9, 1), 3)\n"
+        "v5 = x1 * 2; v6 = v5[0].real.as_strided((2, 3), (9, 1), 3); v5 *= 3",
+        "(v1 * v1).abs().sum().backward(); v3.sum().backward(retain_graph=True)\n"
+        "(v4 * v4).sum().backward(); v6.sum().backward()",
+    ),
+    "turned_is_no_view": (
+        f"x0 = T.ones(2, 3, {F64})",
+        "v0 = T.rot90(x0); v0.detach_(); v1 = v0.t()",
+    ),
     # Refusals and their classes.
     "written_where_elements_are_one": (
         f"x0 = T.ones(3, {F64})",

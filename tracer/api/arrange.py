@@ -215,7 +215,9 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
         return same_value(input)
     if k == 2:
         return flip(input, dims)
-    return shapes.transpose(flip(input, (dims[1] if k == 1 else dims[0],)), *dims)
+    turned = shapes.transpose(flip(input, (dims[1] if k == 1 else dims[0],)), *dims)
+    # Laid out so, but no view.
+    return Tensor._wrap(turned._value(), input.device, turned._strides)
 
 
 # Diagonals and padding
