@@ -131,6 +131,9 @@ class Hooks:
     def __init__(self) -> None:
         self.of_base: tuple[Any, list[Callable]] | None = None  # with the edge it had
         self.of_views: weakref.WeakKeyDictionary[Link, list[Callable]] = weakref.WeakKeyDictionary()
+        # Views whose base was written to: what `retain_grad` keeps goes over to their new value
+        # when that is looked at, and not before, as in PyTorch.
+        self.stale: weakref.WeakSet[Link] = weakref.WeakSet()
 
     def note(self, link: Link | None, edge: Any, hooks: list[Callable]) -> None:
         """`hooks` lie where the gradient of a view, or of the base, flows to."""
@@ -138,6 +141,7 @@ class Hooks:
             self.of_base = (edge, hooks)
         else:
             self.of_views[link] = hooks
+            self.stale.discard(link)
 
     def waiting(self) -> bool:
         """Whether there is a hook on any of them."""
@@ -147,6 +151,9 @@ class Hooks:
     def carry(self, link: Link, value: Value) -> None:
         """A view was recorded anew as `value`."""
         hooks = self.of_views.get(link)
+        if link in self.stale:
+            self.stale.discard(link)
+            hooks = self.of_views[link] = _taken(hooks or [])
         if hooks and value.edge is not None:
             self.of_views[link] = _attach(value.edge, hooks)
 
@@ -157,7 +164,7 @@ class Hooks:
             if edge == value.edge:
                 self.of_views[link] = [h for h in hooks if isinstance(h, _Keep)]
             else:
-                self.of_views[link] = _taken(hooks)
+                self.stale.add(link)
         if self.of_base is not None and self.of_base[0] != value.edge:
             kept = _taken(self.of_base[1])
             self.of_base = None

@@ -200,6 +200,8 @@ class Tensor(TensorMethods):
         storage.set(alias(value, old.edge) if detached else value)
         if family is not None and edge is not family.edge:
             storage.give_history(family, edge)
+        if storage.hooks is not None and link in storage.hooks.stale:
+            storage.read(link)  # what `retain_grad` keeps goes over at once
 
     def _check_writable(self, link: views.Link, tracked: bool) -> views.Link | None:
         """The detached view that a write in grad mode, of a value with history or not, ends at.

@@ -106,6 +106,31 @@ def _by_an_intermediate(program: Program, mode: str, found: Difference) -> bool:
     return found.category in ("value", "grad", "error", "requires_grad") and reach.shows(found)
 
 
+def _seen_by_an_intermediate(program: Program, mode: str, found: Difference) -> bool:
+    """Whether the gradient that an intermediate result keeps differs in a program with gradients of
+    gradients, or what hooks on such results made of it."""
+    if "create_graph" not in program.features or found.category not in ("value", "grad"):
+        return False
+    outcome = run_torch(program)[0]
+    shown = {} if outcome.snapshot is None else outcome.snapshot.tensors
+    leaves = {n for n, t in shown.items() if t.is_leaf}
+    name = found.text.partition(":")[0].partition(" ")[0].partition(".")[0]
+    if found.category == "grad" and name not in leaves:
+        return True
+    kept = [s for s in program.statements if "register_hook(" not in s.source or s.names & leaves]
+    if len(kept) == len(program.statements):
+        return False
+    from .check import check
+
+    without = program.with_(
+        statements=tuple(kept),
+        start=sum(s in kept for s in program.before),
+        inside=sum(s in kept for s in (*program.before, *program.body)),
+    )
+    kind = "xla" if "xla" in mode else "interpreted" if "compiled" in mode else ""
+    return check(without, kind, plain=not kind).mismatch is None
+
+
 def _hook_and_result(program: Program, mode: str, found: Difference) -> bool:
     if not {"hook", "gradient of non-leaf"} <= program.features:
         return False
@@ -212,6 +237,11 @@ RULES: tuple[Rule, ...] = (
         "a gradient by an intermediate result of a formula of a gradient: whether that reads an "
         "operand or the result differs",
         _by_an_intermediate,
+    ),
+    Rule(
+        "a hook or retain_grad on an intermediate result that a formula of a gradient reads, or "
+        "does not",
+        _seen_by_an_intermediate,
     ),
     Rule(
         "all that a compiled call gave out has one history, as in torch.compile: no gradient "

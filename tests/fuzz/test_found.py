@@ -75,6 +75,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v6, = [t * 2 for t in T.autograd.grad(v5.sum() * 3, [v1], retain_graph=True)]; v7 = v3 * v2[1:, 0]",
         "v7.sum().backward()",
     ),
+    "gradient_kept_of_a_written_view": (
+        f"x0 = T.ones(2, 3, {GRAD})",
+        "v0 = x0 * 2; v1 = v0[0]; v2 = v0[1]; v3 = v1 * 2; v4 = v2 * 3; v1.retain_grad()\n"
+        "v2.retain_grad(); v1.mul_(3); v3.sum().backward(retain_graph=True)\n"
+        "v4.sum().backward(retain_graph=True); v5 = v2 * 2; v4.sum().backward(retain_graph=True)\n"
+        "(v1 * v5).sum().backward()",
+    ),
     "around_a_written_view": (
         f"x0 = T.arange(12.0, {GRAD})",
         "v0 = x0 * 2; v1 = v0.view(3, 4)[0]; v2 = v1.as_strided((2, 2), (4, 0), 1); v1 -= 1; v3 = v2 * 3\n"
