@@ -180,6 +180,7 @@ class CompiledFunction:
                 # A value of its own, though the view may show all of its base.
                 value = Value(seen.type, edge=seen.edge, buffer=root(seen).buffer)
                 leaf._storage.remember(leaf._view, value)
+                session.argument_edges[i] = seen.edge  # an evaluation may have made it anew
                 session.primed[id(leaf._view)] = value
                 session.primed_arguments[i] = value
         started = time.perf_counter()

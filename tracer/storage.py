@@ -158,7 +158,8 @@ class Storage:
                 shown, anew = len(chain), step.born < self.writes
             step = step.parent
         # What a view of more than its parent shows has of the base; all of it, if read anew.
-        ground, on_ground = alias(self.value, None), anew
+        strided = anew and self._lies_as_base(chain[shown - 1 :])
+        ground, on_ground = alias(self.value, None), strided
         # Views are recorded with their history whatever the mode: what reads the view
         # decides whether it is recorded, and a view made under no_grad has a detach link.
         b = recorder_for(self.device)
@@ -176,7 +177,7 @@ class Storage:
                     name = next(
                         (c.name for c in chain[first::-1] if c.name or c.kind == "leaf"), ""
                     )
-                    if anew and name and i >= shown - 1 and self._lies_as_base(chain[shown - 1 :]):
+                    if strided and name and i >= shown - 1:
                         name += ANEW
                     if name:
                         STATE.scope = Scope(name, "function", outside_calls(scope))
