@@ -199,6 +199,14 @@ class Session:
         known = self.handles.get(id(t))
         return t._storage if known is None else known[1]
 
+    def edge_before(self, t: Any) -> Any:
+        """Where the gradient of a view from outside flowed before the run, if nothing has been
+        written to it since."""
+        if not isinstance(t, Tensor) or id(t._storage) in self.written:
+            return None
+        seen = self.caches.get(id(t._storage), {}).get(id(t._view))
+        return None if seen is None else seen.value.edge
+
     def restore_views(self) -> None:
         """The run is over: views of what it did not write show what they showed before."""
         for capture in self.captures.values():

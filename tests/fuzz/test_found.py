@@ -152,6 +152,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v2 = v1[0]; v3 = v2[T.tensor(0)].clone()",
         "(v3 * v3).sum().backward(); v2.sum().backward()",
     ),
+    "gradient_by_a_view_from_outside": (
+        f"x0 = T.ones(2, 3, {GRAD}); v0 = x0[:, 1:-1]; v1 = T.cat([x0, v0], 1)",
+        "v2, v3, = [g * 2 for g in T.autograd.grad((v1 * v0).sum(), [x0, v0])]",
+    ),
     # Who shares memory at a second call.
     "memory_of_what_is_gone": (
         f"x0 = T.tensor([2.0, 3.0], {F64}); x1 = T.ones(2, 2); v0 = x0.detach()",
@@ -174,7 +178,7 @@ def program(parts: tuple[str, ...], captured: bool) -> Program:
     with oracle():
         for part in parts:
             part = part.replace("backward()", "backward(retain_graph=True)")
-            for source in (s.strip() for s in part.replace("\n", ";").split(";")):
+            for source in filter(None, (s.strip() for s in part.replace("\n", ";").split(";"))):
                 bound = BINDS.match(source)
                 binds = tuple(re.findall(r"\w+", bound[1])) if bound else ()
                 error = execute(Statement(source), space)
