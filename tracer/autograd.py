@@ -182,7 +182,7 @@ def grad(
         return _batched(outs, ins, seeds, retain, create_graph, allow_unused, materialize_grads)
     ends = [root_of(t) for t in ins]
     edges = [_edge_of(t) for t in ins]
-    # A view from outside is read anew in a recording run; history from outside leads to the old one.
+    # A recording run reads a view from outside anew; history from outside leads to the old value.
     session = STATE.session
     before = [None if session is None else session.edge_before(t) for t in ins]
     wanted = {*edges, *(e for e in before if e is not None)}
