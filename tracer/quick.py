@@ -306,6 +306,7 @@ class _Writing:
         w.line(f"{s}.value = v; {s}.device = {w.constant(self.trace.device)}")
         w.line(f"{s}.strides = {w.constant(made.strides)}; {s}.inference = {made.inference}")
         w.line(f"{s}.cache = {s}.owner = {s}.export = {s}.hooks = None")
+        w.line(f"{s}.families = (); {s}.writes = {made.writes}")
         return s
 
 

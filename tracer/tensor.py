@@ -199,6 +199,7 @@ class Tensor(TensorMethods):
             STATE.grad_enabled = enabled
         storage.set(alias(value, old.edge) if detached else value)
         if family is not None and edge is not family.edge:
+            HANDLES[0] += 1
             storage.give_history(family, edge)
         if storage.hooks is not None and link in storage.hooks.stale:
             storage.read(link)  # what `retain_grad` keeps goes over at once
