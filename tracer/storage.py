@@ -182,7 +182,8 @@ class Storage:
                     if name:
                         STATE.scope = Scope(name, "function", outside_calls(scope))
                 if step.kind == "around":
-                    base = alias(self.value, None) if ground is None else ground
+                    known = ground if i >= shown - 1 else None
+                    base = alias(self.value, None) if known is None else known
                     seen = step.read_around(b, value, base)
                 else:
                     seen = step.read(b, value)
@@ -191,9 +192,9 @@ class Storage:
                 if i >= shown:
                     value = seen
                     continue
-                known = None if self.cache is None else self.cache.get(id(step))
-                if known is not None:
-                    seen = same_history(known.value, seen, self.value)
+                last = None if self.cache is None else self.cache.get(id(step))
+                if last is not None:
+                    seen = same_history(last.value, seen, self.value)
                 if self.hooks is not None:
                     self.hooks.carry(step, seen)
                 value = seen

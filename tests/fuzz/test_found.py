@@ -84,9 +84,10 @@ ROWS: dict[str, tuple[str, ...]] = {
     "around_a_written_view": (
         f"x0 = T.arange(12.0, {GRAD})",
         "v0 = x0 * 2; v1 = v0.view(3, 4)[0]; v2 = v1.as_strided((2, 2), (4, 0), 1); v1 -= 1; v3 = v2 * 3\n"
+        "v6 = x0.view(3, 4)[2]\n"
         "v4 = x0.view(3, 4)[1]; v5 = v4.as_strided((2, 2), (1, 3), 1)\n"
-        "with T.no_grad(): v5[0] = 1.0",
-        "v3.sum().backward(); v5.sum().backward()",
+        "with T.no_grad(): v5[0] = 1.0\nv7 = v6.as_strided((2, 3), (8, 1), 0)",
+        "v3.sum().backward(); v5.sum().backward(); v7.sum().backward()",
     ),
     "around_a_complex_view": (
         f"x0 = T.arange(12.0, {GRAD}); x1 = T.complex(x0, x0 * x0).view(3, 4)",
