@@ -64,7 +64,7 @@ types: $(call stamp,test) $(call stamp,dev) typing ## check types with pyright
 stubs: $(call stamp,test) ## write the type stubs of what tables bind
 	$(BIN)/python make/stubs.py
 
-bench: $(call stamp,test) ## compare with hand-written jax.jit
+bench: $(call stamp,test) ## compare with hand-written jax.jit, PyTorch and other peers that are installed
 	$(BIN)/python benchmarks/compare.py
 
 fuzz: $(call stamp,test) ## compare random programs with PyTorch, draw new examples for property tests

@@ -31,9 +31,8 @@ def step_graph(program: Program) -> Any:
     """The training step as a graph, optimized as it is before it is compiled."""
     from thrace.ir.passes.strip import strip_history
 
-    side = Side(thrace)
-    side.compile = lambda fn: fn
-    side.training(program)
+    side = Side("thrace")
+    side.uncompiled(program)
     specs = [thrace.tensor(a) for a in program.batches()[0]]
     return strip_history(thrace.trace(side.step, *specs)).optimize()
 

@@ -8,13 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from programs import BETAS, CNN, EPSILON, GPT, MLP, WEIGHT_DECAY, Program, first_weight
+from programs import (
+    BETAS,
+    CNN,
+    EPSILON,
+    GPT,
+    MANY_RATE,
+    MANY_SHAPE,
+    MLP,
+    WEIGHT_DECAY,
+    Difference,
+    Program,
+    first_weight,
+    many_weights,
+)
+
+if TYPE_CHECKING:
+    from worker import Clock
 
 State = Any  # nested dicts of arrays
 
@@ -22,12 +38,42 @@ State = Any  # nested dicts of arrays
 class Side:
     """The workloads of the comparison, in JAX."""
 
-    def training(self, program: Program) -> Callable[[int], Any]:
+    def __init__(self, device: str = "cpu", dtype: str = "float32"):
+        self.device = jax.devices("gpu" if device == "cuda" else device)[0]
+        self.dtype = jnp.dtype(dtype)
+        self.compiled: Any = None
+
+    # Workloads
+
+    def training(self, program: Program, keep_gradients: bool = True) -> Callable[[int], Any]:
         """A function that does step number i and returns its loss, maybe still on its way."""
-        make = {MLP: _mlp, CNN: _cnn, GPT: _gpt}[type(program)]
-        state, step, convert = make(program)  # type: ignore[operator]
-        batches = [jax.device_put(convert(x, y)) for x, y in program.batches()]
-        holder = [jax.device_put(state)]
+        step, state, batches = self._training(program)
+        self.compiled = jax.jit(step, donate_argnums=0).lower(state, *batches[0]).compile()
+        return self._loop(self.compiled, state, batches)
+
+    def uncompiled(self, program: Program) -> Callable[[int], Any]:
+        """The same, operation by operation."""
+        return self._loop(*self._training(program))
+
+    def _training(self, program: Program) -> tuple[Callable, State, list[Any]]:
+        model = self._model(program)
+        first, train = _OPTIMIZERS[type(program)]
+
+        def step(state: State, x: jax.Array, y: jax.Array):
+            def loss_of(params: State):
+                logits, stats = model.apply(params, state["stats"], x, True)
+                return cross_entropy(logits, y), stats
+
+            (loss, stats), grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"])
+            new = {**train(program, state, grads), "stats": stats}
+            return jax.tree.map(lambda a, b: b.astype(a.dtype), state, new), loss
+
+        state = {**first(model.params), "stats": model.stats}
+        batches = [(model.convert(x), y.astype(np.int32)) for x, y in program.batches()]
+        return step, self.put(state), self.put(batches)
+
+    def _loop(self, step: Callable, state: State, batches: list[Any]) -> Callable[[int], Any]:
+        holder = [state]
 
         def run(i: int) -> jax.Array:
             holder[0], loss = step(holder[0], *batches[i % len(batches)])
@@ -35,50 +81,145 @@ class Side:
 
         return run
 
-    def call(self) -> Callable[[int], Any]:
-        """An addition of 16 elements: next to nothing but the cost of a call."""
+    def inference(self, program: Program) -> Callable[[int], Any]:
+        """The model's output on batch i."""
+        model = self._model(program)
+        apply = jax.jit(lambda params, stats, x: model.apply(params, stats, x, False)[0])
+        params, stats = self.put((model.params, model.stats))
+        batches = self.put([model.convert(x) for x, _ in program.batches()])
+        return lambda i: apply(params, stats, batches[i % len(batches)])
+
+    def call(self, size: int) -> Callable[[int], Any]:
+        """An addition of few elements: next to nothing but the cost of a call."""
         add = jax.jit(lambda x, y: x + y)
-        x, y = jnp.ones(16), jnp.ones(16)
+        x, y = self.put((np.ones(size, np.float32), np.ones(size, np.float32)))
         return lambda i: add(x, y)
+
+    def many(self, count: int) -> Callable[[int], Any]:
+        """A step of SGD on `count` small parameters: next to nothing but handing them over."""
+
+        @partial(jax.jit, donate_argnums=0)
+        def step(params: list[jax.Array], x: jax.Array):
+            loss, grads = jax.value_and_grad(lambda params: sum((p * x).sum() for p in params))(
+                params
+            )
+            return jax.tree.map(lambda p, g: p - MANY_RATE * g, params, grads), loss
+
+        params, x = self.put((many_weights(count), np.ones(MANY_SHAPE, np.float32)))
+        return self._loop(step, params, [(x,)])
 
     def recording(self, ops: int) -> Callable[[int], Any]:
         """Records a chain of `ops` operations, without computing anything."""
+        return self._recorded(ops, lambda chain: chain)
+
+    def differentiation(self, ops: int) -> Difference:
+        """What the gradient adds to recording a chain, computing nothing."""
+        return Difference(
+            self._recorded(ops, lambda chain: jax.value_and_grad(_summed(chain), (0, 1))),
+            self._recorded(ops, _summed),
+        )
+
+    def _recorded(self, ops: int, transform: Callable[[Any], Any]) -> Callable[[int], Any]:
         spec = jax.ShapeDtypeStruct((16, 16), jnp.float32)
+        kinds = _operations(16)
 
         def record(i: int) -> Any:
             def chain(x, w):  # a new function each time: JAX keeps what it traced before
                 y = x
                 for k in range(ops):
-                    y = OPERATIONS[k % len(OPERATIONS)](y, w)
+                    y = kinds[k % len(kinds)](y, w)
                 return y
 
-            return jax.make_jaxpr(chain)(spec, spec)
+            return jax.make_jaxpr(transform(chain))(spec, spec)
 
         return record
 
-    def wait(self, loss: jax.Array) -> float:
-        """The loss as a number, once it is there."""
-        return float(loss if loss.ndim == 0 else np.asarray(loss)[0])
+    def first_seen(self, ops: int) -> Callable[[int], Any]:
+        """A short chain on shapes that were never met before, and its value."""
+
+        def run(i: int) -> jax.Array:
+            n = 16 + 2 * i
+            kinds = _operations(n)
+            w = self.put(np.full((n, n), 1 / n, np.float32))
+            y = w
+            for k in range(ops):
+                y = kinds[k % len(kinds)](y, w)
+            return y.sum().block_until_ready()
+
+        return run
+
+    def first_op(self, clock: Clock) -> dict[str, float]:
+        """One addition in a new process, and its value."""
+        x = self.put(np.ones(3, np.float32))
+        (x + x).tolist()
+        clock.phase("op")
+        clock.since_start("done")
+        return clock.answer
+
+    def cold(self, program: Program, clock: Clock) -> dict[str, float]:
+        """Three steps in a new process."""
+        step, state, batches = self._training(program)
+        clock.phase("build")
+        traced = jax.jit(step, donate_argnums=0).trace(state, *batches[0])
+        clock.phase("trace")
+        lowered = traced.lower()
+        clock.phase("lower")
+        compiled = lowered.compile()
+        clock.phase("compile")
+        run = self._loop(compiled, state, batches)
+        for i in range(3):
+            self.value(run(i))
+            clock.since_start({0: "first", 2: "third"}.get(i, "second"))
+        return clock.answer
+
+    # What they share
+
+    def _model(self, program: Program) -> Model:
+        return _MODELS[type(program)](program)
+
+    def put(self, tree: Any) -> Any:
+        """The arrays on the device, floating ones in the dtype that is measured."""
+
+        def one(a: np.ndarray) -> jax.Array:
+            floating = np.issubdtype(a.dtype, np.floating)
+            return jax.device_put(a.astype(self.dtype) if floating else a, self.device)
+
+        return jax.tree.map(one, tree)
+
+    def value(self, out: Any) -> float:
+        """The mean square of the data as a number, once it is there."""
+        return float((np.asarray(out).astype(np.float32) ** 2).mean())
+
+    def planned_bytes(self) -> float:
+        """What XLA allocates for a step, its inputs included."""
+        found = self.compiled.memory_analysis()
+        made = found.temp_size_in_bytes + found.output_size_in_bytes - found.alias_size_in_bytes
+        return made + found.argument_size_in_bytes
 
     def notes(self) -> dict[str, Any]:
         return {}
 
 
-# One operation of the API each; the same ones are in `models_thrace.py`.
-OPERATIONS: list[Callable[[Any, Any], Any]] = [
-    lambda y, w: y * 1.01,
-    lambda y, w: y + w,
-    lambda y, w: jnp.tanh(y),
-    lambda y, w: y @ w,
-    lambda y, w: y - w,
-    lambda y, w: y.reshape(8, 32),
-    lambda y, w: jnp.abs(y),
-    lambda y, w: y.reshape(16, 16),
-    lambda y, w: y.T,
-    lambda y, w: jnp.maximum(y, w),
-    lambda y, w: y - y.sum(1, keepdims=True),  # two
-    lambda y, w: y / 3.0,
-]
+def _summed(chain: Callable) -> Callable:
+    return lambda x, w: chain(x, w).sum()
+
+
+def _operations(n: int) -> list[Callable[[Any, Any], Any]]:
+    """One operation of the API each, on n x n; the same ones are in `models_thrace.py`."""
+    return [
+        lambda y, w: y * 1.01,
+        lambda y, w: y + w,
+        lambda y, w: jnp.tanh(y),
+        lambda y, w: y @ w,
+        lambda y, w: y - w,
+        lambda y, w: y.reshape(n // 2, 2 * n),
+        lambda y, w: jnp.abs(y),
+        lambda y, w: y.reshape(n, n),
+        lambda y, w: y.T,
+        lambda y, w: jnp.maximum(y, w),
+        lambda y, w: y - y.sum(1, keepdims=True),  # two
+        lambda y, w: y / 3.0,
+    ]
 
 
 # Layers
@@ -121,7 +262,10 @@ def running(n: int) -> State:
     return {"mean": np.zeros(n, np.float32), "var": np.ones(n, np.float32)}
 
 
-def apply_batch_norm(p: State, stats: State, x: jax.Array) -> tuple[jax.Array, State]:
+def apply_batch_norm(p: State, stats: State, x: jax.Array, training: bool):
+    if not training:
+        scale = p["weight"] * lax.rsqrt(stats["var"] + 1e-5)
+        return (x - stats["mean"]) * scale + p["bias"], stats
     mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
     count = x.size // x.shape[-1]
     new = {
@@ -144,14 +288,14 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
 # Optimizers
 
 
-def adamw_state(params: State) -> State:
+def _adamw_state(params: State) -> State:
     zeros = partial(jax.tree.map, np.zeros_like)
     return {"params": params, "m": zeros(params), "v": zeros(params), "count": np.int32(0)}
 
 
-def adamw(state: State, grads: State, rate: float) -> State:
+def _adamw(program: MLP | GPT, state: State, grads: State) -> State:
     b1, b2 = BETAS
-    count = state["count"] + 1
+    rate, count = program.rate, state["count"] + 1
     m = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, state["m"], grads)
     v = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, state["v"], grads)
     c1, c2 = 1 - b1**count, 1 - b2**count
@@ -163,35 +307,47 @@ def adamw(state: State, grads: State, rate: float) -> State:
     return {"params": params, "m": m, "v": v, "count": count}
 
 
-def adamw_step(apply: Callable[[State, jax.Array], jax.Array], rate: float) -> Callable:
-    @partial(jax.jit, donate_argnums=0)
-    def step(state: State, x: jax.Array, y: jax.Array):
-        loss, grads = jax.value_and_grad(lambda p: cross_entropy(apply(p, x), y))(state["params"])
-        return adamw(state, grads, rate), loss
-
-    return step
+def _sgd_state(params: State) -> State:
+    return {"params": params, "speed": jax.tree.map(np.zeros_like, params)}
 
 
-def as_int32(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return x.astype(np.int32) if x.dtype == np.int64 else x, y.astype(np.int32)
+def _sgd(program: CNN, state: State, grads: State) -> State:
+    speed = jax.tree.map(lambda v, g: program.momentum * v + g, state["speed"], grads)
+    params = jax.tree.map(lambda w, v: w - program.rate * v, state["params"], speed)
+    return {"params": params, "speed": speed}
 
 
 # Models
 
 
-def _mlp(p: MLP) -> tuple[State, Callable, Callable]:
+def narrowed(x: np.ndarray) -> np.ndarray:
+    """Whole numbers as JAX has them by default."""
+    return x.astype(np.int32) if x.dtype == np.int64 else x
+
+
+class Model(NamedTuple):
+    """Parameters, running statistics, and `apply(params, stats, x, training)`, which gives
+    logits and new statistics; `convert` makes x of a batch."""
+
+    params: State
+    apply: Callable[..., tuple[jax.Array, State]]
+    stats: State = ()
+    convert: Callable[[np.ndarray], np.ndarray] = lambda x: x
+
+
+def _mlp(p: MLP) -> Model:
     pairs = zip(p.widths, p.widths[1:], strict=False)
     params = [linear(f"layers.{i}", a, b) for i, (a, b) in enumerate(pairs)]
 
-    def apply(params: State, x: jax.Array) -> jax.Array:
+    def apply(params: State, stats: State, x: jax.Array, training: bool):
         for layer in params[:-1]:
             x = jax.nn.relu(apply_linear(layer, x))
-        return apply_linear(params[-1], x)
+        return apply_linear(params[-1], x), stats
 
-    return adamw_state(params), adamw_step(apply, p.rate), as_int32
+    return Model(params, apply)
 
 
-def _cnn(p: CNN) -> tuple[State, Callable, Callable]:
+def _cnn(p: CNN) -> Model:
     params: State = {"conv": conv("conv", 3, p.stages[0], 3), "norm": norm("norm", p.stages[0])}
     stats: State = {"norm": running(p.stages[0])}
     params["out"] = linear("out", p.stages[-1], p.classes)
@@ -212,47 +368,34 @@ def _cnn(p: CNN) -> tuple[State, Callable, Callable]:
         params[name] = block
         before = c
 
-    def apply_block(p: State, s: State, x: jax.Array, stride: int) -> tuple[jax.Array, State]:
+    def apply_block(p: State, s: State, x: jax.Array, stride: int, training: bool):
         new: State = {}
         y = apply_conv(p["conv1"], x, stride)
-        y, new["norm1"] = apply_batch_norm(p["norm1"], s["norm1"], y)
+        y, new["norm1"] = apply_batch_norm(p["norm1"], s["norm1"], y, training)
         y = apply_conv(p["conv2"], jax.nn.relu(y))
-        y, new["norm2"] = apply_batch_norm(p["norm2"], s["norm2"], y)
+        y, new["norm2"] = apply_batch_norm(p["norm2"], s["norm2"], y, training)
         if "conv3" in p:
             x = apply_conv(p["conv3"], x, stride)
-            x, new["norm3"] = apply_batch_norm(p["norm3"], s["norm3"], x)
+            x, new["norm3"] = apply_batch_norm(p["norm3"], s["norm3"], x, training)
         return jax.nn.relu(x + y), new
 
-    def apply(params: State, stats: State, x: jax.Array) -> tuple[jax.Array, State]:
+    def apply(params: State, stats: State, x: jax.Array, training: bool):
         new: State = {}
-        x, new["norm"] = apply_batch_norm(
-            params["norm"], stats["norm"], apply_conv(params["conv"], x)
-        )
+        x = apply_conv(params["conv"], x)
+        x, new["norm"] = apply_batch_norm(params["norm"], stats["norm"], x, training)
         x = jax.nn.relu(x)
         for i in range(len(p.stages)):
-            name = f"blocks.{i}"
-            x, new[name] = apply_block(params[name], stats[name], x, 1 if i == 0 else 2)
+            name, stride = f"blocks.{i}", 1 if i == 0 else 2
+            x, new[name] = apply_block(params[name], stats[name], x, stride, training)
         return apply_linear(params["out"], x.mean((1, 2))), new
 
-    @partial(jax.jit, donate_argnums=0)
-    def step(state: State, x: jax.Array, y: jax.Array):
-        def loss_of(params: State):
-            logits, new = apply(params, state["stats"], x)
-            return cross_entropy(logits, y), new
+    def convert(x: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(x.transpose(0, 2, 3, 1))
 
-        (loss, stats), grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"])
-        speed = jax.tree.map(lambda v, g: p.momentum * v + g, state["speed"], grads)
-        params = jax.tree.map(lambda w, v: w - p.rate * v, state["params"], speed)
-        return {"params": params, "speed": speed, "stats": stats}, loss
-
-    def convert(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return np.ascontiguousarray(x.transpose(0, 2, 3, 1)), y.astype(np.int32)
-
-    speed = jax.tree.map(np.zeros_like, params)
-    return {"params": params, "speed": speed, "stats": stats}, step, convert
+    return Model(params, apply, stats, convert)
 
 
-def _gpt(p: GPT) -> tuple[State, Callable, Callable]:
+def _gpt(p: GPT) -> Model:
     w = p.width
 
     def layer(name: str) -> State:
@@ -280,12 +423,20 @@ def _gpt(p: GPT) -> tuple[State, Callable, Callable]:
         y = jax.nn.dot_product_attention(q, k, v, is_causal=True)
         return apply_linear(layer["proj"], y.reshape(b, t, c))
 
-    def apply(params: State, tokens: jax.Array) -> jax.Array:
+    def apply(params: State, stats: State, tokens: jax.Array, training: bool):
         x = params["embedding"][tokens] + params["position_embedding"]
         for layer in params["layers"]:
             x = x + attend(layer, apply_layer_norm(layer["norm1"], x))
             y = apply_linear(layer["up"], apply_layer_norm(layer["norm2"], x))
             x = x + apply_linear(layer["down"], jax.nn.gelu(y, approximate=False))
-        return apply_layer_norm(params["norm"], x) @ params["head"]["weight"]
+        return apply_layer_norm(params["norm"], x) @ params["head"]["weight"], stats
 
-    return adamw_state(params), adamw_step(apply, p.rate), as_int32
+    return Model(params, apply, convert=narrowed)
+
+
+_OPTIMIZERS: dict[type, tuple[Callable, Callable]] = {
+    MLP: (_adamw_state, _adamw),
+    CNN: (_sgd_state, _sgd),
+    GPT: (_adamw_state, _adamw),
+}
+_MODELS: dict[type, Callable[[Any], Model]] = {MLP: _mlp, CNN: _cnn, GPT: _gpt}

@@ -1,80 +1,224 @@
-"""The imperative side: training steps, a tiny call and a chain of operations to record.
+"""The imperative side: the workloads as one writes them for PyTorch.
 
-The file is written against PyTorch's API. `Side` takes the module to run it with, which is
-`thrace`, or `torch` for a third column; nothing else differs.
+The file is written against PyTorch's API. `Side` takes the name of the module to run it with,
+`thrace` or `torch`; apart from `torch.compile`, which takes a loss and an update but no step
+with `backward()` in it, nothing else differs.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from programs import CNN, GPT, MLP, Program, first_weight
+import numpy as np
+from programs import (
+    CNN,
+    GPT,
+    MANY_RATE,
+    MANY_SHAPE,
+    MLP,
+    Difference,
+    Program,
+    first_weight,
+    many_weights,
+)
+
+if TYPE_CHECKING:
+    from worker import Clock
 
 
 class Side:
-    """The workloads of the comparison, for `thrace` or for `torch` uncompiled."""
+    """The workloads of the comparison, for `thrace`, for `torch` uncompiled or `compiled`."""
 
-    def __init__(self, torch: Any):
-        self.torch = torch
-        self.compile: Callable[[Any], Any] = (
-            torch.compile if torch.__name__ == "thrace" else lambda fn: fn
-        )
+    def __init__(
+        self, name: str, *, compiled: bool = False, device: str = "cpu", dtype: str = "float32"
+    ):
+        self.torch = torch = importlib.import_module(name)
+        self.device = device
+        self.dtype = getattr(torch, dtype)
+        self.is_thrace = name == "thrace"
+        self.whole = torch.compile if self.is_thrace else lambda fn: fn  # a step with its backward
+        self.part = torch.compile if compiled else lambda fn: fn  # what torch.compile can take
+        self.step: Any = None
 
-    def training(self, program: Program) -> Callable[[int], Any]:
+    # Workloads
+
+    def training(self, program: Program, keep_gradients: bool = True) -> Callable[[int], Any]:
         """A function that does step number i and returns its loss, maybe still on its way."""
+        return self._training(program, self.whole, keep_gradients)
+
+    def uncompiled(self, program: Program) -> Callable[[int], Any]:
+        """The same without any decorator."""
+        return self._training(program, lambda fn: fn, True)
+
+    def _training(self, program: Program, whole: Any, keep_gradients: bool) -> Callable[[int], Any]:
         torch = self.torch
-        model = _models(torch)[type(program)](program)
-        weights = {n: first_weight(n, tuple(p.shape)) for n, p in model.named_parameters()}
-        model.load_state_dict({n: torch.tensor(w) for n, w in weights.items()}, strict=False)
+        model = self.model(program)
         if isinstance(program, CNN):
             opt = torch.optim.SGD(model.parameters(), lr=program.rate, momentum=program.momentum)
         else:
             opt = torch.optim.AdamW(model.parameters(), lr=program.rate)
         cross_entropy = torch.nn.functional.cross_entropy
 
-        @self.compile
-        def step(x, y):
-            opt.zero_grad()
+        @self.part
+        def loss_of(x, y):
             out = model(x)
-            loss = cross_entropy(out.reshape(-1, out.shape[-1]), y.reshape(-1))
+            return cross_entropy(out.reshape(-1, out.shape[-1]), y.reshape(-1))
+
+        update = self.part(opt.step)
+
+        @whole
+        def step(x, y):
+            if keep_gradients:
+                opt.zero_grad()
+            loss = loss_of(x, y)
             loss.backward()
-            opt.step()
+            update()
+            if not keep_gradients:
+                opt.zero_grad()
             return loss
 
-        batches = [(torch.tensor(x), torch.tensor(y)) for x, y in program.batches()]
         self.step = step
+        batches = [(self.tensor(x), self.tensor(y)) for x, y in program.batches()]
         return lambda i: step(*batches[i % len(batches)])
 
-    def call(self) -> Callable[[int], Any]:
-        """An addition of 16 elements: next to nothing but the cost of a call."""
-        add = self.compile(lambda x, y: x + y)
-        x, y = self.torch.ones(16), self.torch.ones(16)
-        return lambda i: add(x, y)
+    def inference(self, program: Program) -> Callable[[int], Any]:
+        """The model's output on batch i, without gradients."""
+        model = self.model(program).eval()
+
+        @self.whole
+        @self.part
+        def step(x):
+            with self.torch.no_grad():
+                return model(x)
+
+        self.step = step
+        batches = [self.tensor(x) for x, _ in program.batches()]
+        return lambda i: step(batches[i % len(batches)])
+
+    def call(self, size: int) -> Callable[[int], Any]:
+        """An addition of few elements: next to nothing but the cost of a call."""
+        step = self.step = self.whole(self.part(lambda x, y: x + y))
+        x, y = self.tensor(np.ones(size, np.float32)), self.tensor(np.ones(size, np.float32))
+        return lambda i: step(x, y)
+
+    def many(self, count: int) -> Callable[[int], Any]:
+        """A step of SGD on `count` small parameters: next to nothing but handing them over."""
+        torch = self.torch
+        params = [torch.nn.Parameter(self.tensor(w)) for w in many_weights(count)]
+        opt = torch.optim.SGD(params, lr=MANY_RATE)
+        loss_of = self.part(lambda x: sum((p * x).sum() for p in params))
+        update = self.part(opt.step)
+
+        @self.whole
+        def step(x):
+            loss = loss_of(x)
+            loss.backward()
+            update()
+            opt.zero_grad()
+            return loss
+
+        self.step = step
+        x = self.tensor(np.ones(MANY_SHAPE, np.float32))
+        return lambda i: step(x)
 
     def recording(self, ops: int) -> Callable[[int], Any]:
         """Records a chain of `ops` operations, without computing anything."""
+        return self._recorded(ops, differentiated=False)
+
+    def differentiation(self, ops: int) -> Difference:
+        """What `backward()` adds to recording a chain, computing nothing."""
+        return Difference(self._recorded(ops, True), self._recorded(ops, False, mean=True))
+
+    def _recorded(self, ops: int, differentiated: bool, mean: bool = False) -> Callable[[int], Any]:
         torch = self.torch
-        kinds = _operations(torch)
+        kinds = _operations(torch, 16)
+        spec = torch.spec("f32[16,16]", requires_grad=mean or differentiated)
 
         def record(i: int) -> Any:
             def chain(x, w):
                 y = x
                 for k in range(ops):
                     y = kinds[k % len(kinds)](y, w)
+                if mean or differentiated:
+                    y = y.sum()
+                if differentiated:
+                    y.backward()
                 return y
 
-            return torch.trace(chain, torch.spec("f32[16,16]"), torch.spec("f32[16,16]"))
+            return torch.trace(chain, spec, spec)
 
         return record
 
-    def wait(self, loss: Any) -> float:
-        """The loss as a number, once it is there."""
-        return loss.item() if loss.ndim == 0 else loss[0].item()
+    def first_seen(self, ops: int) -> Callable[[int], Any]:
+        """A short chain on shapes that were never met before, and its value."""
+
+        def run(i: int) -> Any:
+            n = 16 + 2 * i
+            kinds = _operations(self.torch, n)
+            w = self.tensor(np.full((n, n), 1 / n, np.float32))
+            y = w
+            for k in range(ops):
+                y = kinds[k % len(kinds)](y, w)
+            out = y.sum()
+            out.item()
+            return out
+
+        return run
+
+    def first_op(self, clock: Clock) -> dict[str, float]:
+        """One addition in a new process, and its value."""
+        x = self.tensor(np.ones(3, np.float32))
+        (x + x).tolist()
+        clock.phase("op")
+        clock.since_start("done")
+        return clock.answer
+
+    def cold(self, program: Program, clock: Clock) -> dict[str, float]:
+        """Three steps in a new process."""
+        run = self.training(program)
+        clock.phase("build")
+        for i in range(3):
+            self.value(run(i))
+            clock.since_start({0: "first", 2: "third"}.get(i, "second"))
+        if self.is_thrace:
+            phases = self.torch.explain(self.step).traces[0].phases
+            clock.answer["trace"] = phases["recording"]
+            clock.answer["lower"] = phases["tracing"] + phases["lowering"]
+            clock.answer["compile"] = phases["XLA"]
+        return clock.answer
+
+    # What they share
+
+    def model(self, program: Program) -> Any:
+        """The program's model with its first weights."""
+        torch = self.torch
+        model = _models(torch)[type(program)](program)
+        weights = {n: first_weight(n, tuple(p.shape)) for n, p in model.named_parameters()}
+        model.load_state_dict({n: torch.tensor(w) for n, w in weights.items()}, strict=False)
+        return model.to(device=self.device, dtype=self.dtype)
+
+    def tensor(self, array: np.ndarray) -> Any:
+        t = self.torch.tensor(array, device=self.device)
+        return t.to(self.dtype) if t.is_floating_point() else t
+
+    def value(self, out: Any) -> float:
+        """The mean square of the data as a number, once it is there."""
+        data = out.detach().cpu().float().numpy()
+        return float((data**2).mean())
+
+    def planned_bytes(self) -> float | None:
+        """What XLA allocates for a step, its inputs included."""
+        if not self.is_thrace:
+            return None
+        trace = self.torch.explain(self.step).traces[0]
+        inputs = sum(t.size_bytes for t in trace.graph.input_types)
+        return trace.executable.memory_bytes + inputs
 
     def notes(self) -> dict[str, Any]:
         """How the step was compiled, for the record."""
-        if not hasattr(self, "step") or not hasattr(self.torch, "explain"):
+        if self.step is None or not self.is_thrace or not hasattr(self.step, "traces"):
             return {}
         found = self.torch.explain(self.step)
         return {
@@ -85,17 +229,17 @@ class Side:
         }
 
 
-def _operations(torch: Any) -> list[Callable[[Any, Any], Any]]:
-    """One operation of the API each; the same ones are in `models_jax.py`."""
+def _operations(torch: Any, n: int) -> list[Callable[[Any, Any], Any]]:
+    """One operation of the API each, on n x n; the same ones are in `models_jax.py`."""
     return [
         lambda y, w: y * 1.01,
         lambda y, w: y + w,
         lambda y, w: torch.tanh(y),
         lambda y, w: y @ w,
         lambda y, w: y - w,
-        lambda y, w: y.reshape(8, 32),
+        lambda y, w: y.reshape(n // 2, 2 * n),
         lambda y, w: torch.abs(y),
-        lambda y, w: y.reshape(16, 16),
+        lambda y, w: y.reshape(n, n),
         lambda y, w: y.t(),
         lambda y, w: torch.maximum(y, w),
         lambda y, w: y - y.sum(1, keepdim=True),  # two

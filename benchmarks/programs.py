@@ -1,12 +1,13 @@
-"""What both sides of the comparison train: sizes, first weights and data, as NumPy arrays.
+"""What all sides of the comparison train: sizes, first weights and data, as NumPy arrays.
 
-Imported by the two model files, so that every side starts from the same numbers.
+Imported by the model files, so that every side starts from the same numbers.
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,9 +78,20 @@ QUICK: dict[str, Program] = {
     "gpt": GPT(width=16, heads=2, layers=1, length=8, batch=2, vocabulary=11),
 }
 
+DEEP = FULL["gpt"]._replace(layers=12)  # type: ignore[union-attr]
+
 WEIGHT_DECAY = 1e-2  # of AdamW, as PyTorch has it
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
+
+MANY_SHAPE, MANY_RATE = (8,), 1e-3  # of the step with many small parameters
+
+
+class Difference(NamedTuple):
+    """A workload that costs what `whole` takes less what `part`, which it contains, takes."""
+
+    whole: Callable[[int], Any]
+    part: Callable[[int], Any]
 
 
 def first_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -90,6 +102,10 @@ def first_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.ones(shape, np.float32)
     scale = 0.02 if "embedding" in name else np.sqrt(1 / np.prod(shape[1:]))
     return _normal(zlib.crc32(name.encode()), shape) * np.float32(scale)
+
+
+def many_weights(count: int) -> list[np.ndarray]:
+    return [_normal(i, MANY_SHAPE) for i in range(count)]
 
 
 def _normal(seed: int, shape: tuple[int, ...]) -> np.ndarray:

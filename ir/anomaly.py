@@ -164,7 +164,9 @@ class Watch(Stepwise):
             return None
         is_nan = np.isnan(result)
         if self.nan and is_nan.any():
-            made = not any(np.isnan(a).any() for a in args if _is_inexact(a))
+            # One that stands in the program as a number came in by nobody.
+            given = [a for a, o in zip(args, node.operands, strict=True) if _is_value(o)]
+            made = not any(np.isnan(a).any() for a in given if _is_inexact(a))
             return _anomaly("nan", graph, node, args, index, result, is_nan, inside, made=made)
         is_inf = ~finite & ~is_nan
         given = not all(np.isfinite(a).all() for a in args if _is_inexact(a))

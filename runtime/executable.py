@@ -16,13 +16,15 @@ from ..ir import log
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
 from ..ir.passes import channels_last, checked
-from . import checks, counters, determinism, faults, room
+from . import allocator, checks, counters, determinism, faults, room
 from .apart import apart
 from .device import CPU, NARROWED_BY_JAX, Device, jax_device, normalize, with_64_bits
 from .memory_cache import MemoryCache, size_from_environment
 from .outbox import Outbox, boxed
 from .progress import shown
 from .segments import joined, segment_size, split
+
+_LONG_S = 0.5  # a compile that leaves enough memory behind to be worth looking for
 
 
 class Program(NamedTuple):
@@ -216,7 +218,10 @@ def _make(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
     nodes = segment_size(graph)
     if nodes:
         return _make_in_segments(graph, nodes, device)
-    return apart(lambda: _compile(graph, device, donate))
+    program = apart(lambda: _compile(graph, device, donate))
+    if program.compile_s > _LONG_S:
+        allocator.give_back()
+    return program
 
 
 def _make_in_segments(graph: Graph, nodes: int, device: Device) -> Program:
@@ -255,7 +260,8 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         box = Outbox() if donate else None
         stage = traced(as_run(graph, device), device, donate, box, seconds=scopes)
         traced_at = time.perf_counter()
-        doing.name = "lowering"
+        slowest = _slow_scopes(graph, scopes)
+        doing.name, doing.detail = "lowering", slowest_text(slowest)
         lowered = stage.lower()
         lowered_at = time.perf_counter()
         doing.name = "in XLA"
@@ -271,8 +277,8 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         trace_s=traced_at - started,
         lower_s=lowered_at - traced_at,
         compile_s=done - lowered_at,
-        memory_bytes=_memory_bytes(compiled),
-        slowest=_slow_scopes(graph, scopes),
+        memory_bytes=allocated_bytes(compiled),
+        slowest=slowest,
         box=box,
     )
     if log.enabled("compile"):
@@ -289,10 +295,13 @@ def phases_text(program: Program | Executable) -> str:
     )
     text = f"{sum(s for _, s in times):.2f} s: "
     text += ", ".join(f"{name} {seconds:.2f}" for name, seconds in times)
-    if program.slowest:
-        rows = [f"{s.path} ({s.nodes} nodes, {s.trace_s:.3f} s)" for s in program.slowest[:3]]
-        text += f"; slowest to trace: {', '.join(rows)}"
-    return text
+    return text + slowest_text(program.slowest)
+
+
+def slowest_text(scopes: Sequence[SlowScope]) -> str:
+    """The first three; XLA's own time follows their nodes, of which it says nothing."""
+    rows = [f"{s.path} ({s.nodes} nodes, {s.trace_s:.3f} s)" for s in scopes[:3]]
+    return f"; slowest to trace: {', '.join(rows)}" if rows else ""
 
 
 def _slow_scopes(graph: Graph, seconds: dict[str, float]) -> tuple[SlowScope, ...]:
@@ -356,7 +365,7 @@ def _text(
     return apart(work)
 
 
-def _memory_bytes(compiled: Any) -> int:
+def allocated_bytes(compiled: Any) -> int:
     """Scratch space and results, less what donated inputs give; 0 where XLA does not say."""
     try:
         found = compiled.memory_analysis()

@@ -25,7 +25,7 @@ ELEMENT_S = {
     **dict.fromkeys(("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "logistic"), 5e-9),
     **dict.fromkeys(("pow", "rem", "int_div"), 1e-8),
     "erf": 1.5e-7,  # math.erf, one by one
-    "rng_bits": 2.5e-7,
+    "rng_bits": 2e-8,
     "index_add": 1e-8,
 }
 DOT_FLOPS_PER_S = 1e10
@@ -38,6 +38,7 @@ WHILE_STEPS = 20
 
 COMPILE_S = 0.05
 COMPILE_NODE_S = 0.0006
+RNG_COMPILE_S = 0.05  # a hundred operations, unrolled in every loop that reads the bits
 
 
 def estimate_cost_s(graph: Graph) -> float:
@@ -73,7 +74,9 @@ def _runs(node: Node) -> int:
 
 def compile_cost_s(graph: Graph) -> float:
     """About how long tracing, lowering and compiling takes."""
-    return COMPILE_S + COMPILE_NODE_S * sum(map(len, nested_graphs(graph)))
+    nodes = [n for g in nested_graphs(graph) for n in g.nodes]
+    draws = sum(n.op.name == "rng_bits" for n in nodes)
+    return COMPILE_S + COMPILE_NODE_S * len(nodes) + RNG_COMPILE_S * draws
 
 
 def _node_cost_s(node: Node) -> float:

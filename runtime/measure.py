@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 from ..ir.cost import graph_cost
 from ..ir.graph import Graph, Node, Value
 from ..ir.memory import ALIASES
+from . import room
 from .apart import apart
 from .device import CPU, Device
-from .executable import as_run, traced
+from .executable import allocated_bytes, as_run, traced
 from .hlo import instruction_nodes
 from .segments import plan_of
 
@@ -73,13 +74,15 @@ def measure(
     """Run the graph on `args`, JAX arrays on the device, and attribute its time to its nodes.
 
     Nothing is donated. `method` is "trace", "segments", or "auto", which takes the trace
-    where the backend gives one. Raises: RuntimeError if the trace was asked for and is empty.
+    where the backend gives one. Raises: RuntimeError if the trace was asked for and is empty;
+    OutOfMemoryError, before anything runs.
     """
     import jax
 
     graph = as_run(graph, device)
     with jax.enable_x64(True):
         program = apart(lambda: _compile(graph, device))
+        room.require(allocated_bytes(program), device, graph.name)
         jax.block_until_ready(program(*args))
         untraced_s = _quickest(program, args, repeats)
         if method in ("auto", "trace"):

@@ -8,6 +8,7 @@ written once, and what it took once more. `THRACE_PROGRESS=0` turns it off. Used
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -19,10 +20,11 @@ _EVERY_S = 0.5
 
 
 class Stage:
-    """What is being done at the moment, in a word."""
+    """What is being done at the moment, in a word, and what is known of where the time goes."""
 
     def __init__(self) -> None:
         self.name = ""
+        self.detail = ""
 
 
 @contextmanager
@@ -57,11 +59,13 @@ def _watch(
     said.set()
     while True:
         elapsed = time.perf_counter() - started
-        line = f"thrace: compiling {what}: {stage.name}, {elapsed:.0f} s"
+        line = f"thrace: compiling {what}: {stage.name}, {elapsed:.0f} s{stage.detail}"
         if not _terminal():
             _write(f"{line}\n")
             return
-        _write(f"\r\x1b[K{line}")
+        # One that wraps could not be taken back.
+        width = shutil.get_terminal_size().columns - 1
+        _write(f"\r\x1b[K{line[:width]}")
         if done.wait(_EVERY_S):
             return
 

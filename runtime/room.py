@@ -120,8 +120,8 @@ def explained(error: RuntimeError, size_bytes: int, name: str) -> RuntimeError:
 def shown(size_bytes: int) -> str:
     """A size for people."""
     size = float(size_bytes)
-    for unit in ("B", "KiB", "MiB"):
+    for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
-            return f"{size:.0f} {unit}"
+            return f"{size:.2f} {unit}" if unit == "GiB" else f"{size:.0f} {unit}"
         size /= 1024
-    return f"{size:.2f} GiB"
+    return f"{size:.2f} TiB"

@@ -32,6 +32,7 @@ from thrace import (
 from thrace import functions as _functions
 from thrace.functions import *
 from thrace.ir.errors import (
+    AnomalyError,
     AutogradError,
     AxisError,
     DataDependentError,
@@ -137,6 +138,7 @@ inf, nan, pi, e = _math.inf, _math.nan, _math.pi, _math.e
 newaxis = None
 
 __all__ = [
+    "AnomalyError",
     "AutogradError",
     "AxisError",
     "DTypeError",

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from ..ir.errors import ThraceError
 from ..ir.source import Location, is_internal
+
+_LIBRARIES = ("<frozen", os.path.dirname(np.__file__), str(Path(np.__file__).parents[1] / "jax"))
 
 
 class Command(NamedTuple):
@@ -33,7 +39,7 @@ class CommandError(Exception):
 
 @contextlib.contextmanager
 def user_code(
-    what: str, *, show_traceback: bool = False, but: type[Exception] | tuple[()] = ()
+    what: str, *, show_traceback: bool = False, but: type[Exception] = CommandError
 ) -> Iterator[None]:
     """Runs what the user wrote: its prints go to stderr, its errors become `CommandError`s, but
     for those that the command waits for.
@@ -43,7 +49,7 @@ def user_code(
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
-    except but:
+    except (CommandError, but):
         raise
     except (Exception, SystemExit) as e:
         if show_traceback:
@@ -64,9 +70,10 @@ def error_text(error: BaseException) -> str:
 
 
 def user_place(error: BaseException) -> Location | None:
-    """The innermost line of the user's own code that the error passed through."""
+    """The innermost line of the user's own code that the error passed through; what NumPy and
+    JAX do for us is none."""
     found = None
     for frame in traceback.extract_tb(error.__traceback__):
-        if not (is_internal(frame.filename) or frame.filename.startswith("<frozen")):
+        if not (is_internal(frame.filename) or frame.filename.startswith(_LIBRARIES)):
             found = Location(frame.filename, frame.lineno or 0, frame.name, frame.line or "")
     return found

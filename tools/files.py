@@ -55,6 +55,8 @@ def _mode(target: Path) -> int:
 def write_output(text: str, path: str | None) -> None:
     """`text` to the file, or to stdout if there is no path."""
     text = text if text.endswith("\n") else f"{text}\n"
+    if path == "":
+        raise CommandError("an empty file name says nowhere to write to")
     if path is None:
         # In UTF-8 whatever the terminal's encoding is: what is written here is read back.
         sys.stdout.flush()

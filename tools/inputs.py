@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,10 +85,8 @@ def _fill(graph: Graph, arrays: list[np.ndarray], path: str) -> None:
             given = {name: found[name] for name in found.files}
     except OSError as e:
         raise CommandError(f"cannot read {path}: {reason(e)}") from None
-    except (ValueError, KeyError, AttributeError) as e:
-        raise CommandError(
-            f"cannot read {path}: it is no .npz file of plain arrays ({e})"
-        ) from None
+    except (ValueError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error):
+        raise CommandError(f"cannot read {path}: it is no .npz file of plain arrays") from None
     for name, array in given.items():
         if name not in graph.input_names:
             known = ", ".join(graph.input_names)

@@ -84,7 +84,7 @@ def is_saved(text: str) -> bool:
     path = Path(text)
     if text == "-" or path.suffix.lower() in _SAVED:
         return True
-    return path.suffix != ".py" and path.is_file()
+    return path.suffix != ".py" and path.exists()  # a pipe, as of a shell's <(...), too
 
 
 def read_graph(path: str) -> Graph:

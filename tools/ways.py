@@ -43,13 +43,14 @@ def find_way(name: str, device: str = "cpu") -> Way:
     if name in _STEPWISE:
         evaluator = _STEPWISE[name]
         return Way(name, lambda graph, arrays: evaluator().run(graph, arrays)[0])
-    from ..runtime.device import normalize
+    from ..runtime.device import jax_device, normalize
 
     try:
-        normalize(name)
+        device_named = normalize(name)
     except RuntimeError as e:
         known = ", ".join(WAYS)
         raise ValueError(f"{name!r} is no way to run a graph; known: {known}, a device") from e
+    jax_device(device_named)
     return Way(name, lambda graph, arrays: run_whole(graph, arrays, name))
 
 

@@ -74,28 +74,16 @@ def backward(
         for t in kept:
             t.__dict__.pop("_retains").remove()
         raise
-    before = STATE.grad_enabled
-    STATE.grad_enabled = create_graph
+    phase = Scope("backward", "phase", None)
+    before = STATE.grad_enabled, STATE.scope
+    STATE.grad_enabled, STATE.scope = create_graph, phase
     try:
-        with _phase("backward"):
-            for edge, c in found.items():
-                if isinstance(edge[0], GradSlot):
-                    _collect(edge[0], c, places.of(edge), create_graph)
+        for edge, c in found.items():
+            if isinstance(edge[0], GradSlot):
+                _collect(edge[0], c, places.of(edge), create_graph)
     finally:
-        STATE.grad_enabled = before
+        STATE.grad_enabled, STATE.scope = before
     recorder_for(places.device).maybe_evaluate()
-
-
-class _phase:
-    def __init__(self, name: str):
-        self.name = name
-
-    def __enter__(self) -> None:
-        self.before = STATE.scope
-        STATE.scope = Scope(self.name, "phase", None)
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.scope = self.before
 
 
 def _as_list(tensors: Any) -> list[Any]:

@@ -28,14 +28,16 @@ from .bindings import (
     signature_of,
 )
 from .entries import is_constant
-from .evaluate import SET_BUFFER, SYMBOLIC, Part, consume, holders, needed, settlement
+from .evaluate import SET_BUFFER, SYMBOLIC, Part, holders, needed, settlement
 from .history import differentiable_graph
 from .naming import distinct
 from .reasons import NotReplayable, Why
 from .replay import Trace
+from .restoring import consume
 from .session import Capture, Session
 from .shared import is_entangled
 from .storage import BARE, Storage, root
+from .structures import set_of
 from .tensor import Tensor
 from .views import Link, chain, leaf_slot, rebase
 
@@ -258,12 +260,14 @@ class _Building:
                 trace.grads.append((self._slot_ref(slot), number(grad._storage)))
             else:
                 raise NotReplayable(Why.ELSEWHERE, ".grad")
-        for entry, tensor in session.attribute_effects():
-            if tensor._storage.owner is not session:
+        for entry, value in session.attribute_effects():
+            made = set_of(entry, value, number, session)
+            if made is None:
                 raise NotReplayable(Why.ELSEWHERE, entry.label)
-            trace.sets.append((entry, number(tensor._storage), tensor._view))
-        made = [e.link for e in trace.leaves if e.kind == "new"] + [link for *_, link in trace.sets]
-        for link in [e.link for e in trace.leaves] + [link for *_, link in trace.sets]:
+            trace.sets.append(made)
+        links = [link for made in trace.sets for link in made.links()]
+        made = [e.link for e in trace.leaves if e.kind == "new"] + links
+        for link in [e.link for e in trace.leaves] + links:
             trace.places |= {index: number(index) for index in self._indices(link)}
         leaves_made = [slot for link in made if (slot := leaf_slot(link)) is not None]
         if any(slot.hooks or slot.post_hooks for slot in leaves_made):
@@ -465,8 +469,9 @@ class _Building:
                     "leaf",
                 )
                 names[trace.new[number].source.output] = f"{owner}.grad"
-        for entry, number, _ in trace.sets:
-            names[trace.new[number].source.output] = entry.label
+        for made in trace.sets:
+            for number in made.numbers():
+                names[trace.new[number].source.output] = made.entry.label
         for binding, source in trace.writes:
             names[source.output] = f"{trace.bindings[binding].name}.new"
         results = [leaf for leaf in trace.leaves if leaf.kind == "new"]

@@ -12,6 +12,7 @@ from .bindings import signature_of
 from .entries import Entry
 from .session import tags
 from .storage import Storage
+from .structures import Item
 from .tensor import REPOINTED, Tensor
 
 
@@ -32,9 +33,11 @@ class Captured:
         tracked: bool | None = None,
     ):
         self.ref = ref
+        is_tensor = isinstance(owner, Tensor)
+        if is_tensor and tracked is not None:
+            tracked = _shows_history(owner._view, tracked)
         self.tracked = tracked
         self.names = names
-        is_tensor = isinstance(owner, Tensor)
         self.type = owner._type if is_tensor else None
         self.view = owner._view if is_tensor else None
         self.slot = owner._slot if is_tensor else None
@@ -97,12 +100,16 @@ def _shape_of_view(link: Any) -> tuple:
 
 def _has_history(t: Tensor) -> bool:
     """Whether what a tensor that is no leaf shows has history."""
-    link = t._view
+    return _shows_history(t._view, t._storage.value.edge is not None)
+
+
+def _shows_history(link: Any, base: bool) -> bool:
+    """Likewise for a chain of views, if the base has it or not."""
     while link is not None:
         if link.kind == "detach":
             return link.edge is not None
         link = link.parent
-    return t._storage.value.edge is not None
+    return base
 
 
 def named_tags(found: dict, names: frozenset[str]) -> dict:
@@ -140,7 +147,7 @@ class Memory:
         self,
         known: Sequence[Any],
         leaves: Sequence[Any],
-        assigned: Sequence[Entry],
+        assigned: Sequence[Entry | Item],
         before: dict[int, tuple[Storage, Any]],
     ):
         tensors = {id(t): t for t in known if isinstance(t, Tensor)}

@@ -7,8 +7,7 @@ import threading
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, overload
 
 from ..ir import log
@@ -26,6 +25,7 @@ from .quick import write
 from .reasons import NotReplayable, Reason, Recompile, Why, reason
 from .recording import evaluate_all
 from .replay import Trace
+from .restoring import Restoring, restored
 from .session import Session
 from .state import LOCK, RECORDING, STATE
 from .storage import root
@@ -41,6 +41,7 @@ MAX_FALLBACKS = 8
 MAX_IDLE = 64
 # How long a thread waits for another's recording run before it goes on.
 MAX_WAIT_S = 10.0
+_TRUE, _WAIT = (True,), (MAX_WAIT_S,)
 _RECORDING = threading.RLock()
 
 
@@ -87,8 +88,10 @@ class CompiledFunction:
         # Nobody replays while another thread records: between what that one reads and what it
         # writes, an update would get lost. After a while a call goes on all the same: the run
         # in progress may be waiting for it.
-        alone = _RECORDING.acquire(timeout=MAX_WAIT_S)
+        alone: list[bool] = []
         try:
+            # One call of C code, or an interrupt could come between taking the lock and noting it.
+            alone.extend(map(_RECORDING.acquire, _TRUE, _WAIT))
             for guards, trace in self.traces:
                 if guards.failure(spec, leaves) is None:
                     if STATE.recorder is not None and STATE.recorder.nodes:
@@ -97,7 +100,7 @@ class CompiledFunction:
             if self._may_record(spec, leaves):
                 return self._record(args, kwargs, leaves, spec)
         finally:
-            if alone:
+            if True in alone:
                 _RECORDING.release()
         return self._run_uncompiled(args, kwargs)
 
@@ -185,8 +188,7 @@ class CompiledFunction:
                 session.primed_arguments[i] = value
         started = time.perf_counter()
         try:
-            with session, session.watch:
-                result = self.fn(*args, **kwargs)
+            result = session.watched(self.fn, args, kwargs)
         except BaseException:
             # As uncompiled: writes made before the error stay.
             session.recorder.session = None
@@ -283,16 +285,15 @@ def _most_frequent(recompiles: list[Recompile]) -> str:
     return Counter(r.guard for r in recompiles).most_common(1)[0][0]
 
 
-@contextmanager
-def no_recompile() -> Iterator[None]:
+class no_recompile(Restoring):
     """Inside, on this thread, a compiled function that would be traced again raises
     RecompileError with the guard that does not hold; first traces and replays go on."""
-    before = STATE.no_recompile
-    STATE.no_recompile = True
-    try:
-        yield
-    finally:
-        STATE.no_recompile = before
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        self.later(restored(STATE, "no_recompile"))
+        STATE.no_recompile = True
 
 
 def _is_module(fn: Any) -> bool:

@@ -7,6 +7,8 @@ are therefore nothing special. Imported by `autograd` and the function transform
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import repeat
 from typing import Any, NamedTuple
 
 from ..ir.errors import AnomalyError, AutogradError, DTypeError, ShapeError
@@ -18,6 +20,7 @@ from .grad_fn import AccumulateGrad, GradFn, api_scope, grad_fn_of
 from .grad_hooks import Crossing, call_hooks
 from .reasons import Why
 from .recording import recorder_for, user_error
+from .restoring import consume
 from .state import ANOMALIES, STATE
 from .tensor import Tensor
 
@@ -218,6 +221,8 @@ def run_backward(
         return [*held, *in_flight.values(), *(Value(v.type, edge=e) for e, v in roots)]
 
     place = here()
+    # One call of C code: an interrupt comes before or after it.
+    release = partial(consume, map(dict.pop, places.holding, repeat(in_use), repeat(None)))
     state.backward_pass = crossing
     state.grad_enabled = create_graph
     state.loc = place
@@ -243,7 +248,7 @@ def run_backward(
     finally:
         state.backward_pass = outer_pass
         state.grad_enabled, state.scope, state.loc, state.cause = before
-        places.release()
+        release()
     for node in freed:
         free(node)
     return found, places
@@ -273,7 +278,7 @@ class _Places:
         self.others: dict[int, Any] = {}  # ids of nodes and slots that are elsewhere
         self.here = recorder_for(device)
         self.in_use: Any = None
-        self.holding: list[Any] = []
+        self.holding: list[dict[Any, None]] = []
 
     def note(self, edge: Edge, device: Any) -> None:
         if device is not self.device:
@@ -301,13 +306,8 @@ class _Places:
     def keep(self, in_use: Any) -> None:
         """An evaluation in the middle of the pass must not drop what the pass needs."""
         self.in_use = in_use
-        if self.here not in self.holding:
-            self.here.held.append(in_use)
-            self.holding.append(self.here)
-
-    def release(self) -> None:
-        while self.holding:
-            self.holding.pop().held.remove(self.in_use)
+        self.holding.append(self.here.held)
+        self.here.held[in_use] = None
 
 
 def free(node: Node) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import Any
@@ -27,6 +27,7 @@ from ..ir.ops import OPS
 from ..ir.types import TensorType, int64
 from .devices import CPU
 from .recording import Recorder, next_seq, settle_foreign, user_error
+from .restoring import consume
 from .state import ANOMALIES, LOCK, STATE
 from .storage import root
 from .tensor import Tensor
@@ -42,9 +43,6 @@ LOST = "the tensor's data is gone"
 MAX_KNOWN_GRAPHS = 4096
 MAX_KNOWN_ENTRIES = 2_000_000  # of their keys, some five for each node
 
-# Python answers signals between its own instructions, so what one call of C code does is done
-# whole or not at all: changes are made ready as iterators of such calls, then consumed.
-consume = deque[None](maxlen=0).extend
 SET_BUFFER = Value.buffer.__set__  # type: ignore[attr-defined]
 _SET_NODE = Value.node.__set__  # type: ignore[attr-defined]
 _SET_OWNER = Node.owner.__set__  # type: ignore[attr-defined]
@@ -164,8 +162,10 @@ def _pend_again(
     for copy, i in saved:
         copy.source = outputs[i]
     recorder.nodes.insert(0, node)
-    others = [h for h in recorder.held if not (isinstance(h, _Again) and not h.node.outputs)]
-    recorder.held[:] = [*others, _Again(node)]
+    for held in list(recorder.held):
+        if isinstance(held, _Again) and not held.node.outputs:
+            del recorder.held[held]
+    recorder.held[_Again(node)] = None
 
 
 def evaluate_for(recorder: Recorder, value: Value) -> None:
@@ -296,7 +296,7 @@ def holders(
 ) -> list[Value]:
     """`extra` and the values that live storages and an ongoing backward pass hold."""
     values = list(extra)
-    for held in recorder.held:
+    for held in list(recorder.held):
         values.extend(held())
     seen: set[int] = set()
     for reference in recorder.live if live is None else live:

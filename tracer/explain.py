@@ -123,7 +123,7 @@ def _info(guards: Any, trace: Trace) -> TraceInfo:
         )
     if any(n is None for n in grads):
         effects.append(f".grad of {sum(n is None for n in grads)} leaves is cleared")
-    effects += [f"{entry.label} is set" for entry, _, _ in trace.sets]
+    effects += [f"{entry.label} is set" for entry, *_ in trace.sets]
     effects += ["a tensor's .data is set"] * len(trace.points)
     effects += ["Python state of a scheduler is stepped"] * len(trace.effects)
     return TraceInfo(

@@ -142,6 +142,7 @@ class _Call:
                 c = b.zeros(type)
             grads.append(None if c is None else Tensor._wrap(c, self.device))
         before = STATE.loc
+        STATE.loc = None  # what the user's rule records is recorded at its own lines
         ctx._node = node
         try:
             got = _backward_of(self.cls)(ctx, *grads)

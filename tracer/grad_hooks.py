@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from ..ir.graph import Node, Value
 from .reasons import Why
 from .recording import user_error
-from .state import STATE
+from .state import HANDLES, STATE
 from .storage import alias
-from .tensor import HANDLES, Tensor
+from .tensor import Tensor
 
 if TYPE_CHECKING:
     from .engine import GradSlot
@@ -68,13 +68,23 @@ def call_hooks(hooks: Iterable[Callable] | None, c: Value | None, recorder: Any)
     # What `retain_grad` keeps is the gradient after all other hooks.
     for hook in sorted(hooks, key=_Keep.__instancecheck__):
         seen = Tensor._wrap(c, recorder.device)
-        got = hook(seen)
+        got = _called(hook, seen)
         if got is not None:
             c = _replacement(got, c)
         else:
             c = seen._value()
     STATE.scope = before
     return c
+
+
+def _called(hook: Callable, *args: Any) -> Any:
+    """What a hook returns; what it records is recorded at its own lines, not at the pass's."""
+    before = STATE.loc
+    STATE.loc = None
+    try:
+        return hook(*args)
+    finally:
+        STATE.loc = before
 
 
 def _replacement(got: Any, c: Value) -> Value:
@@ -256,7 +266,7 @@ class Crossing:
         assert hooks is not None
         grads = tuple(None if c is None else Tensor._wrap(c, device) for c in cots)
         for hook in hooks.get("pre", ()):  # type: ignore[call-overload]
-            got = hook(grads)
+            got = _called(hook, grads)
             if got is not None:
                 grads = got if isinstance(got, tuple) else (got,)
         if "post" in hooks:
@@ -313,7 +323,7 @@ class _Open:
         edges = self.function.edges()
         grads: tuple[Any, ...] = tuple(None if e is None else self.given.get(e) for e in edges)
         for hook in self.function._node.hooks["post"]:  # type: ignore[index, call-overload]
-            got = hook(grads, self.grad_outputs)
+            got = _called(hook, grads, self.grad_outputs)
             if got is None:
                 continue
             grads = got if isinstance(got, tuple) else (got,)
@@ -337,7 +347,7 @@ def call_slot_hooks(slot: GradSlot, c: Value, device: Any, when: str) -> Value:
     hooks = None if slot.node_hooks is None else slot.node_hooks.get(when)
     for hook in hooks or ():
         g = Tensor._wrap(c, device)
-        got = hook((g,)) if when == "pre" else hook((), (g,))
+        got = _called(hook, (g,)) if when == "pre" else _called(hook, (), (g,))
         if got is not None and when == "pre":
             c = (got[0] if isinstance(got, tuple) else got)._value()
     return c

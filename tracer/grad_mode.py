@@ -5,26 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
+from .restoring import Restoring, restored
 from .state import STATE
 
-
-class _Saved:
-    """The mode of the thread, as it is now."""
-
-    __slots__ = ("grad", "inference")
-
-    def __init__(self) -> None:
-        self.grad = STATE.grad_enabled
-        self.inference = STATE.inference
-
-    def restore(self) -> None:
-        STATE.grad_enabled = self.grad
-        STATE.inference = self.inference
+_NAMES = ("grad_enabled", "inference")
 
 
-class _Mode:
+class _Mode(Restoring):
     """A grad mode as a context and as a decorator, with or without parentheses.
 
     A decorated generator runs in the mode; between its steps the caller has their own.
@@ -32,66 +22,63 @@ class _Mode:
 
     def __new__(cls, fn: Callable | None = None) -> Any:
         if fn is None:
-            return object.__new__(cls)
-        return object.__new__(cls)(fn)
+            return super().__new__(cls)
+        return super().__new__(cls)(fn)
 
     def __init__(self, fn: Callable | None = None) -> None:
         pass
 
-    def _set(self) -> None:
+    @property
+    def _inside(self) -> tuple[bool, bool]:
+        """What `grad_enabled` and `inference` are inside."""
         raise NotImplementedError
 
     def __enter__(self) -> None:
-        self.__dict__.setdefault("_before", []).append(_Saved())
-        self._set()
-
-    def __exit__(self, *error: Any) -> None:
-        # No calls: an interrupt would come at one, and leave the mode as it is.
-        before = self.__dict__["_before"]
-        STATE.grad_enabled = before[-1].grad
-        STATE.inference = before[-1].inference
-        del before[-1]
+        inside = self._inside
+        self.later(restored(STATE, *_NAMES))
+        STATE.grad_enabled, STATE.inference = inside
 
     def __call__(self, fn: Callable) -> Callable:
-        return decorate(fn, self._set)
+        return decorate(fn, lambda: self._inside)
 
 
-def decorate(fn: Callable, set_mode: Callable[[], None]) -> Callable:
-    """`fn`, run in a mode."""
+def decorate(fn: Callable, mode: Callable[[], tuple[bool, bool]]) -> Callable:
+    """`fn`, run in a mode: whether it records history and whether it is inference."""
     if inspect.isgeneratorfunction(fn):
 
         @functools.wraps(fn)
         def steps(*args: Any, **kwargs: Any) -> Any:
-            return _steps(fn(*args, **kwargs), set_mode)
+            return _steps(fn(*args, **kwargs), mode)
 
         return steps
 
     @functools.wraps(fn)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        before = _Saved()
-        set_mode()
+        before = STATE.grad_enabled, STATE.inference
+        inside = mode()
+        STATE.grad_enabled, STATE.inference = inside
         try:
             return fn(*args, **kwargs)
         finally:
-            STATE.grad_enabled = before.grad
-            STATE.inference = before.inference
+            STATE.grad_enabled, STATE.inference = before
 
     return wrapper
 
 
-def _steps(gen: Generator, set_mode: Callable[[], None]) -> Generator:
+def _steps(gen: Generator, mode: Callable[[], tuple[bool, bool]]) -> Generator:
     """Run each step of a generator in a mode."""
     step: Callable[[], Any] = functools.partial(next, gen)
     try:
         while True:
-            before = _Saved()
-            set_mode()
+            before = STATE.grad_enabled, STATE.inference
+            inside = mode()
+            STATE.grad_enabled, STATE.inference = inside
             try:
                 made = step()
             except StopIteration as end:
                 return end.value
             finally:
-                before.restore()
+                STATE.grad_enabled, STATE.inference = before
             try:
                 sent = yield made
             except GeneratorExit:
@@ -101,26 +88,33 @@ def _steps(gen: Generator, set_mode: Callable[[], None]) -> Generator:
             else:
                 step = functools.partial(gen.send, sent)
     finally:
-        before = _Saved()
-        set_mode()
+        before = STATE.grad_enabled, STATE.inference
+        inside = mode()
+        STATE.grad_enabled, STATE.inference = inside
         try:
             gen.close()
         finally:
-            before.restore()
+            STATE.grad_enabled, STATE.inference = before
 
 
 class no_grad(_Mode):
     """What runs inside records no history."""
 
-    def _set(self) -> None:
-        STATE.grad_enabled = False
+    __slots__ = ()
+
+    @property
+    def _inside(self) -> tuple[bool, bool]:
+        return False, STATE.inference
 
 
 class enable_grad(_Mode):
     """What runs inside records history again."""
 
-    def _set(self) -> None:
-        STATE.grad_enabled = True
+    __slots__ = ()
+
+    @property
+    def _inside(self) -> tuple[bool, bool]:
+        return True, STATE.inference
 
 
 class inference_mode(_Mode):
@@ -130,7 +124,7 @@ class inference_mode(_Mode):
     """
 
     def __new__(cls, mode: Any = True) -> Any:
-        made = object.__new__(cls)
+        made = super().__new__(cls)
         if callable(mode):
             made.mode = True
             return made(mode)
@@ -142,12 +136,12 @@ class inference_mode(_Mode):
     def __init__(self, mode: Any = True) -> None:
         pass
 
-    def _set(self) -> None:
-        STATE.grad_enabled = not self.mode
-        STATE.inference = self.mode
+    @property
+    def _inside(self) -> tuple[bool, bool]:
+        return not self.mode, self.mode
 
 
-class set_grad_enabled:
+class set_grad_enabled(Restoring):
     """Turn the recording of history on or off: a call, a context, or a decorator."""
 
     def __init__(self, mode: bool) -> None:
@@ -155,19 +149,13 @@ class set_grad_enabled:
         self.mode = STATE.grad_enabled = bool(mode)
 
     def __enter__(self) -> None:
+        before = self.before
+        self.close = partial(setattr, STATE, "grad_enabled", before)
         STATE.grad_enabled = self.mode
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.grad_enabled = self.before
 
     def __call__(self, fn: Callable) -> Callable:
         STATE.grad_enabled = self.before
-        mode = self.mode
-
-        def set_mode() -> None:
-            STATE.grad_enabled = mode
-
-        return decorate(fn, set_mode)
+        return decorate(fn, lambda: (self.mode, STATE.inference))
 
     def __str__(self) -> str:
         return f"{type(self).__name__}(mode={self.mode})"

@@ -23,6 +23,7 @@ from .optimizer_guards import OptimizerForm
 from .replay import Trace
 from .session import Session
 from .spaces import Space, space_of
+from .structures import Structure, is_structure
 from .tensor import Tensor
 
 
@@ -58,6 +59,7 @@ class Guards:
         self.slots: list[tuple[Any, bool]] = []
         self.owners: list[Captured] = []
         self.assigned: list[Entry] = []
+        self.structures: list[Structure] = []
         self.asked: list[Captured] = []
         # Arguments whose whole storage is read: through which view, of which base.
         self.views: list[tuple[int, tuple, Any]] = []
@@ -78,7 +80,7 @@ class Guards:
         self.mentioned = frozenset(watch.names)
         self.entries = list(watch.entries.values())
         self.absent = [(space, frozenset(names)) for space, names in watch.absent.values()]
-        assigned = {(id(space_of(e.owner)), e.name) for e, _, _ in trace.sets}
+        assigned = {(id(space_of(s.entry.owner)), s.entry.name) for s in trace.sets}
         for module in session.modules.values():
             self._module(module, assigned)
         for cls in dict.fromkeys(type(module) for module in session.modules.values()):
@@ -109,13 +111,16 @@ class Guards:
         """
         name = type(module).__name__
         own = module.__dict__
-        spaces = {"": own, **{k: d for k, d in own.items() if isinstance(d, dict)}}
+        inner = {k: d for k, d in own.items() if isinstance(d, dict)}
+        spaces = {"": own, **{k: d for k, d in inner.items() if (id(own), k) not in assigned}}
         for key, space in spaces.items():
             free = [i for i, k in enumerate(space) if (id(space), k) in assigned]
             numbered = key.endswith("_hooks")  # by other numbers each time
             label = f"{name}.{key}" if numbered else name
             self.spaces.append(Space(space, free, label, numbered))
             for key, value in space.items():
+                if (id(space), key) in assigned:
+                    continue
                 if isinstance(value, (list, set)) or (isinstance(value, dict) and space is not own):
                     self.places.append((space, key, value, exact(value), f"{name}.{key}"))
 
@@ -125,22 +130,29 @@ class Guards:
         So must those whose value is not read: Python may have asked for their shape.
         """
         # What each call sets may hold any tensor of the type; its binding says which.
-        assigned = {id(entry) for entry, _, _ in trace.sets}
+        assigned = {id(made.entry) for made in trace.sets}
         self.entries = [entry for entry in self.entries if id(entry) not in assigned]
-        for entry, _, _ in trace.sets:
+        for entry, *_ in trace.sets:
             if isinstance(entry.found, Tensor):
                 self.assigned.append(entry)
+            elif is_structure(entry.found):
+                self.structures.append(Structure(entry, entry.found))
             else:  # Python may have asked whether something is there
                 self.entries.append(entry.as_found())
         seen = {id(leaf) for leaf in leaves}
         names, tags = self.mentioned, session.tags
+        items = [item for structure in self.structures for item in structure.items]
         for b, edge in zip(trace.bindings, trace.first_edges, strict=True):
             if b.kind in ("storage", "entry"):
-                owner = b.ref()
+                owner = b.ref() if b.kind == "storage" else b.ref.__self__.found
                 seen.add(id(owner))
                 self.owners.append(Captured(b.ref, owner, names, tags, edge is not None))
             elif b.kind == "argument" and b.whole:
                 self.views.append((b.ref, *_seen_of_base(leaves[b.ref])))
+        for item in items:
+            if id(item.found) not in seen:
+                seen.add(id(item.found))
+                self.owners.append(Captured(item.read, item.found, names, tags))
         # Tensors that the run made on an argument's storage died with it.
         own = {id(session.storage_before(t)) for t in leaves if isinstance(t, Tensor)}
         handles = [c.handle() for c in session.captures.values() if id(c.storage) not in own]
@@ -153,7 +165,7 @@ class Guards:
                 self.asked.append(Captured(weakref.ref(t), t, names, tags))
         owners = [b.ref() for b in trace.bindings if b.kind == "storage"]
         before = {key: (storage, link) for key, (_, storage, link, _) in session.handles.items()}
-        self.memory = Memory([*known, *owners], leaves, self.assigned, before)
+        self.memory = Memory([*known, *owners], leaves, [*self.assigned, *items], before)
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor):
                 found = named_tags(tags.get(id(leaf), (None, {}))[1], names)
@@ -277,6 +289,15 @@ def _assigned(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
     return None
 
 
+def _structures(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
+    for structure in g.structures:
+        if not structure.holds():
+            entry = structure.entry
+            now, was = "of another structure", "as recorded"
+            return Change(entry.label, now, was, entry.code, entry.name)
+    return None
+
+
 def _classes(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
     for value, kind, label in g.classes:
         if type(value) is not kind:
@@ -381,6 +402,7 @@ CHECKS: list[tuple[Check, Callable[[Guards], Any] | None]] = [
     (_entries, lambda g: g.entries),
     (_absent, lambda g: g.absent),
     (_assigned, lambda g: g.assigned),
+    (_structures, lambda g: g.structures),
     (_classes, lambda g: g.classes),
     (_functions, lambda g: g.functions),
     (_optimizers, lambda g: g.optimizers),

@@ -12,7 +12,6 @@ from typing import Any
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
-from ..ir.rebuild import copy_node
 from .evaluate import Part
 
 _DETACH, _GRAFT, _OPAQUE = OPS["detach"], OPS["graft"], OPS["opaque"]
@@ -42,36 +41,38 @@ class _Differentiable:
 
     def build(self, ends: Sequence[Value], **options: Any) -> Graph:
         self.ends = ends
-        env, flows = self.env, self.flows
+        env, flows, made = self.env, self.flows, self.made
         for node in self.plan.nodes:
             self.user = node
+            op, results = node.op, node.outputs
             has_edge = False
-            for v in node.outputs:
+            for v in results:
                 if v.edge is not None:
                     has_edge = True
             operands: list[Any] = []
-            reached = False
+            reached = not op.differentiable
             for i, o in enumerate(node.operands):
                 if o.__class__ is not Value:
                     operands.append(o)
                     continue
                 source: Value = o.source or o  # type: ignore[union-attr, assignment]
-                if source in flows and not reached:
-                    reached = node.op.grad_of(i) is not None
-                edge = o.edge  # type: ignore[union-attr]
-                if not has_edge or (
-                    edge is not None and edge[0] is source.node and edge[1] == source.index
-                ):
-                    operands.append(env[source])  # its history is that of what made it
-                else:
-                    operands.append(self.use(o))  # type: ignore[arg-type]
-            new = copy_node(node, tuple(operands))
-            new.seq = len(self.made)
-            self.made.append(new)
-            for old, copy in zip(node.outputs, new.outputs, strict=True):
-                env[old] = copy
-            if reached and node.op.differentiable:
-                flows.update(node.outputs)
+                if not reached and source in flows and op.has_grad(i):
+                    reached = True
+                    flows.update(results)
+                if has_edge:
+                    edge = o.edge  # type: ignore[union-attr]
+                    if edge is None or edge[0] is not source.node or edge[1] != source.index:
+                        operands.append(self.use(o))  # type: ignore[arg-type]
+                        continue
+                operands.append(env[source])  # its history is that of what made it
+            new = Node(op, tuple(operands), node.attrs, node.loc, node.scope, node.cause, len(made))
+            made.append(new)
+            if len(results) == 1:
+                env[results[0]] = copy = Value(results[0].type, new)
+                new.outputs = (copy,)
+            else:
+                new.outputs = tuple([Value(v.type, new, i) for i, v in enumerate(results)])
+                env.update(zip(results, new.outputs, strict=True))
         inputs = [self.env[v] for v in self.plan.inputs]
         marked = {v for e, v in self.leaves.items() if not isinstance(e[0], Unmarked)}
         flags = [v in marked for v in self.plan.inputs]

@@ -176,7 +176,8 @@ class Lot:
         assert graph is not None
         value = Value(graph.output_types[made.source.output], buffer=array)
         storage = Storage(value, self.trace.device, made.strides)
-        storage.owner, storage.inference = None, made.inference  # made by the call
+        storage.owner = None  # made by the call
+        storage.inference, storage.writes = made.inference, made.writes
         return handle(storage, None)
 
 
@@ -220,7 +221,11 @@ class Parking:
             return False
         if storage.hooks is not None or storage.export is not None:
             return False
-        storage.cache = None
+        if any(view() is not None for view in storage.families):
+            return False
+        if storage.cache is not None:
+            storage.cache = None
+            storage.writes += 1  # as the write will that it is parked for
         array = value.buffer
         if array.__class__ is not self.lot.array:
             return False

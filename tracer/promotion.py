@@ -99,6 +99,11 @@ def cast(x: Operand, dtype: DType) -> Any:
 
 def promote(*args: Operand) -> list[Any]:
     """Operands of one dtype: tensors converted, numbers as literals."""
+    first = args[0]
+    if isinstance(first, Tensor):
+        dtype = first._type.dtype
+        if all(isinstance(a, Tensor) and a._type.dtype is dtype for a in args):
+            return list(args)
     dtype = common_dtype(*args)
     return [cast(a, dtype) for a in args]
 

@@ -20,14 +20,15 @@ import numpy as np
 from ..ir.graph import Value
 from . import trees
 from .bindings import HyperInput, Leaf
-from .evaluate import consume, observe
+from .evaluate import observe
 from .guards import Guards
 from .parking import Lot
 from .quick_guards import write_guards
 from .recording import evaluate_all, settle_foreign
 from .replay import Trace, handle
+from .restoring import consume
 from .state import ANOMALIES, LOCK, RECORDING
-from .storage import Storage, root
+from .storage import FRESH, Storage, root
 from .tensor import REPOINTED, Tensor
 from .views import own_slots
 from .writer import Miss, Unwritable, Writer, joined
@@ -188,11 +189,12 @@ class _Writing:
         """Variables for tensors of the result that are there before the run."""
         w, found = self.w, {}
         for n, leaf in enumerate(self.trace.leaves):
-            if leaf.kind == "bound":
-                if leaf.ref is None:
+            if leaf.kind in ("bound", "handle"):
+                ref = leaf.ref if leaf.kind == "bound" else leaf.index
+                if ref is None:
                     raise Unwritable
                 found[n] = f"o{n}"
-                w.line(f"o{n} = {w.constant(leaf.ref)}()")
+                w.line(f"o{n} = {w.constant(ref)}()")
                 w.miss_if(f"o{n} is None")
         return found
 
@@ -305,8 +307,10 @@ class _Writing:
         w.line(f"{s} = {w.constant(_NEW)}({w.constant(Storage)})")
         w.line(f"{s}.value = v; {s}.device = {w.constant(self.trace.device)}")
         w.line(f"{s}.strides = {w.constant(made.strides)}; {s}.inference = {made.inference}")
-        w.line(f"{s}.cache = {s}.owner = {s}.export = {s}.hooks = None")
-        w.line(f"{s}.families = (); {s}.writes = {made.writes}")
+        w.line(f"{s}.writes = {made.writes}")
+        for value in (None, ()):
+            names = [name for name, fresh in FRESH.items() if fresh == value]
+            w.line(" = ".join([*(f"{s}.{name}" for name in names), repr(value)]))
         return s
 
 

@@ -19,8 +19,8 @@ from .guards import CHECKS, Guards
 from .parking import ParkedSlot
 from .shared import _SHARING
 from .spaces import Space
-from .state import STATE
-from .tensor import HANDLES, REPOINTED, Tensor
+from .state import HANDLES, STATE
+from .tensor import REPOINTED, Tensor
 from .writer import Unwritable, Writer, joined
 
 

@@ -89,8 +89,8 @@ class Why(Enum):
         "return tensors, numbers, strings, and tuples, lists, dicts and dataclasses of them",
     )
     SHARED = (
-        "it returns a {} that was there before the call, or twice",
-        "return a copy of it",
+        "it returns or sets a {} that was there before the call, or does so twice",
+        "return or set a copy of it",
     )
     ESCAPES = (
         "a tensor made in the call outlives it where a replay could not put it",

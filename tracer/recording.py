@@ -35,9 +35,9 @@ class Recorder(Builder):
     """Appends nodes that wait for evaluation.
 
     `live` has weak references to the storages that were given a pending value; `held` has
-    containers of values that an ongoing backward pass needs. A recorder with a `session`
-    belongs to a recording run, and only its session evaluates it. One with a recorder `around`
-    records for one example of a `vmap`; see `func/batching.py`.
+    functions that give the values which an ongoing backward pass or update needs. A recorder
+    with a `session` belongs to a recording run, and only its session evaluates it. One with a
+    recorder `around` records for one example of a `vmap`; see `func/batching.py`.
     """
 
     around: Recorder | None = None
@@ -47,7 +47,7 @@ class Recorder(Builder):
         self.device = device
         self.session = session
         self.live: list[weakref.ref[Storage]] = []
-        self.held: list[Any] = []
+        self.held: dict[Any, None] = {}
         self.thread = threading.get_ident()
 
     def note(self, storage: Storage) -> None:
@@ -117,7 +117,7 @@ class Recorder(Builder):
                 and state.grad_enabled
                 and not op.no_grad
                 and result.dtype.kind in ("float", "complex")
-                and _flows(op, operands)
+                and (op.flows or _flows(op, operands))
             ):
                 made.edge = (node, 0)
                 tracked = True
@@ -146,8 +146,6 @@ def _inexact(t: Any) -> bool:
 
 def _flows(op: Op, operands: tuple[Operand, ...]) -> bool:
     """Whether an operand that has history is one that the op differentiates."""
-    if op.grad_each is not None:
-        return True
     for i, o in enumerate(operands):
         if o.__class__ is Value and o.edge is not None and op.grads[i] is not None:  # type: ignore
             return True

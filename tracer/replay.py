@@ -29,13 +29,15 @@ from .bindings import (
     Source,
     signature_of,
 )
-from .evaluate import SET_BUFFER, Lost, consume, observe, state_lost
+from .evaluate import SET_BUFFER, Lost, observe, state_lost
 from .recording import next_seq, settle_foreign
+from .restoring import consume
 from .session import Session
 from .shared import is_entangled
-from .state import ANOMALIES, LOCK
+from .state import ANOMALIES, HANDLES, LOCK
 from .storage import Storage, root
-from .tensor import HANDLES, REPOINTED, Tensor
+from .structures import Set
+from .tensor import REPOINTED, Tensor
 from .views import Link, own_slots, rebase
 
 _CALL = OPS["call"]
@@ -51,7 +53,7 @@ class Trace:
         self.writes: list[tuple[int, Source]] = []  # binding, source
         self.new: list[New] = []
         self.grads: list[tuple[SlotRef, int | None]] = []  # slot, new storage
-        self.sets: list[tuple[Any, int, Link | None]] = []  # entry, new storage, link
+        self.sets: list[Set] = []
         self.marked: list[int] = []  # arguments that `requires_grad_()` makes leaves
         self.points: list[tuple[HandleRef, int, Link | None]] = []
         self.name = session.name
@@ -286,13 +288,13 @@ class Trace:
                 owner = self.slot(slot, arguments)
                 if owner is not None:
                     later(owner, grad=None if number is None else handle(new[number], None))
-            for entry, number, link in self.sets:
-                tensor = handle(new[number], own_slots(self.placed(link, new)))
+            for entry, spec, leaves in self.sets:
+                value = trees.unflatten(spec, self._leaves(leaves, new))
                 place = entry.place()
                 if place is not None:
-                    items.append((place, entry.name, tensor))
+                    items.append((place, entry.name, value))
                 else:
-                    assigned.append((entry.owner, entry.attribute, tensor))
+                    assigned.append((entry.owner, entry.attribute, value))
             for reference, number, link in self.points:
                 t = arguments[reference] if isinstance(reference, int) else reference()
                 if t is not None:
@@ -313,6 +315,18 @@ class Trace:
             starmap(setattr, assigned),
         ), new
 
+    def _leaves(self, leaves: list[tuple[int | None, Any]], new: list[Storage]) -> list[Any]:
+        """The leaves of a structure that the run made."""
+        out: list[Any] = []
+        for number, what in leaves:
+            if number is None:
+                out.append(what)
+            elif number < 0:
+                out.append(out[what])
+            else:
+                out.append(handle(new[number], own_slots(self.placed(what, new))))
+        return out
+
     def _finish(self, inputs: list[Value], arguments: Sequence[Any]) -> None:
         """What remains once a run has changed what it changes."""
         for binding, _ in self.writes:
@@ -320,8 +334,8 @@ class Trace:
             if sys.getrefcount(old) > 3 and is_deleted(old.buffer):
                 # Another thread read it meanwhile: it sees the write, as it might have.
                 old.buffer = self.storage(binding, arguments or self.first_arguments).value.buffer
-        for entry, _, _ in self.sets:
-            entry.refresh()
+        for made in self.sets:
+            made.entry.refresh()
 
     def storage(self, binding: int, arguments: Sequence[Any]) -> Storage:
         if binding in self.first_storages:

@@ -11,6 +11,7 @@ from typing import Any
 from ..ir.grad import reads, results
 from ..ir.graph import Node, Value
 from .grad_hooks import register_hook
+from .restoring import Restoring, restored
 from .state import STATE
 from .storage import alias
 from .tensor import Tensor
@@ -18,7 +19,7 @@ from .tensor import Tensor
 _REFUSED: list[str] = []
 
 
-class saved_tensors_hooks:
+class saved_tensors_hooks(Restoring):
     """Inside, what is saved for backward is what `pack_hook(tensor)` returns; a backward pass
     reads `unpack_hook` of it."""
 
@@ -29,10 +30,8 @@ class saved_tensors_hooks:
     def __enter__(self) -> None:
         if _REFUSED:
             raise RuntimeError(_REFUSED[-1])
+        self.later(restored(STATE, "saved_hooks"))
         STATE.saved_hooks = (*STATE.saved_hooks, self)
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.saved_hooks = STATE.saved_hooks[:-1]
 
 
 class save_on_cpu(saved_tensors_hooks):

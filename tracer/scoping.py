@@ -66,7 +66,8 @@ def edges_of(args: Any) -> list[tuple[Any, int] | None]:
     for a in args:
         if isinstance(a, Tensor):
             if a._type.dtype.kind in ("float", "complex"):
-                out.append(a._value().edge if a.requires_grad else None)
+                known = a._view is None or a.requires_grad
+                out.append(a._value().edge if known else None)
         elif a.__class__ is list or a.__class__ is tuple:
             out += edges_of(a)
     return out

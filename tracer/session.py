@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,16 +19,20 @@ from ..ir.source import RawLocation, here, resolve
 from ..ir.types import TensorType, float64
 from . import naming, trees
 from .devices import Device
-from .entries import CACHES, SCALARS, Entry, by_contents, exact
+from .entries import CACHES, SCALARS, Entry, by_contents, exact, is_constant
 from .modes import changed, modes
 from .reasons import Reason, Why, reason
 from .recording import Recorder, evaluate_all, next_seq, settle_foreign
+from .restoring import Restoring, restored
 from .shared import is_seen
 from .state import STATE
 from .storage import Storage, root
+from .structures import Structure, is_structure
 from .tensor import Tensor
 from .views import Link
 from .watch import Watch
+
+T = TypeVar("T")
 
 
 class Capture(NamedTuple):
@@ -49,23 +54,6 @@ class Hyper(NamedTuple):
     key: str
     index: int | None
     after: int
-
-
-class Suspended:
-    """Run outside the session for a moment, as if before it began."""
-
-    def __init__(self, session: Session):
-        self.session = session
-
-    def __enter__(self) -> None:
-        self.saved = (STATE.session, STATE.recorder, STATE.scope)
-        STATE.session, STATE.recorder, STATE.scope = None, self.session.outer, None
-        self.session.watch.paused += 1
-
-    def __exit__(self, *error: Any) -> None:
-        evaluate_all()
-        STATE.session, STATE.recorder, STATE.scope = self.saved
-        self.session.watch.paused -= 1
 
 
 class Session:
@@ -150,17 +138,11 @@ class Session:
             self.names = naming.storage_names(self)
         return naming.name_in(self.names, storage)
 
-    def __enter__(self) -> Session:
-        self.saved = (STATE.session, STATE.recorder, STATE.scope, STATE.module_depth)
-        STATE.session, STATE.recorder, STATE.scope = self, self.recorder, None
-        STATE.module_depth = 0
-        # What autocast kept before is no value of this run, nor the other way round.
-        self.cast_before, STATE.autocast_cache = STATE.autocast_cache, None
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.session, STATE.recorder, STATE.scope, STATE.module_depth = self.saved
-        STATE.autocast_cache = self.cast_before
+    def watched(self, fn: Callable[..., Any], args: tuple, kwargs: dict) -> Any:
+        """Run a function in this session, watched."""
+        with Running(self):
+            sys.setprofile(self.watch.event)
+            return fn(*args, **kwargs)
 
     # Hooks that the tracer calls while the run goes on
 
@@ -205,14 +187,15 @@ class Session:
         if not isinstance(t, Tensor) or id(t._storage) in self.written:
             return None
         seen = self.caches.get(id(t._storage), {}).get(id(t._view))
-        return None if seen is None else seen.value.edge
+        value = None if seen is None else seen.value
+        return None if value is None else value.edge
 
     def restore_views(self) -> None:
         """The run is over: views of what it did not write show what they showed before."""
         for capture in self.captures.values():
             storage = capture.storage
             seen = {} if id(storage) in self.written else self.caches.get(id(storage), {})
-            storage.cache = {k: v for k, v in seen.items() if v() is not None} or None
+            storage.cache = {k: v for k, v in seen.items() if v.values} or None
 
     def note_write(self, storage: Storage, value: Value) -> None:
         self.written[id(storage)] = storage
@@ -322,18 +305,25 @@ class Session:
         It is no part of the graph, not even where it writes to a tensor that is a rate.
         """
         self.effects.append((scheduler, effect))
-        with Suspended(self):
-            effect()
+        self.outside(effect)
 
     def touch_attribute(self, owner: Any, name: str, label: str) -> None:
         """One of our own objects has Python state that is read here, and may be set."""
         self.watch.note(owner, name, label)
         self.attributes[id(owner), name] = (owner, name)
 
-    def outside(self, make: Callable[[], Tensor]) -> Tensor:
-        """Make a tensor as if before the run."""
-        with Suspended(self):
-            return make()
+    def outside(self, make: Callable[[], T]) -> T:
+        """Make something outside the run, as if before it began."""
+        before = STATE.session, STATE.recorder, STATE.scope
+        STATE.session, STATE.recorder, STATE.scope = None, self.outer, None
+        self.watch.paused += 1
+        try:
+            made = make()
+            evaluate_all()
+            return made
+        finally:
+            STATE.session, STATE.recorder, STATE.scope = before
+            self.watch.paused -= 1
 
     def touch_module(self, module: Any) -> None:
         if id(module) not in self.modules:
@@ -348,15 +338,45 @@ class Session:
     # What the watch found, once the run is over
 
     def assigned(self) -> dict[int, Entry]:
-        """Entries that held another tensor when the run began, by that one's storage."""
-        out = {}
+        """Entries that held another tensor when the run began, by that one's storage; where it
+        was in a structure, the item of that."""
+        out: dict[int, Any] = {}
         for entry in self.watch.entries.values():
-            if isinstance(entry.value, Tensor) and entry.read() is not entry.value:
-                out[id(entry.value._storage)] = entry
+            value = entry.value
+            if isinstance(value, Tensor):
+                if entry.read() is not value:
+                    out[id(value._storage)] = entry
+            elif is_structure(value) and entry.read() is not value and not entry.holds():
+                for item in Structure(entry, value).items:
+                    out[id(item.value._storage)] = item
         return out
 
+    def _is_made(self, entry: Entry, now: Any) -> bool:
+        """Whether the call made what an entry holds now: a structure of tensors. One that
+        grows or counts would be another at each call."""
+        before = entry.value
+        if now is before or not is_structure(now) or self.knew(now):
+            return False
+        if not all(isinstance(t, Tensor) or is_constant(t) for t in trees.flatten(now)[0]):
+            return False
+        if not is_structure(before) or not trees.flatten(before)[0]:
+            return True
+        return Structure(entry, before).holds()
+
+    def _made(self) -> list[Any]:
+        """The structures of tensors that the call put in the place of others."""
+        found = []
+        for entry in self.watch.entries.values():
+            owner = self.watch.objects.get(id(entry.owner))
+            if (owner is None or owner.lasting) and not entry.holds():
+                now = entry.read()
+                if self._is_made(entry, now):
+                    found.append(now)
+        return found
+
     def attribute_effects(self) -> list[tuple[Entry, Any]]:
-        """Entries that hold another object than at the start: tensors, to be set again.
+        """Entries that hold another object than at the start: tensors or structures of them, to
+        be set again.
 
         Any other change is noted as a reason.
         """
@@ -375,7 +395,7 @@ class Session:
                 # Made in the call, or come by in a way that nobody saw.
                 self._blame(Why.CHANGES, self.watch.line_changing(entry), entry.label)
                 continue
-            if isinstance(now, Tensor):
+            if isinstance(now, Tensor) or self._is_made(entry, now):
                 out.append((entry, now))
             elif not _known_change(now, entry):
                 self._blame(Why.CHANGES, self.watch.line_changing(entry), entry.label)
@@ -423,6 +443,12 @@ class Session:
         returned = _references(result)
         if id(result) in returned:
             returned[id(result)] += 2  # the variables of the caller and of this function
+        made = self._made()
+        for value in made:
+            for key, count in _references(value).items():
+                # The attribute's and our list's.
+                returned[key] = returned.get(key, 0) + count + 2 * (key == id(value))
+        value = None
         for key in list(held):
             container, place = held.pop(key)
             # Two references are ours: the variable and the call's argument.
@@ -432,19 +458,40 @@ class Session:
         if not any(r.why is Why.CONTAINER for r in self.reasons):
             self._changed_arguments()
             self.watch.blame_changed_functions()
-        self.returned = {id(c) for c in _containers(result)}
+        self.returned = {id(c) for c in _containers((result, *made))}
         if not self.reasons:
-            self._shared(result)
+            self._shared((result, *made))
 
-    def _shared(self, result: Any) -> None:
-        """Containers in the result that are known to somebody, or are there twice."""
+    def _shared(self, results: tuple) -> None:
+        """Containers in what is returned and set that are known to somebody, or are there
+        twice."""
         known = {id(c) for c, _ in self.given}
         known |= {id(c) for e in self.watch.entries.values() for c in _containers(e.found)}
         seen: set[int] = set()
-        for container in _containers(result, repeated=True):
+        for container in _containers(results, repeated=True):
             if id(container) in known or id(container) in seen:
                 self._blame(Why.SHARED, self.watch.line_naming("return"), type(container).__name__)
             seen.add(id(container))
+
+
+# What a run changes of the thread's state. What autocast kept before is no value of the run, nor
+# the other way round.
+_RUNNING = ("session", "recorder", "scope", "module_depth", "autocast_cache")
+
+
+class Running(Restoring):
+    """The time in which a session records."""
+
+    def __init__(self, session: Session):
+        self.session = session
+
+    def __enter__(self) -> None:
+        session = self.session
+        recorder = session.recorder
+        profile = sys.getprofile()
+        self.later(chain(restored(STATE, *_RUNNING), map(sys.setprofile, (profile,))))
+        STATE.session, STATE.recorder, STATE.scope = session, recorder, None
+        STATE.module_depth, STATE.autocast_cache = 0, None
 
 
 def tags(t: Tensor) -> dict[str, Any]:
@@ -475,7 +522,7 @@ def _containers(tree: Any, repeated: bool = False) -> list[Any]:
             seen.add(id(value))
             if not isinstance(value, tuple) and (repeated or not again):
                 out.append(value)
-            if not again:
+            if not again or (repeated and isinstance(value, tuple)):
                 todo += value if isinstance(value, tuple) else trees.contents(value)
     return out
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -270,12 +271,8 @@ def _share(storage: Storage, memory: Memory) -> None:
     storage.export = memory
     storage.__class__ = SharedStorage  # type: ignore[assignment]
     key = memory.key
-
-    def forget(reference: weakref.ref) -> None:
-        if _SHARING.get(key) is reference:
-            del _SHARING[key]
-
-    _SHARING[key] = weakref.ref(storage, forget)  # type: ignore[arg-type]
+    # In C: an interrupt in a callback of ours would be forgotten.
+    _SHARING[key] = weakref.ref(storage, partial(_SHARING.pop, key))  # type: ignore
 
 
 def export(t: Tensor) -> np.ndarray:

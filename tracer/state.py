@@ -7,14 +7,14 @@ a thread that never set a mode pays no look-up.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Scope
 from ..ir.types import DType, bfloat16, float16, float32
 from .reasons import Why
+from .restoring import Restoring
 
 if TYPE_CHECKING:
     from .recording import Recorder
@@ -83,6 +83,8 @@ ANOMALIES = Anomalies()
 # Evaluation and gather-donate-commit of compiled calls hold this lock, so that one thread
 # never reads a buffer that another is donating.
 LOCK = threading.RLock()
+# How often a handle that somebody has was changed: its storage, its view, or its hooks.
+HANDLES = [0]
 # How many threads are in a recording run; changed under the lock.
 RECORDING = [0]
 
@@ -118,15 +120,21 @@ def set_default_dtype(dtype: DType) -> None:
     _default_dtype = dtype
 
 
-@contextmanager
-def scope(name: str, kind: str = "function") -> Iterator[Scope]:
+class scope(Restoring):
     """Record what runs inside under one more scope: a phase, module or function."""
-    before = STATE.scope
-    STATE.scope = new = Scope(name, kind, before)
-    try:
-        yield new
-    finally:
-        STATE.scope = before
+
+    __slots__ = ("kind", "name")
+
+    def __init__(self, name: str, kind: str = "function"):
+        self.name = name
+        self.kind = kind
+
+    def __enter__(self) -> Scope:
+        before = STATE.scope
+        new = Scope(self.name, self.kind, before)
+        self.close = partial(setattr, STATE, "scope", before)
+        STATE.scope = new
+        return new
 
 
 def touch_module(module: Any) -> None:

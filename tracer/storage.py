@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Iterator
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 from ..ir.grad import reads
@@ -15,7 +16,7 @@ from ..ir.graph import Node, Scope, Value
 from ..ir.ops import OPS
 from ..ir.types import DType
 from .recording import recorder_for
-from .state import STATE
+from .state import HANDLES, STATE
 
 if TYPE_CHECKING:
     from ..runtime.device import Device
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 Strides = tuple[int, ...] | None
 _RESHAPE = OPS["reshape"]
+# What a storage has that nothing has happened to.
+FRESH = {"cache": None, "export": None, "families": (), "hooks": None, "owner": None}
 ANEW = ".anew"  # ends the name of the scope of a view that is read anew after a write
 BARE = ("leaf", "detach")  # kinds of links that show their parent as it is
 
@@ -84,19 +87,27 @@ def _intact(edge: tuple[Any, int], end: tuple[Any, int] | None) -> bool:
 
 class _Seen(weakref.ref):
     """What a view showed when it was last read. It goes when its link does, or a loop over
-    slices of one tensor would keep them all."""
+    slices of one tensor would keep them all; in C, or Python would forget an interrupt there."""
 
-    __slots__ = ("key", "storage", "value")
+    __slots__ = ("clear", "values")
 
-    key: int
-    storage: weakref.ref[Storage]
-    value: Value
+    def __init__(self, link: Link, value: Value):
+        self.values = [value]
+        self.clear = self.values.clear
+
+    def __new__(cls, link: Link, value: Value) -> Any:
+        return super().__new__(cls, link, _CLEAR)
+
+    @property
+    def value(self) -> Value | None:
+        """None once the link is gone."""
+        values = self.values
+        return values[0] if values else None
 
 
-def _forget(seen: Any) -> None:
-    storage = seen.storage()
-    if storage is not None and storage.cache is not None:
-        storage.cache.pop(seen.key, None)
+_CLEAR = methodcaller("clear")
+# At so many, views that are gone are looked for.
+_MANY = frozenset(1 << n for n in range(6, 60))
 
 
 class Storage:
@@ -104,8 +115,8 @@ class Storage:
     `owner`, the session that created it; `strides` of the base, None when contiguous; `export`,
     the memory that it shares with NumPy, if it does (see `shared.py`); `hooks`, those on
     gradients of the base and of views, if there are any; `inference`, whether it was made in
-    inference mode; `parked`, set once its value was with a trace (see `parking.py`); `writes`, how
-    many there were; `families`, weak references to detached views with history of their own."""
+    inference mode; `writes`, how many there were; `families`, weak references to detached views
+    with history of their own; `parked`, set once its value was with a trace (see `parking.py`)."""
 
     __slots__ = (
         *("__weakref__", "cache", "device", "export", "families", "hooks", "inference", "owner"),
@@ -193,7 +204,7 @@ class Storage:
                     value = seen
                     continue
                 last = None if self.cache is None else self.cache.get(id(step))
-                if last is not None:
+                if last is not None and last.value is not None:
                     seen = same_history(last.value, seen, self.value)
                 if self.hooks is not None:
                     self.hooks.carry(step, seen)
@@ -215,21 +226,22 @@ class Storage:
         if self.cache is None:
             return None
         seen = self.cache.get(id(link))
-        return seen.value if seen is not None and is_readable(seen.value) else None
+        value = None if seen is None else seen.value
+        return value if value is not None and is_readable(value) else None
 
     def remember(self, link: Link, value: Value) -> None:
         """Keep what a view shows until the next write, or as long as the view lives."""
-        seen = _Seen(link, _forget)
-        seen.key = id(link)
-        seen.storage = weakref.ref(self)
-        seen.value = value
-        if self.cache is None:
-            self.cache = {}
-        self.cache[seen.key] = seen
+        cache = self.cache
+        if cache is None:
+            cache = self.cache = {}
+        elif len(cache) in _MANY:
+            self.cache = cache = {k: seen for k, seen in list(cache.items()) if seen.values}
+        cache[id(link)] = _Seen(link, value)
 
     def give_history(self, link: Link, edge: Any) -> None:
         """A detached view has history of its own from now on, or other history than before."""
         link.edge = edge
+        HANDLES[0] += 1
         if edge is not None:
             others = (r for r in self.families if r() is not None and r() is not link)
             self.families = (*others, weakref.ref(link))

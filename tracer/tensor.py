@@ -20,7 +20,7 @@ from ..ir.types import DType, TensorType, dtype_from_numpy
 from . import formats, strided, views
 from .devices import Device, as_device
 from .recording import recorder_for, user_error
-from .state import LOCK, STATE
+from .state import HANDLES, LOCK, STATE
 from .storage import BARE, Storage, Strides, alias, root
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ else:
 _CONVERT = OPS["convert"]
 # How often a handle was pointed at another storage: who shares memory may have changed.
 REPOINTED = [0]
-# How often a handle that somebody has was changed at all: its storage, view or hooks.
-HANDLES = [0]
 
 
 class Size(tuple):
@@ -199,7 +197,6 @@ class Tensor(TensorMethods):
             STATE.grad_enabled = enabled
         storage.set(alias(value, old.edge) if detached else value)
         if family is not None and edge is not family.edge:
-            HANDLES[0] += 1
             storage.give_history(family, edge)
         if storage.hooks is not None and link in storage.hooks.stale:
             storage.read(link)  # what `retain_grad` keeps goes over at once

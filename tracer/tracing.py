@@ -20,7 +20,7 @@ from .devices import CPU, Device, as_device
 from .evaluate import NO_DATA, SYMBOLIC, Part, observe
 from .history import Unmarked, differentiable_graph
 from .recording import evaluate_all, user_error
-from .session import Session
+from .session import Running, Session
 from .storage import alias, root
 from .tensor import Tensor
 
@@ -73,6 +73,7 @@ def trace_with_data(
     return graph, [None if b is None else np.asarray(to_numpy(b)) for b in held]
 
 
+@without_collector
 def _traced(fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Graph, list[Any]]:
     """The graph, and the buffer of each of its inputs, None for a spec."""
     from .compile import CompiledFunction
@@ -98,7 +99,7 @@ def _traced(fn: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Graph, list
     new_args, new_kwargs = trees.unflatten(structure, leaves)
     try:
         session.watch.read_names(fn)
-        with session:
+        with Running(session):
             result = _run(fn, new_args, new_kwargs)
             graph, inputs = _graph(session, symbols, symbol_names, result)
     finally:
@@ -113,7 +114,6 @@ def _buffer_of(t: Tensor) -> Any:
     return None if value.buffer is SYMBOLIC else observe(t)
 
 
-@without_collector
 def _run(fn: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     return fn(*args, **kwargs)
 
@@ -221,6 +221,7 @@ class _Tracing(Session):
         for node in self.recorder.nodes:
             for v in node.outputs:
                 v.node, v.buffer = None, SYMBOLIC
+            node.outputs = ()  # no cycles: all goes at once, without Python's collector
         self.recorder.nodes, self.recorder.live = [], []
 
 
@@ -240,7 +241,6 @@ def _refill(target: dict, items: dict) -> None:
     target.update(items)
 
 
-@without_collector
 def _graph(
     session: Session, symbols: list[Tensor], names: list[str], result: Any
 ) -> tuple[Graph, list[Value]]:
@@ -295,16 +295,25 @@ def _graph(
     data = [v for v in (*plan.inputs, *plan.outputs) if v.node is None and v not in given]
     plan.nodes = [*map(_constant, dict.fromkeys(data)), *plan.nodes]
     plan.inputs = inputs
-    ends = [
-        v if v.edge is None or not any(n.freed for n in topological([v.edge])) else alias(v, None)
-        for v in outputs
-    ]
     graph = differentiable_graph(
         plan,
         leaves,
-        ends,
+        _ends(session, outputs),
         name=session.name,
         input_names=naming.distinct(input_names),
         output_names=naming.distinct(out_names),
     )
     return graph, inputs
+
+
+def _ends(session: Session, outputs: list[Value]) -> list[Value]:
+    """The outputs; without history where a `backward()` used some of it up."""
+    before = [c.held.edge for c in session.captures.values()]
+    if not any(node.freed for node in session.recorder.nodes) and not any(
+        edge is not None and isinstance(edge[0], Node) for edge in before
+    ):
+        return outputs  # what there is of history was made here
+    return [
+        v if v.edge is None or not any(n.freed for n in topological([v.edge])) else alias(v, None)
+        for v in outputs
+    ]

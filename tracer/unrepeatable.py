@@ -10,6 +10,7 @@ import types
 from typing import Any
 
 from .reasons import Why
+from .restoring import Restoring
 
 # By the function's name; reasons are what `explain` says.
 _CALLS = {
@@ -65,7 +66,7 @@ def reason_against(fn: Any) -> tuple[Any, ...]:
         return (Why.CLOCK,)
     if issubclass(kind, TEXT):
         return ()
-    if issubclass(kind, FILE):
+    if issubclass(kind, FILE) and not issubclass(kind, Restoring):
         return (Why.FILE,)
     if name in _SENDS:
         return (Why.SENDS, name)

@@ -24,6 +24,7 @@ from .codes import LIBRARY, OURS, USER, file_of, makes_strings, origin
 from .entries import MAX_ITEMS, Entry, namespace
 from .follow import BY_NAME, Follow, has_form, hypers
 from .reasons import Why
+from .restoring import Restoring
 from .unrepeatable import FILE, MUTATORS, TEXT, reason_against
 
 # Names of code that may read an optimizer's hyper-parameters.
@@ -43,7 +44,6 @@ class Watch(Follow):
         self.entered: set[tuple[Any, int]] = set()
         self.mutated: list[tuple[Any, RawLocation]] = []
         self.next_calls: list[RawLocation] = []
-        self.before: Any = None
         self.paused = 0
         # NumPy's generators raise no event when they draw; their state says that they did.
         self.generators: dict[int, tuple[Any, str, Any]] = {}
@@ -52,14 +52,6 @@ class Watch(Follow):
             self.generators[id(legacy)] = (legacy, "random", _drawn(legacy))
         # The collector may run at any time, and with it what others hung on it.
         self.ignored = {getattr(callback, "__code__", None) for callback in gc.callbacks}
-
-    def __enter__(self) -> Watch:
-        self.before = sys.getprofile()
-        sys.setprofile(self.event)
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        sys.setprofile(self.before)
 
     def event(self, frame: types.FrameType, kind: str, arg: Any) -> None:
         code = frame.f_code
@@ -175,6 +167,8 @@ class Watch(Follow):
         self.forget_own_objects()
         for followed in self.objects.values():
             value, label, kind, _ = followed
+            if issubclass(kind, Restoring):
+                continue
             if issubclass(kind, FILE):
                 if not issubclass(kind, TEXT):
                     self.blame(Why.FILE, self.line_naming(label.rpartition(".")[2]))

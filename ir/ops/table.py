@@ -48,6 +48,7 @@ class Op:
         "effect",
         "elementwise",
         "evaluate",
+        "flows",
         "free",
         "grad_each",
         "grads",
@@ -83,6 +84,8 @@ class Op:
         self.evaluate = evaluate
         self.grad_each = grad_each if vjp is None else _all_at_once
         self.vjp = vjp
+        # Whether every operand is differentiated, so that nobody needs to look which ones are.
+        self.flows = self.grad_each is not None or all(rule is not None for rule in grads)
         self.no_grad = no_grad
         self.multiple = multiple
         self.elementwise = elementwise
@@ -117,6 +120,10 @@ class Op:
             each = self.grad_each
             return lambda b, g, out, *operands, **attrs: each(b, g, out, operands, i, **attrs)
         return self.grads[i] if i < len(self.grads) else None
+
+    def has_grad(self, i: int) -> bool:
+        """Whether there is a rule for operand `i`."""
+        return self.grad_each is not None or (i < len(self.grads) and self.grads[i] is not None)
 
     def infer(self, types: tuple[TensorType | None, ...], attrs: tuple = ()) -> Any:
         """The result's type, from cache or by the typing rule.

@@ -26,7 +26,7 @@ def main() -> int:
         kind = "compiled" if compiled else "uncompiled"
         if wanted("interrupts"):
             count = interrupts.run(compiled, options.interrupts)
-            bad += count.lost + count.half
+            bad += count.faults
             print(f"{kind}: {count}", flush=True)
         if wanted("calls"):
             found = list(every_call.faults(compiled, options.every))

@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 import traceback
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import thrace
 import thrace.nn.functional as F
+import thrace.tracer
 from thrace import nn
 
 # Reads delays in seconds, one a line, and interrupts its parent that much later.
@@ -31,6 +33,11 @@ for line in sys.stdin:
         pass
     os.kill(parent, signal.SIGINT)
 """
+
+
+# Where our code is, and what of others' runs where Python forgets exceptions.
+OURS = str(Path(thrace.tracer.__file__).parents[1])
+FOREIGN = ("_xla_gc_callback",)
 
 
 class Model(nn.Module):
@@ -101,7 +108,8 @@ class Count(NamedTuple):
     steps: int
     lost: int  # state that could not be read
     half: int  # state that is no step's
-    silent: int  # interrupts that were not raised
+    silent: int  # interrupts that our code did not let pass
+    foreign: int  # interrupts that others' code did not
 
     @property
     def faults(self) -> int:
@@ -138,7 +146,8 @@ def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Coun
     loop = Training(compiled)
     loop.step()
     loop.restore(states[1])
-    lost = half = silent = total = 0
+    lost = half = silent = foreign = total = 0
+    forgotten: list[str] = []
     killer = subprocess.Popen(
         [sys.executable, "-c", KILLER, str(os.getpid())],
         stdin=subprocess.PIPE,
@@ -146,19 +155,25 @@ def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Coun
     )
     assert killer.stdin is not None
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hook, sys.unraisablehook = sys.unraisablehook, lambda u: forgotten.append(str(u.object))
     try:
         for _ in range(interrupts):
             done = int(loop.snapshot()["step 0"])
             if done >= steps - 8:
                 done = 1
                 loop.restore(states[1])
+            forgotten.clear()
             try:
                 killer.stdin.write(f"{rng.uniform(0.2, 3.2) * step_s}\n")
                 killer.stdin.flush()
                 while loop.scheduler.last_epoch < steps:
                     loop.step()
                 time.sleep(1)
-                silent += 1
+                if any(name in who for who in forgotten for name in FOREIGN):
+                    foreign += 1
+                else:
+                    silent += 1
+                    print(f"nobody heard of it: {forgotten}")
                 place = ""
             except KeyboardInterrupt as interrupt:
                 place = "".join(traceback.format_tb(interrupt.__traceback__)[-4:])
@@ -186,7 +201,8 @@ def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Coun
         killer.kill()
         killer.communicate()
         signal.signal(signal.SIGINT, before)
-    return Count(interrupts, total, lost, half, silent)
+        sys.unraisablehook = hook
+    return Count(interrupts, total, lost, half, silent, foreign)
 
 
 if __name__ == "__main__":

@@ -19,19 +19,19 @@ on_main_thread = pytest.mark.skipif(
 )
 
 
+both = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "uncompiled"])
+
+
 @on_main_thread
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_interrupts_at_random_moments():
-    """Of a compiled loop. `make faults` has uncompiled ones too, with a failure that is open."""
-    count = run(True, interrupts=25)
-    assert count.lost == count.half == 0, count
+@both
+def test_interrupts_at_random_moments(compiled: bool):
+    count = run(compiled, interrupts=25)
+    assert count.faults == 0, count
 
 
-# What a generator or a callback of the collector raises, Python reports and forgets.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "uncompiled"])
-def test_an_exception_at_a_chosen_call(compiled: bool):
-    assert not list(faults(compiled, every=101, first=17))
+@both
+def test_an_exception_at_a_chosen_place(compiled: bool):
+    assert not list(faults(compiled, every=29, first=17))
 
 
 IMPORTED = """

@@ -154,7 +154,8 @@ ROWS = (
         for i in range(3):
             show(f(x + i), c.kept)
         """,
-        "CHANGES",
+        traces=2,
+        guard="kept is",
     ),
     program(
         "view of an argument stored",

@@ -5,7 +5,10 @@ A mutant is found by its rows; `finds` says whether it is, and `killer` which mu
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import inspect
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from unittest import mock
@@ -23,6 +26,7 @@ from thrace.tracer import (
     replay,
     session,
     state,
+    structures,
     trees,
     watch,
 )
@@ -154,6 +158,37 @@ def unsaid(*reasons: Why) -> Callable[[], Patches]:
     return make
 
 
+class _Untold(ast.NodeTransformer):
+    """Without the statements that raise `NotReplayable` for one reason."""
+
+    def __init__(self, name: str):
+        self.reason = f"raise NotReplayable(Why.{name}"
+
+    def visit_Raise(self, node: ast.Raise) -> ast.stmt:
+        return ast.Pass() if ast.unparse(node).startswith(self.reason) else node
+
+
+def untold(why: Why) -> Callable[[], Patches]:
+    """A reason that is not seen where the trace is made."""
+
+    def make() -> Patches:
+        patches = []
+        for name, method in list(vars(building._Building).items()):
+            if not inspect.isfunction(method):
+                continue
+            tree = ast.parse(textwrap.dedent(inspect.getsource(method)))
+            before = ast.dump(tree)
+            tree = ast.fix_missing_locations(_Untold(why.name).visit(tree))
+            if ast.dump(tree) != before:
+                space: dict[str, Any] = {}
+                exec(compile(tree, building.__file__, "exec"), building.__dict__, space)
+                patches.append(mock.patch.object(building._Building, name, space[name]))
+        assert patches
+        return patches
+
+    return make
+
+
 def frozen(kind: str) -> Callable[[], Patches]:
     """Inputs of one kind are those of the first replay."""
 
@@ -242,6 +277,28 @@ def only_last_trace() -> Patches:
     return [mock.patch.object(compiling.CompiledFunction, "_record", broken)]
 
 
+def items_by_identity() -> Patches:
+    return [mock.patch.object(structures.Item, "read", lambda self: self.found)]
+
+
+def items_apart() -> Patches:
+    real = building.set_of
+
+    def broken(*args: Any) -> Any:
+        made = real(*args)
+        if made is None:
+            return None
+        whole = [made.leaves[what] if n == -1 else (n, what) for n, what in made.leaves]
+        return made._replace(leaves=whole)
+
+    return [mock.patch.object(building, "set_of", broken)]
+
+
+def any_number_of_traces() -> Patches:
+    endless = property(lambda self: 99)
+    return [mock.patch.object(compiling.CompiledFunction, "max_traces", endless, create=True)]
+
+
 def early_donation() -> Patches:
     return [
         mock.patch.object(replay, "_VALUE_REFS", 1000),
@@ -249,30 +306,34 @@ def early_donation() -> Patches:
     ]
 
 
+def after_errors(change: Callable[[Any], None]) -> Patches:
+    """Where a run raised, something is changed."""
+    real = session.Session.watched
+
+    def broken(self: Any, *args: Any) -> Any:
+        try:
+            return real(self, *args)
+        except BaseException:
+            change(self)
+            raise
+
+    return [mock.patch.object(session.Session, "watched", broken)]
+
+
 def lost_writes() -> Patches:
     """Writes before an exception are undone."""
-    real = session.Session.__exit__
 
-    def broken(self: Any, *error: Any) -> None:
-        real(self, *error)
-        if error and error[0] is not None:
-            for capture in self.captures.values():
-                capture.storage.value = capture.held
-                capture.storage.cache = None
+    def undo(run: Any) -> None:
+        for capture in run.captures.values():
+            capture.storage.value = capture.held
+            capture.storage.cache = None
 
-    return [mock.patch.object(session.Session, "__exit__", broken)]
+    return after_errors(undo)
 
 
 def modes_kept() -> Patches:
-    """The session of a run that raised stays."""
-    real = session.Session.__exit__
-
-    def broken(self: Any, *error: Any) -> None:
-        real(self, *error)
-        if error and error[0] is not None:
-            state.STATE.grad_enabled = False
-
-    return [mock.patch.object(session.Session, "__exit__", broken)]
+    """The mode of a run that raised stays."""
+    return after_errors(lambda run: setattr(state.STATE, "grad_enabled", False))
 
 
 def not_inference() -> Patches:
@@ -532,8 +593,80 @@ MUTANTS: dict[str, Mutant] = {
             Why.NUMPY_DATA: "escapes: tensor made of a NumPy array",
             Why.LARGE_ARRAY: "values: large numpy array",
             Why.LARGE_CONTAINER: "values: item of a very long list",
+            Why.INPUT: "reasons: input read",
+            Why.SENDS: "reasons: number sent to a queue",
+            Why.HISTORY: "reasons: backward through history from outside",
+            Why.HOOK: "reasons: hook registered on a tensor from outside",
+            Why.CONTROL_FLOW: "reasons: branch of cond with an effect outside",
         }.items()
     },
+    **{
+        f"untold {why.name}": Mutant("", untold(why), rows)
+        for why, rows in {
+            Why.ESCAPES: ("reasons: tensor kept as an attribute of the result",),
+            Why.LATE_HOOK: (
+                "reasons: hook on what is returned with history",
+                "reasons: hook on a leaf that is returned",
+            ),
+            Why.FUNCTION: ("reasons: history of an autograd.Function returned",),
+            Why.LEAF: ("reasons: leaf made inside with its gradient",),
+            Why.RETAINED: ("reasons: gradient kept by a tensor that is no leaf",),
+            Why.REQUIRES_GRAD: ("reasons: requires_grad of a tensor from outside changed",),
+        }.items()
+    },
+    "structures": Mutant(
+        "Nothing guards what a structure of tensors that is set looked like.",
+        lambda: without_check("_structures"),
+        ("structures: structure with another number in it",),
+    ),
+    "structures by identity": Mutant(
+        "A structure that is set is compared by which tensors it holds.",
+        lambda: [mock.patch.object(guards, "is_structure", lambda value: False)],
+        ("structures: tuple of tensors set anew", "structures: dictionary set anew"),
+    ),
+    "structures unseen": Mutant(
+        "Only tensors by themselves are set.",
+        nothing(session.Session, "_is_made", False),
+        ("structures: tuple of tensors set anew", "structures: list that is set and returned"),
+    ),
+    "structures that grow": Mutant(
+        "What grows or counts is set as well.",
+        lambda: [mock.patch.object(session.Structure, "holds", lambda self: True)],
+        ("structures: list that grows", "structures: dataclass with a number that counts"),
+    ),
+    "structures known": Mutant(
+        "What was there before is taken for made.",
+        nothing(session.Session, "knew", False),
+        ("structures: tuple that was there before",),
+    ),
+    "structures of their first tensors": Mutant(
+        "Tensors found in a structure are those that were there at first.",
+        items_by_identity,
+        ("structures: tuple of tensors set anew", "structures: tuple set as a closure's variable"),
+    ),
+    "items twice": Mutant(
+        "A tensor that is twice in what is set is two.",
+        items_apart,
+        ("structures: the same tensor twice in what is set",),
+    ),
+    "structures returned": Mutant(
+        "Nobody looks whether a container is set or returned twice.",
+        nothing(session.Session, "_shared"),
+        (
+            "structures: list that is set and returned",
+            "structures: list that is set twice",
+            "structures: tuple with a list in it that is set and returned",
+        ),
+    ),
+    "any number of traces": Mutant(
+        "The number of traces is not bounded.",
+        lambda: [
+            mock.patch.object(
+                compiling.CompiledFunction, "max_traces", property(lambda self: 99), create=True
+            )
+        ],
+        ("reasons: more traces than are allowed",),
+    ),
 }
 
 # Rows that no mutant changes, and why.

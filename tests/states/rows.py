@@ -5,12 +5,12 @@ thrace compiled, which must show the same; and `explain` must say what the row e
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import sys
 import textwrap
 import types
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ from thrace.tracer.recording import all_recorders
 
 TABLES = (
     *("values", "objects", "functions", "modules", "arguments"),
-    *("modes", "aliasing", "escapes"),
+    *("modes", "aliasing", "escapes", "reasons", "structures"),
 )
 
 
@@ -79,10 +79,12 @@ def run(row: Row, library: Any) -> Outcome:
     shown: list[Any] = []
     compiled: list[Any] = []
 
-    def compile(fn: Callable[..., Any]) -> Any:
+    def compile(fn: Any = None, **options: Any) -> Any:
+        if fn is None:
+            return functools.partial(compile, **options)
         if library is torch:
             return fn
-        compiled.append(thrace.compile(fn))
+        compiled.append(thrace.compile(fn, **options))
         return compiled[-1]
 
     def show(*values: Any) -> None:

@@ -261,6 +261,7 @@ BAD = [
     (("model.py:net", "--first", "fast"), "--first: 'fast' is no way to run a graph"),
     (("model.py:net", "--second", "cuda:x"), "--second: 'cuda:x' is no way"),
     (("model.py:net", "--input", "f32[2,4]", "--tolerance", "-1"), "--tolerance must not be"),
+    (("model.py:net", "--input", "f32[2,4]", "--second", "cuda:99"), "--second: device cuda:99"),
     (("model.py:nothing",), "has no 'nothing'"),
     (("no.txt",), "cannot read no.txt"),
 ]

@@ -81,6 +81,28 @@ def test_a_reader_that_stops_early_is_no_error(model: Path):
 
 
 @pytest.mark.parametrize(
+    ("where", "code", "said"),
+    [
+        (">&-", 0, ""),
+        (">&- 2>&-", 0, ""),
+        (">/dev/full", 2, "cannot write the output: no space left on device"),
+        ("--output /dev/full", 2, "cannot write /dev/full: no space left on device"),
+    ],
+)
+def test_nowhere_to_write_to_is_no_traceback(where: str, code: int, said: str, model: Path):
+    done = start("bash", "-c", f"{THRACE} dump model.py:net --input f32[2,4] {where}", cwd=model)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr and "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_graph_comes_through_a_pipe(model: Path):
+    (model / "g").write_text(GRAPH)
+    done = start("bash", "-c", f"{THRACE} cost <(cat g)", cwd=model)
+    assert done.returncode == 0 and "graph g: 1 nodes" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
     ("argv", "code"),
     [
         (("--help",), 0),

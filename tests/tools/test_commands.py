@@ -116,6 +116,13 @@ BAD = [
     (("cost", "step.txt", "--eval"), "--eval is for functions"),
     (("cost", "step.txt", "--top", "0"), "--top must be at least 1"),
     (("cost", "step.txt", "--output", "no/where.txt"), "cannot write no/where.txt: there is no"),
+    (("cost", "step.txt", "--output", ""), "an empty file name says nowhere to write to"),
+    (("cost", "step.txt", "--outputs", "o.txt"), "thrace cost: error: unrecognized arguments"),
+    (("cost", "."), "cannot read .: is a directory"),
+    (("cost", "no.py:f"), "thrace cost: there is no file 'no.py'"),
+    (("profile", "huge.txt"), "TiB of memory on cpu to run, and"),
+    (("nan-hunt", "huge.txt"), "running huge: MemoryError: "),
+    (("nan-hunt", "step.txt", "--data", "bad.txt"), "it is no .npz file of plain arrays"),
     (("diff", "step.txt"), "the following arguments are required: "),
     (("diff", "-", "-"), "only one of the graphs can be read from standard input"),
     (("diff", "step.txt", "model.py:stap"), "did you mean 'step'?"),
@@ -139,10 +146,14 @@ def test_bad_input_ends_with_code_2_and_says_why(
     argv: tuple[str, ...], said: str, saved: Path, thrace_main: Callable
 ):
     (saved / "bad.txt").write_text("hello\n")
+    (saved / "huge.txt").write_text(
+        "graph huge() -> (y: f32[1000000,1000000,1000]) {\n"
+        "  %0 = full(1) shape=(1000000, 1000000, 1000) dtype=f32\n  return %0\n}\n"
+    )
     (saved / "bad.json").write_text("{hello\n")
     done = thrace_main(*argv)
     assert (done.code, done.out) == (2, "")
-    assert said in done.err and "Traceback" not in done.err
+    assert said in done.err and "Traceback" not in done.err and "numeric.py" not in done.err
 
 
 def test_every_command_has_help_with_examples(thrace_main: Callable):

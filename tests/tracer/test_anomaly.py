@@ -76,6 +76,40 @@ def in_a_while_loop(x):
     return thrace.while_loop(lambda v, n: n < 5, body, (x + 1, thrace.tensor(0)))
 
 
+def in_a_custom_backward(x):
+    class Halve(thrace.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x / 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g / 0  # here
+
+    Halve.apply(x).sum().backward()  # cause
+    return x.grad
+
+
+def in_a_hook(x):
+    y = x * 2  # cause
+    y.register_hook(lambda g: g / 0)  # here
+    y.sum().backward()
+    return x.grad
+
+
+def in_a_hook_of_a_function(x):
+    y = x * 2  # cause
+    y.grad_fn.register_prehook(lambda g: (g[0] / 0,))  # here
+    y.sum().backward()
+    return x.grad
+
+
+def written_as_a_number(x):
+    held = x.detach().clone()
+    held[2, 1] = float("nan")  # here
+    return held * 2
+
+
 class Plant(NamedTuple):
     fn: Callable[..., Any]
     kind: str
@@ -88,6 +122,10 @@ PLANTS = (
     Plant(log_in_one_layer, "nan", "log"),
     Plant(zero_by_zero_in_a_rule, "nan", "div", "backward"),
     Plant(overflow_in_float16, "inf", "mul"),
+    Plant(in_a_custom_backward, "inf", "div", "backward"),
+    Plant(in_a_hook, "inf", "div", "backward"),
+    Plant(in_a_hook_of_a_function, "inf", "div", "backward"),
+    Plant(written_as_a_number, "nan", "full"),
     Plant(in_a_scan, "nan", "log", inside="step 2 of scan"),
     Plant(in_a_branch, "nan", "sqrt", inside="true branch of cond"),
     Plant(in_a_while_loop, "inf", "mul", inside="body 1 of while_loop"),

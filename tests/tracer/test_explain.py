@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import contextmanager
 
 import pytest
 
 import thrace
 from thrace.ir import log
-from thrace.runtime import progress
+from thrace.runtime import executable, progress
 
 
 def test_a_table_of_traces_with_their_phases():
@@ -93,18 +94,38 @@ def shown(monkeypatch: pytest.MonkeyPatch, capsys, seconds: float, terminal: boo
     monkeypatch.setattr(progress, "PATIENCE_S", 0.05)
     monkeypatch.setattr(progress, "_EVERY_S", 0.05)
     monkeypatch.setattr(progress, "_terminal", lambda: terminal)
+    monkeypatch.setenv("COLUMNS", "80")
     with progress.shown("step for cpu, 12 nodes") as stage:
-        stage.name = "in XLA"
+        stage.name, stage.detail = "in XLA", "; slowest to trace: relu (4 nodes, 0.001 s)"
         time.sleep(seconds)
     return capsys.readouterr().err
 
 
 def test_a_long_compile_says_so(monkeypatch: pytest.MonkeyPatch, capsys):
     lines = shown(monkeypatch, capsys, 0.4, terminal=False).splitlines()
-    assert lines[0] == "thrace: compiling step for cpu, 12 nodes: in XLA, 0 s"
+    said = "thrace: compiling step for cpu, 12 nodes: in XLA, 0 s; slowest to trace: relu (4 nodes"
+    assert lines[0] == f"{said}, 0.001 s)"
     assert lines[1].startswith("thrace: compiled step for cpu, 12 nodes in 0.")
     text = shown(monkeypatch, capsys, 0.4, terminal=True)
     assert text.count("\r\x1b[Kthrace: compiling") >= 2 and text.endswith("\r\x1b[K")
+    assert all(len(line) < 80 for line in text.split("\r\x1b[K"))  # one that wraps would stay
+
+
+def test_what_is_said_names_the_slowest_scopes(monkeypatch: pytest.MonkeyPatch):
+    stages: list[progress.Stage] = []
+
+    @contextmanager
+    def kept(what: str):
+        with progress.shown(what) as stage:
+            stages.append(stage)
+            yield stage
+
+    monkeypatch.setattr(executable, "shown", kept)
+    model = thrace.nn.Sequential(thrace.nn.Linear(5, 7), thrace.nn.Tanh())
+    thrace.compile(model)(thrace.ones(2, 5))
+    (stage,) = stages
+    assert stage.detail.startswith("; slowest to trace: ")
+    assert "Sequential/0/linear (2 nodes, 0." in stage.detail
 
 
 def test_a_short_compile_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys):

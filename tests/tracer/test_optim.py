@@ -12,6 +12,7 @@ import pytest
 import torch
 from nn_oracle import array, close, host, ours, theirs
 
+import thrace
 from thrace.tracer import nn, optim
 from thrace.tracer.tensor import from_host
 
@@ -273,9 +274,51 @@ def test_misuse_raises_what_pytorch_raises(name: str):
     assert str(info.value)
 
 
-def test_differentiable_steps_are_refused():
-    with pytest.raises(ValueError, match="differentiable"):
-        optim.SGD([ours(array(2))], 0.1, differentiable=True)
+DIFFERENTIABLE: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.01},
+    "Adam": {"weight_decay": 0.01},
+    "AdamW": {},
+    "Adagrad": {},
+    "Adadelta": {},
+    "NAdam": {},
+    "RAdam": {},
+    "ASGD": {},
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_gradients_flow_through_differentiable_steps(name: str):
+    """By what the parameters were made of, over three steps; by a rate that is a tensor."""
+
+    def run(library: Any) -> list[Any]:
+        start = library.tensor([1.0, -2.0, 3.0], dtype=library.float64, requires_grad=True)
+        rate: Any = 0.1
+        if name in ("Adam", "AdamW", "RAdam"):
+            rate = library.tensor(0.1, dtype=library.float64, requires_grad=True)
+        p = start * 1.5
+        options = {"lr": rate, "differentiable": True, **DIFFERENTIABLE[name]}
+        optimizer = getattr(library.optim, name)([p], **options)
+        for i in range(3):
+            q = p.clone()
+            loss = (q**2).sum() * (1 + 0.1 * i) + q.sum()
+            (p.grad,) = library.autograd.grad(loss, p, create_graph=True)
+            optimizer.step()
+        (p.clone() ** 3).sum().backward()
+        return [p, start.grad, rate.grad if isinstance(rate, library.Tensor) else start]
+
+    for got, want in zip(run(thrace), run(torch), strict=True):
+        # PyTorch counts steps in float32.
+        np.testing.assert_allclose(got.tolist(), want.tolist(), rtol=1e-5)
+
+
+def test_a_leaf_has_no_differentiable_step():
+    """As in PyTorch it would be written to in place."""
+    p = thrace.ones(2, requires_grad=True)
+    optimizer = optim.SGD([p], lr=0.1, differentiable=True)
+    p.grad = thrace.ones(2)
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        optimizer.step()
+    assert thrace.is_grad_enabled() and p.tolist() == [1, 1]
 
 
 def test_a_base_class_asks_for_an_update():

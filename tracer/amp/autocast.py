@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, TypeVar, overload
 
 from ...ir.types import DType, bfloat16, float16, float32
 from .. import prims
 from ..devices import as_device
 from ..recording import user_error
+from ..restoring import Restoring, restored
 from ..state import STATE, scope
 from ..tensor import Tensor
 from ..views import leaf_slot
@@ -170,6 +172,8 @@ def _cached(t: Tensor, dtype: DType) -> Tensor:
 
 # The mode
 
+_MODE = ("autocast", "autocast_dtypes", "autocast_caching", "autocast_depth")
+
 
 def is_autocast_available(device_type: str) -> bool:
     """Whether there is autocast for a kind of device. Raises: RuntimeError for no device."""
@@ -192,20 +196,27 @@ def set_autocast_enabled(device_type: Any, enabled: bool | None = None) -> None:
     if enabled is None:
         device_type, enabled = "cuda", device_type
     kind = _kind(device_type)
-    active = [entry for entry in STATE.autocast or () if entry[0] != kind]
-    if enabled:
-        active.append((kind, get_autocast_dtype(kind)))
-    STATE.autocast = tuple(sorted(active, reverse=True, key=_first)) or None  # CUDA decides first
+    STATE.autocast = _with_enabled(kind, bool(enabled), get_autocast_dtype(kind))
 
 
 def set_autocast_dtype(device_type: str, dtype: DType) -> None:
     """Say what the lower precision is for a kind of device."""
     kind = _kind(device_type)
-    STATE.autocast_dtypes = tuple(
-        (device, dtype if device == kind else old) for device, old in STATE.autocast_dtypes
-    )
+    STATE.autocast_dtypes = _with_dtype(kind, dtype)
     if is_autocast_enabled(kind):
         set_autocast_enabled(kind, True)
+
+
+def _with_enabled(kind: str, enabled: bool, dtype: DType) -> tuple[tuple[str, DType], ...] | None:
+    """What `STATE.autocast` is with autocast on or off for a kind of device."""
+    active = [entry for entry in STATE.autocast or () if entry[0] != kind]
+    if enabled:
+        active.append((kind, dtype))
+    return tuple(sorted(active, reverse=True, key=_first)) or None  # CUDA decides first
+
+
+def _with_dtype(kind: str, dtype: DType) -> tuple[tuple[str, DType], ...]:
+    return tuple([(d, dtype if d == kind else old) for d, old in STATE.autocast_dtypes])
 
 
 def is_autocast_cache_enabled() -> bool:
@@ -231,7 +242,7 @@ def _first(entry: tuple[str, DType]) -> str:
     return entry[0]
 
 
-class autocast:
+class autocast(Restoring):
     """A region in which listed operations on a kind of device compute in `dtype` (bfloat16 on
     the CPU, float16 on CUDA, unless given), others that need it in float32: a context or a
     decorator.
@@ -257,7 +268,6 @@ class autocast:
         self.fast_dtype = get_autocast_dtype(self.device) if dtype is None else dtype
         self._cache_enabled = STATE.autocast_caching if cache_enabled is None else cache_enabled
         self._enabled = bool(enabled) and self._is_possible()
-        self._before: list[tuple[Any, ...]] = []
 
     def _is_possible(self) -> bool:
         if self.device == "cuda" and not _has_cuda():
@@ -273,19 +283,16 @@ class autocast:
         return True
 
     def __enter__(self) -> autocast:
-        self._before.append((STATE.autocast, STATE.autocast_dtypes, STATE.autocast_caching))
-        set_autocast_dtype(self.device, self.fast_dtype)
-        set_autocast_enabled(self.device, self._enabled)
+        changes = restored(STATE, *_MODE)
+        if not STATE.autocast_depth:
+            changes = chain(changes, map(setattr, (STATE,), ("autocast_cache",), (None,)))
+        dtypes = _with_dtype(self.device, self.fast_dtype)
+        active = _with_enabled(self.device, self._enabled, self.fast_dtype)
+        self.later(changes)
+        STATE.autocast, STATE.autocast_dtypes = active, dtypes
         STATE.autocast_caching = self._cache_enabled
         STATE.autocast_depth += 1
         return self
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.autocast_depth -= 1
-        if not STATE.autocast_depth:
-            STATE.autocast_cache = None
-        before = self._before.pop()
-        STATE.autocast, STATE.autocast_dtypes, STATE.autocast_caching = before
 
     def __call__(self, func: Callable[..., Any]) -> Callable[..., Any]:
         if not callable(func):

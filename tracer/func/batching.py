@@ -9,14 +9,16 @@ Imported by the rest of `func` and by `autograd.Function`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any, TypeVar
 
 from ...ir.batch import batch_node, to_front, without_batch
 from ...ir.errors import DataDependentError
 from ...ir.graph import Node, Operand, Value
 from ...ir.ops.table import Op
 from ..recording import Recorder, next_seq, recorder_for, user_error
+from ..restoring import Restoring, restored
 from ..state import STATE
 from ..storage import Storage, alias, root
 from ..tensor import Tensor
@@ -32,6 +34,9 @@ class _Around:
 
     def __init__(self, edge: Any):
         self.edge = edge
+
+
+T = TypeVar("T")
 
 
 class Batching(Recorder):
@@ -55,20 +60,18 @@ class Batching(Recorder):
         self.written: dict[int, Storage] = {}
         self.start = next_seq()
 
-    def __enter__(self) -> Batching:
-        self.before = STATE.recorder
-        STATE.recorder = self
-        STATE.levels += 1
-        self.around.held.append(self._batch_values)
-        return self
+    def run(self, fn: Callable[[], T]) -> T:
+        """Run a function inside."""
+        try:
+            with _Inside(self):
+                made = fn()
+            self._finish()
+            return made
+        except BaseException:
+            self._finish()
+            raise
 
-    def __exit__(self, *error: Any) -> None:
-        STATE.recorder = self.before
-        STATE.levels -= 1
-        self.around.held.remove(self._batch_values)
-        self._finish()
-
-    def _batch_values(self) -> list[Value]:
+    def batch_values(self) -> list[Value]:
         return [v for v, _ in self.known.values()]
 
     # Values
@@ -267,19 +270,34 @@ def show(level: Batching, t: Tensor) -> str | None:
     return f"BatchedTensor(lvl={STATE.levels}, bdim=0, value=\n    {text}\n)"
 
 
-class Outside:
+class _Inside(Restoring):
+    """Record for one example; an evaluation meanwhile does not drop batch values."""
+
+    def __init__(self, level: Batching):
+        self.level = level
+
+    def __enter__(self) -> None:
+        level = self.level
+        held, name = level.around.held, level.batch_values
+        self.later(
+            chain(restored(STATE, "recorder", "levels"), map(dict.pop, (held,), (name,), (None,)))
+        )
+        held[name] = None
+        STATE.recorder = level
+        STATE.levels += 1
+
+
+class Outside(Restoring):
     """Run outside a `vmap` for a moment, on batch values."""
 
     def __init__(self, level: Batching):
         self.level = level
 
     def __enter__(self) -> None:
-        STATE.recorder = self.level.around
+        around = self.level.around
+        self.later(restored(STATE, "recorder", "levels"))
+        STATE.recorder = around
         STATE.levels -= 1
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.recorder = self.level
-        STATE.levels += 1
 
 
 def front(level: Batching, t: Tensor) -> Value:

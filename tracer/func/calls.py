@@ -125,7 +125,8 @@ class _BatchCall:
     def vjp(self, b: Any, node: Node, cots: list[Any], needs: Sequence[bool]) -> list[Any]:
         level = Batching(b, self.n, self.randomness)
         ctx, before = self.ctx, (self.ctx._saved, self.ctx._outputs)
-        with level:
+
+        def inside() -> list[Any]:
             saved = []
             for entry in self.kept:
                 if entry is None:
@@ -155,4 +156,6 @@ class _BatchCall:
                 elif has:
                     value = b.sum(value, (0,))
                 answer.append(value)
-        return answer
+            return answer
+
+        return level.run(inside)

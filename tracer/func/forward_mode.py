@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ..restoring import Restoring, restored
 from ..state import STATE
 from ..tensor import Tensor
 from .levels import Level, Linear
@@ -52,7 +53,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
         raise RuntimeError(
             f"Trying to exit a forward AD level that was not the last one that was created: {level}"
         )
-    _OPEN.pop().level.__exit__()
+    _OPEN.pop().level.close()
 
 
 class dual_level:
@@ -108,15 +109,12 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     return UnpackedDualTensor(primal, seen)
 
 
-class set_fwd_grad_enabled:
+class set_fwd_grad_enabled(Restoring):
     """Accepted as PyTorch does: tangents are worked out whenever somebody asks."""
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
 
     def __enter__(self) -> None:
-        self.before = STATE.grad_enabled
+        self.later(restored(STATE, "grad_enabled"))
         STATE.grad_enabled = self.mode
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.grad_enabled = self.before

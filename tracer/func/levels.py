@@ -16,6 +16,7 @@ from ...ir.grad import Edge
 from ...ir.graph import Node, Value
 from ..api.common import same_value
 from ..recording import next_seq, recorder_for
+from ..restoring import Restoring, restored
 from ..state import STATE, scope
 from ..storage import alias
 from ..tensor import Tensor
@@ -30,7 +31,7 @@ class Leaf:
         self.seq = next_seq()
 
 
-class Level:
+class Level(Restoring):
     """A context in which history is recorded, whatever the mode around it.
 
     With `shut`, as in function transforms, `backward()` cannot be called inside.
@@ -42,13 +43,10 @@ class Level:
 
     def __enter__(self) -> Level:
         self.around = STATE.grad_enabled
+        self.later(restored(STATE, "grad_enabled", "levels"))
         STATE.grad_enabled = True
         STATE.levels += self.shut
         return self
-
-    def __exit__(self, *error: Any) -> None:
-        STATE.grad_enabled = self.around
-        STATE.levels -= self.shut
 
     def enter(self, t: Tensor) -> Tensor:
         """`t` with an edge of this level, on its own storage; writes reach `t` no more."""

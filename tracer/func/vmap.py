@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...ir.batch import to_front
+from ...ir.graph import Value
 from ..recording import recorder_for
 from ..tensor import Tensor
 from .batching import Batching, enter
@@ -171,7 +172,8 @@ def _call(
         for leaf, d in zip(leaves, dims, strict=True)
     ]
     values = [None if d is None else t._value() for t, d in zip(moved, dims, strict=True)]
-    with level:
+
+    def inside() -> tuple[list[Any], Any, list[Any]]:
         for t, value in zip(moved, values, strict=True):
             if value is None:
                 inner.append(t)
@@ -189,12 +191,21 @@ def _call(
             for t, e, before in entered
             if e._storage.value is not before
         ]
+        return results, out_spec, written
+
+    results, out_spec, written = level.run(inside)
     # A write to memory that NumPy shares evaluates at once; nothing else holds these yet.
     pending = [r[1] for r in results if isinstance(r, tuple)] + [value for _, (value, _) in written]
-    level.around.held.append(lambda: pending)
-    for t, (value, batched) in written:
-        t._write_value(to_front(recorder_for(t.device), n, value, batched))
-    level.around.held.pop()
+
+    def held() -> list[Value]:
+        return pending
+
+    try:
+        level.around.held[held] = None
+        for t, (value, batched) in written:
+            t._write_value(to_front(recorder_for(t.device), n, value, batched))
+    finally:
+        level.around.held.pop(held, None)
     return results, out_spec, level
 
 

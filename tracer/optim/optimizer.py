@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.graph import Scope
 from ...ir.types import DType, float32, float64
 from .. import prims
-from ..autograd import enable_grad, no_grad
+from ..autograd import enable_grad
 from ..hyper import hoist, hyper, hyper_is_zero
 from ..nn.hooks import RemovableHandle, add_hook
 from ..nn.init import zeros_
 from ..recording import evaluate_all
-from ..state import STATE, scope, touch_optimizer
+from ..state import STATE, touch_optimizer
 from ..tensor import Tensor, from_host
 from .undo import Undo
 
@@ -43,8 +44,6 @@ class Optimizer:
                 "params argument given to the optimizer should be an iterable of Tensors or "
                 f"dicts, but got {type(params).__name__}"
             )
-        if defaults.get("differentiable"):
-            raise ValueError("differentiable=True is not supported: a step is never recorded")
         self.defaults = defaults
         self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
@@ -94,7 +93,7 @@ class Optimizer:
                     f"optimizer can only optimize Tensors, but one of the params is "
                     f"{type(p).__name__}"
                 )
-            if not p.is_leaf:
+            if not (self.defaults.get("differentiable") or p.is_leaf or p.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
         group["params"] = params
         for key, value in self.defaults.items():
@@ -133,18 +132,35 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad(), scope("optimizer", "phase"), Undo(self):
-            for group in self.param_groups:
-                params = [p for p in group["params"] if p.grad is not None]
-                if params:
-                    self._update(group, params)
-            hyper_is_zero(self._stale, self._version)  # type: ignore[arg-type]
+        self._update_all()
         self._stepped = True
         for hook in list(self._post_hooks.values()):
             hook(self, (closure,), {})
         if STATE.session is None:
             evaluate_all()
         return loss
+
+    def _update_all(self) -> None:
+        undo = Undo(self)
+        held = undo.held
+        holding = {} if STATE.recorder is None else STATE.recorder.held
+        recorded = bool(self.defaults.get("differentiable"))
+        phase = Scope("optimizer", "phase", STATE.scope)
+        before = STATE.grad_enabled, STATE.scope
+        STATE.grad_enabled, STATE.scope = recorded, phase
+        try:
+            holding[held] = None
+            for group in self.param_groups:
+                params = [p for p in group["params"] if p.grad is not None]
+                if params:
+                    self._update(group, params)
+            hyper_is_zero(self._stale, self._version)  # type: ignore[arg-type]
+        except BaseException:
+            undo.undo()
+            raise
+        finally:
+            STATE.grad_enabled, STATE.scope = before
+            holding.pop(held, None)
 
     def _update(self, group: Group, params: list[Tensor]) -> None:
         raise NotImplementedError(f"{type(self).__name__} defines neither step nor _update")

@@ -62,10 +62,13 @@ class SGD(Optimizer):
             if decays:
                 g = prims.add(g, prims.mul(p, cast(decay, p)))
             if has_momentum:
+                # As in PyTorch, of a step that is differentiated.
+                cut = group["differentiable"] and self.state[p].get("momentum_buffer") is None
                 buffer = self._state_like(p, "momentum_buffer")
                 share = shares.get(id(p))
                 part = g if share is None else prims.mul(g, cast(share, p))
                 moved = prims.add(prims.mul(buffer, cast(momentum, p)), part)
+                moved = moved.detach() if cut else moved
                 buffer._write(moved)
                 g = prims.add(g, prims.mul(moved, cast(momentum, p))) if nesterov else moved
             p._write(prims.sub(p, prims.mul(g, cast(lr, p))))

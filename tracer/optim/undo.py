@@ -6,15 +6,13 @@ from itertools import chain, repeat
 from typing import Any
 
 from ...ir.graph import Value
-from ..evaluate import consume
-from ..state import STATE
+from ..restoring import consume
 from ..storage import Storage
 from ..tensor import Tensor
 
 
 class Undo:
-    """Around an optimizer's update: if it ends in an exception, parameters and state are what
-    they were before."""
+    """Made before an optimizer's update: parameters and state as they are then."""
 
     def __init__(self, optimizer: Any):
         self.optimizer = optimizer
@@ -32,22 +30,12 @@ class Undo:
         self.storages = list(storages.values())
         self.values = [storage.value for storage in self.storages]
 
-    def __enter__(self) -> None:
-        # An evaluation in the middle of the update does not drop the old values.
-        self.recorder = STATE.recorder
-        if self.recorder is not None:
-            self.recorder.held.append(self._held)
-
-    def _held(self) -> list[Value]:
+    def held(self) -> list[Value]:
+        """The old values: an evaluation in the middle of the update does not drop them."""
         return self.values
 
-    def __exit__(self, kind: Any, *error: Any) -> None:
-        if kind is not None:
-            self._undo()
-        if self.recorder is not None:
-            self.recorder.held.remove(self._held)
-
-    def _undo(self) -> None:
+    def undo(self) -> None:
+        """Put everything back."""
         state = self.optimizer.state
         made = [state[p] for p in state if p not in self.state]
         old = [before for _, before in self.entries]

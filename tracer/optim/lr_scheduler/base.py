@@ -86,11 +86,22 @@ class LRScheduler:
         self._do(lambda: self._advance(epoch))
 
     def _do(self, effect: Callable[[], None]) -> None:
-        """Change the schedule: now, and at each replay of a compiled call that is recorded."""
+        """Change the schedule: now, and at each replay of a compiled call that is recorded.
+        An interrupt leaves it as it was."""
+
+        def whole() -> None:
+            restore = self.snapshot()
+            try:
+                effect()
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    restore()
+                raise
+
         if STATE.session is None:
-            effect()
+            whole()
         else:
-            STATE.session.host_effect(self, effect)
+            STATE.session.host_effect(self, whole)
 
     def snapshot(self) -> Callable[[], None]:
         """What puts the schedule and the groups back to what they are now."""
