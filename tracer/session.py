@@ -216,7 +216,7 @@ class Session:
         for storage in self.written.values():
             storage.flush()
 
-    def note_family(self, link: Link) -> None:
+    def note_family(self, storage: Storage, link: Link) -> None:
         """A detached view has got history of its own."""
         self.families.append(weakref.ref(link))
 

@@ -249,7 +249,7 @@ class Storage:
             if isinstance(edge[0], Node) and owner is not None:
                 owner.note(self)
         if STATE.session is not None:
-            STATE.session.note_family(link)
+            STATE.session.note_family(self, link)
 
     def histories(self) -> Iterator[Value]:
         """The base as each detached view with history of its own shows it."""

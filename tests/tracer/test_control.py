@@ -74,6 +74,23 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 }
 
 
+def detached_outside(x: Any, y: Any) -> Any:
+    """A branch reads a detached tensor that has got history, and has one of its own."""
+    d = T.zeros(2, dtype=T.float64).detach()
+    d += W[0] * y
+
+    def no(x: Any) -> Any:
+        e = (x * 1).detach()
+        e += d
+        (g,) = T.autograd.grad((x * x * d).sum(), [x], create_graph=True)
+        return (e * g).sum()
+
+    return [T.cond(pred, lambda x: (d * x).sum(), no, (x,)) for pred in (x.sum() > 0, x.sum() < 0)]
+
+
+PROGRAMS["detached-outside"] = (detached_outside, (X, Y))
+
+
 def flat(out: Any) -> list[Any]:
     if isinstance(out, T.Tensor):
         return [out]
