@@ -144,7 +144,8 @@ class Region:
             STATE.session, STATE.recorder, STATE.scope = saved
             for storage, value, cache in self.touched.values():
                 storage.value, storage.cache = value, cache
-            for link, edge in self.families:
+            while self.families:
+                link, edge = self.families.pop()
                 link.edge = edge
         return self
 
