@@ -170,10 +170,16 @@ def grad(
         return _batched(outs, ins, seeds, retain, create_graph, allow_unused, materialize_grads)
     ends = [root_of(t) for t in ins]
     edges = [_edge_of(t) for t in ins]
-    found, places = run_backward(outs, seeds, retain, create_graph, set(edges))
+    # A recording run reads a view from outside anew; history from outside leads to the old value.
+    session = STATE.session
+    before = [None if session is None else session.edge_before(t) for t in ins]
+    wanted = {*edges, *(e for e in before if e is not None)}
+    found, places = run_backward(outs, seeds, retain, create_graph, wanted)
     result: list[Tensor | None] = []
-    for end, edge in zip(ends, edges, strict=True):
-        c = found.get(edge)
+    for end, edge, old in zip(ends, edges, before, strict=True):
+        c, more = found.get(edge), None if old in (None, edge) else found.get(old)
+        if more is not None:
+            c = more if c is None else recorder_for(end.device).add(c, more)
         if c is not None:
             result.append(Tensor._wrap(c, end.device))
         elif materialize_grads:

@@ -36,7 +36,7 @@ from .replay import Trace
 from .restoring import consume
 from .session import Capture, Session
 from .shared import is_entangled
-from .storage import Storage, root
+from .storage import BARE, Storage, root
 from .structures import set_of
 from .tensor import Tensor
 from .views import Link, chain, leaf_slot, rebase
@@ -344,9 +344,19 @@ class _Building:
             owners += [] if entry is None else [entry.value]
             if any(leaf is owner for owner in owners):
                 return Leaf("owner", number)
-            return Leaf("bound", number, leaf._view)
+            return Leaf("bound", number, self._settled(leaf))
         lasts = self.trace.bindings[number].kind != "argument" and not self._indices(leaf._view)
-        return Leaf("bound", number, leaf._view, weakref.ref(leaf) if lasts else None)
+        return Leaf("bound", number, self._settled(leaf), weakref.ref(leaf) if lasts else None)
+
+    @staticmethod
+    def _settled(leaf: Tensor) -> Link | None:
+        """The chain of a tensor of the result, for another storage or the same one later."""
+        ground: Link | None = None
+        for link in reversed(chain(leaf._view)):
+            if link is not None and link.kind not in BARE:
+                break
+            ground = link
+        return rebase(leaf._view, ground, ground, leaf._storage.writes)
 
     def _place_outputs(self, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""

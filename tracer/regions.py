@@ -23,7 +23,7 @@ from .history import Unmarked, differentiable_graph
 from .reasons import Why
 from .recording import Recorder, user_error
 from .state import STATE
-from .storage import Storage, outside_calls, root
+from .storage import Storage, alias, outside_calls, root
 from .tensor import Tensor
 
 # An outside value as a region sees it: its data, and where its gradient flows to.
@@ -106,6 +106,7 @@ class Region:
         self.own: set[Value] = set()  # inputs that are not read from outside
         self.touched: dict[int, tuple[Storage, Value, Any]] = {}
         self.written: dict[int, Storage] = {}
+        self.families: list[tuple[Any, Any]] = []  # detached views outside, and their history there
         self.results: list[Any] = []
         self.structure: Any = None
         self.outputs: list[Value] = []
@@ -143,6 +144,9 @@ class Region:
             STATE.session, STATE.recorder, STATE.scope = saved
             for storage, value, cache in self.touched.values():
                 storage.value, storage.cache = value, cache
+            while self.families:
+                link, edge = self.families.pop()
+                link.edge = edge
         return self
 
     def take(self, type: TensorType, flows: bool) -> Value:
@@ -203,6 +207,11 @@ class Region:
         if storage.owner is not self.outer:
             self.outer.capture(t)
         self._touch(storage)
+        for reference in storage.families:
+            link = reference()
+            if link is not None and link.edge is not None:
+                self.families.append((link, link.edge))
+                link.edge = self.lift(alias(storage.value, link.edge)).edge
         edge = storage.value.edge
         if edge is not None and isinstance(edge[0], Node):
             # Seen with the edge that it has in here, so that a pass inside may end at it.
@@ -215,6 +224,13 @@ class Region:
 
     def note_outside_write(self, storage: Storage) -> None:
         self.outer.note_outside_write(storage)
+
+    def note_family(self, storage: Storage, link: Any) -> None:
+        if storage.owner is not self:
+            raise Unrecordable("it gives a detached tensor outside history of its own")
+
+    def edge_before(self, t: Any) -> None:
+        """History from around ends at the region: there is no other edge."""
 
     def note_handle(self, t: Tensor) -> None:
         if t._storage.owner is not self:

@@ -181,6 +181,15 @@ class Session:
         known = self.handles.get(id(t))
         return t._storage if known is None else known[1]
 
+    def edge_before(self, t: Any) -> Any:
+        """Where the gradient of a view from outside flowed before the run, if nothing has been
+        written to it since."""
+        if not isinstance(t, Tensor) or id(t._storage) in self.written:
+            return None
+        seen = self.caches.get(id(t._storage), {}).get(id(t._view))
+        value = None if seen is None else seen.value
+        return None if value is None else value.edge
+
     def restore_views(self) -> None:
         """The run is over: views of what it did not write show what they showed before."""
         for capture in self.captures.values():
@@ -207,7 +216,7 @@ class Session:
         for storage in self.written.values():
             storage.flush()
 
-    def note_family(self, link: Link) -> None:
+    def note_family(self, storage: Storage, link: Link) -> None:
         """A detached view has got history of its own."""
         self.families.append(weakref.ref(link))
 

@@ -168,9 +168,9 @@ class Storage:
             if not anew:
                 shown, anew = len(chain), step.born < self.writes
             step = step.parent
-        # What a view of more than its parent shows has of the base; all of it, if read anew.
         strided = anew and self._lies_as_base(chain[shown - 1 :])
-        ground, on_ground = alias(self.value, None), strided
+        # The base with its history, which a view of more than its parent shows if it is read anew.
+        ground, on_ground = None, strided
         # Views are recorded with their history whatever the mode: what reads the view
         # decides whether it is recorded, and a view made under no_grad has a detach link.
         b = recorder_for(self.device)
@@ -181,8 +181,8 @@ class Storage:
             # Each view is read under the name of its call; parts of a call come before its name.
             for i in range(len(chain) - 1, -1, -1):
                 step = chain[i]
-                if on_ground is not (step.kind in BARE):
-                    ground, on_ground = value if on_ground else alias(self.value, None), False
+                if strided and on_ground is not (step.kind in BARE):
+                    ground, on_ground = value if on_ground else None, False
                 if scope is STATE.scope:
                     first = shown - 1 if i >= shown else i
                     name = next(
@@ -192,15 +192,20 @@ class Storage:
                         name += ANEW
                     if name:
                         STATE.scope = Scope(name, "function", outside_calls(scope))
-                seen = step.read(b, value, ground)
+                if step.kind == "around":
+                    known = ground if i >= shown - 1 else None
+                    base = alias(self.value, None) if known is None else known
+                    seen = step.read_around(b, value, base)
+                else:
+                    seen = step.read(b, value)
                 if seen is value and step.name and value.edge is not None:
                     seen = b.emit(_RESHAPE, (value,), (step.type.shape,))  # for its grad_fn
                 if i >= shown:
                     value = seen
                     continue
-                known = None if self.cache is None else self.cache.get(id(step))
-                if known is not None and known.value is not None:
-                    seen = same_history(known.value, seen, self.value)
+                last = None if self.cache is None else self.cache.get(id(step))
+                if last is not None and last.value is not None:
+                    seen = same_history(last.value, seen, self.value)
                 if self.hooks is not None:
                     self.hooks.carry(step, seen)
                 value = seen
@@ -244,7 +249,7 @@ class Storage:
             if isinstance(edge[0], Node) and owner is not None:
                 owner.note(self)
         if STATE.session is not None:
-            STATE.session.note_family(link)
+            STATE.session.note_family(self, link)
 
     def histories(self) -> Iterator[Value]:
         """The base as each detached view with history of its own shows it."""

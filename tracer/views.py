@@ -99,10 +99,12 @@ class Link:
         """The gradient slot that a leaf link names."""
         return self.args[0]
 
-    def read(self, b: Builder, value: Value, base: Value) -> Value:
-        """What is seen through this link of its parent's value, and of the storage's base."""
-        if self.kind == "around":
-            return READ["around"](b, value, base, *self.args)
+    def read_around(self, b: Builder, value: Value, base: Value) -> Value:
+        """What is seen of the storage's base beyond what the parent shows, which is `value`."""
+        return READ["around"](b, value, base, *self.args)
+
+    def read(self, b: Builder, value: Value) -> Value:
+        """What is seen through this link of its parent's value."""
         if self.edge is not None:
             return alias(value, self.edge)
         return READ[self.kind](b, value, *self.args)

@@ -84,9 +84,10 @@ ROWS: dict[str, tuple[str, ...]] = {
     "around_a_written_view": (
         f"x0 = T.arange(12.0, {GRAD})",
         "v0 = x0 * 2; v1 = v0.view(3, 4)[0]; v2 = v1.as_strided((2, 2), (4, 0), 1); v1 -= 1; v3 = v2 * 3\n"
+        "v6 = x0.view(3, 4)[2]\n"
         "v4 = x0.view(3, 4)[1]; v5 = v4.as_strided((2, 2), (1, 3), 1)\n"
-        "with T.no_grad(): v5[0] = 1.0",
-        "v3.sum().backward(); v5.sum().backward()",
+        "with T.no_grad(): v5[0] = 1.0\nv7 = v6.as_strided((2, 3), (8, 1), 0)",
+        "v3.sum().backward(); v5.sum().backward(); v7.sum().backward()",
     ),
     "around_a_complex_view": (
         f"x0 = T.arange(12.0, {GRAD}); x1 = T.complex(x0, x0 * x0).view(3, 4)",
@@ -152,6 +153,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v2 = v1[0]; v3 = v2[T.tensor(0)].clone()",
         "(v3 * v3).sum().backward(); v2.sum().backward()",
     ),
+    "gradient_by_a_view_from_outside": (
+        f"x0 = T.ones(2, 3, {GRAD}); v0 = x0[:, 1:-1]; v1 = T.cat([x0, v0], 1)",
+        "v2, v3, = [g * 2 for g in T.autograd.grad((v1 * v0).sum(), [x0, v0])]",
+    ),
     # Who shares memory at a second call.
     "memory_of_what_is_gone": (
         f"x0 = T.tensor([2.0, 3.0], {F64}); x1 = T.ones(2, 2); v0 = x0.detach()",
@@ -174,7 +179,7 @@ def program(parts: tuple[str, ...], captured: bool) -> Program:
     with oracle():
         for part in parts:
             part = part.replace("backward()", "backward(retain_graph=True)")
-            for source in (s.strip() for s in part.replace("\n", ";").split(";")):
+            for source in filter(None, (s.strip() for s in part.replace("\n", ";").split(";"))):
                 bound = BINDS.match(source)
                 binds = tuple(re.findall(r"\w+", bound[1])) if bound else ()
                 error = execute(Statement(source), space)

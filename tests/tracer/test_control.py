@@ -74,6 +74,28 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
 }
 
 
+def detached_outside(positive: bool) -> Callable[..., Any]:
+    """A branch reads a detached tensor that has got history, and has one of its own."""
+
+    def no(x: Any, d: Any) -> Any:
+        e = (x * 1).detach()
+        e += d
+        (g,) = T.autograd.grad((x * x * d).sum(), [x], create_graph=True)
+        return (e * g).sum()
+
+    def program(x: Any, y: Any) -> Any:
+        d = T.zeros(2, dtype=T.float64).detach()
+        d += W[0] * y
+        pred = x.sum() > 0 if positive else x.sum() < 0
+        return [T.cond(pred, lambda x, d: (d * x).sum(), no, (x, d))]
+
+    return program
+
+
+PROGRAMS["detached-yes"] = (detached_outside(True), (X, Y))
+PROGRAMS["detached-no"] = (detached_outside(False), (X, Y))
+
+
 def flat(out: Any) -> list[Any]:
     if isinstance(out, T.Tensor):
         return [out]

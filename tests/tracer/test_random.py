@@ -68,6 +68,22 @@ def test_distribution(name: str):
     assert abs((centred[:-1] * centred[1:]).mean()) < 6 / math.sqrt(COUNT)
 
 
+INTO = {
+    "rand": lambda t, out: t.rand(COUNT, out=out),
+    "randn": lambda t, out: t.randn(COUNT, out=out),
+    "normal": lambda t, out: t.normal(t.zeros(COUNT), t.ones(COUNT), out=out),
+    "randint": lambda t, out: t.randint(0, 2**40, (COUNT,), out=out),
+}
+
+
+@pytest.mark.parametrize("name", INTO)
+def test_numbers_are_drawn_in_the_dtype_of_out(name: str):
+    for t in (torch, thrace):
+        out = t.empty(COUNT, dtype=t.int64 if name == "randint" else t.float64)
+        assert INTO[name](t, out) is out
+        assert (out.float().double() != out.double()).any()  # more than a single would hold
+
+
 @pytest.mark.parametrize("name", LAWS)
 def test_seeded_and_compiled_draw_the_same(name: str):
     draw = LAWS[name].draw

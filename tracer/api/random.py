@@ -81,6 +81,7 @@ def rand(
     **ignored: Any,
 ) -> Tensor:
     """Numbers from the uniform distribution on [0, 1)."""
+    dtype = _dtype_of(out) if dtype is None else dtype
     made = _drawn("rand", size, source.uniform, generator, dtype, device, requires_grad, ignored)
     return made if out is None else given("rand", made, out)
 
@@ -95,8 +96,14 @@ def randn(
     **ignored: Any,
 ) -> Tensor:
     """Numbers from the standard normal distribution."""
+    dtype = _dtype_of(out) if dtype is None else dtype
     made = _drawn("randn", size, source.normal, generator, dtype, device, requires_grad, ignored)
     return made if out is None else given("randn", made, out)
+
+
+def _dtype_of(out: Any) -> DType | None:
+    """The dtype of a tensor that numbers are drawn for, if there is one."""
+    return out._type.dtype if isinstance(out, Tensor) else None
 
 
 def given(name: str, made: Tensor, out: Tensor) -> Tensor:
@@ -164,6 +171,7 @@ def randint(
     size: Any = None,
     *,
     generator: Generator | None = None,
+    out: Tensor | None = None,
     dtype: DType | None = None,
     layout: Any = None,
     device: Any = None,
@@ -175,7 +183,10 @@ def randint(
         low, high, size = 0, low, high
     low, high = as_int("randint", low, "low"), as_int("randint", high, "high")
     sizes = located(check_sizes)("randint", as_sizes("randint", (size,)))
-    made = integers(sizes, low, high, int64 if dtype is None else dtype, generator, device)
+    dtype = dtype or _dtype_of(out) or int64
+    made = integers(sizes, low, high, dtype, generator, device)
+    if out is not None:
+        return given("randint", made, out)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -240,6 +251,7 @@ def normal(
     pin_memory: bool = False,
 ) -> Tensor:
     """Normal numbers with a mean and a standard deviation, numbers or tensors of them."""
+    dtype = _dtype_of(out) if dtype is None else dtype
     if size is None:
         shape = _common_shape(mean, std)
         example = mean if isinstance(mean, Tensor) else std
