@@ -160,13 +160,16 @@ class CompiledFunction:
     def _record(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         """Run the function once, recorded, and keep a trace if it can be replayed."""
         evaluate_all()
-        with LOCK:
-            RECORDING[0] += 1
+        counted = False
         try:
+            with LOCK:
+                RECORDING[0] += 1
+                counted = True
             return self._record_alone(args, kwargs, leaves, spec)
         finally:
-            with LOCK:
-                RECORDING[0] -= 1
+            if counted:
+                with LOCK:
+                    RECORDING[0] -= 1
 
     def _record_alone(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
