@@ -59,6 +59,7 @@ from .api.common import normalize_dim
 from .keywords import with_keywords
 from .nn.functional import plain
 from .promotion import as_operand, check_kinds
+from .state import LOCK
 from .tensor import Tensor
 
 MODULES: tuple[ModuleType, ...] = (
@@ -158,8 +159,9 @@ def _operator(name: str, fn: Callable[..., Tensor]) -> Callable[..., Any]:
 
 def _augmented(name: str, operator: Callable[..., Any]) -> Callable[..., Any]:
     def augmented(self: Tensor, other: Any) -> Any:
-        result = operator(self, other)
-        return result if result is NotImplemented else self._write(result)
+        with LOCK:
+            result = operator(self, other)
+            return result if result is NotImplemented else self._write(result)
 
     augmented.__name__ = augmented.__qualname__ = name
     augmented.__doc__ = "The operator, written into this tensor."
@@ -171,10 +173,25 @@ def _inplace(name: str, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(fn)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return self._write(fn(self, *args, **kwargs))
+        with LOCK:
+            return self._write(fn(self, *args, **kwargs))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{fn.__name__}`, written into this tensor, which is returned."
+    return method
+
+
+def _whole(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`, if its name says that it writes to its tensor, with reading and writing as one step:
+    of writes from several threads none is lost."""
+    if not (name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))):
+        return fn
+
+    @functools.wraps(fn)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        with LOCK:
+            return fn(*args, **kwargs)
+
     return method
 
 
@@ -257,7 +274,7 @@ def methods() -> dict[str, Callable[..., Any]]:
         out[name] = _augmented(name, out[operator])
     out |= UNARY
     for module in MODULES:
-        out |= module.METHODS
+        out |= {name: _whole(name, fn) for name, fn in module.METHODS.items()}
     for module in MODULES:
         for name in module.INPLACE:
             out[f"{name}_"] = _inplace(f"{name}_", out[name])
