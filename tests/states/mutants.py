@@ -19,6 +19,7 @@ from thrace.tracer import (
     building,
     captured,
     codes,
+    engine,
     entries,
     follow,
     guards,
@@ -614,6 +615,16 @@ MUTANTS: dict[str, Mutant] = {
             Why.REQUIRES_GRAD: ("reasons: requires_grad of a tensor from outside changed",),
         }.items()
     },
+    "history freed whole": Mutant(
+        "A pass from one result frees what is behind the others.",
+        nothing(engine, "spend", False),
+        ("aliasing: results differentiated one after the other",),
+    ),
+    "history never freed": Mutant(
+        "A second pass from results that share history is not refused.",
+        nothing(engine, "spend", True),
+        ("aliasing: results that share history differentiated one after the other",),
+    ),
     "structures": Mutant(
         "Nothing guards what a structure of tensors that is set looked like.",
         lambda: without_check("_structures"),
