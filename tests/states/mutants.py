@@ -32,6 +32,7 @@ from thrace.tracer import (
     watch,
 )
 from thrace.tracer import compile as compiling
+from thrace.tracer.optim.lr_scheduler import base as scheduling
 from thrace.tracer.reasons import Why
 from thrace.tracer.tensor import Tensor
 
@@ -293,6 +294,10 @@ def items_apart() -> Patches:
         return made._replace(leaves=whole)
 
     return [mock.patch.object(building, "set_of", broken)]
+
+
+def stepped_schedules() -> Patches:
+    return [mock.patch.object(scheduling.LRScheduler, "snapshot", lambda self: lambda: None)]
 
 
 def any_number_of_traces() -> Patches:
@@ -624,6 +629,16 @@ MUTANTS: dict[str, Mutant] = {
         "A second pass from results that share history is not refused.",
         nothing(engine, "spend", True),
         ("aliasing: results that share history differentiated one after the other",),
+    ),
+    "conditions": Mutant(
+        "What a run found true is not looked at again.",
+        nothing(replay.Trace, "_check"),
+        ("modules: norm that has to be finite",),
+    ),
+    "schedules ahead of conditions": Mutant(
+        "Schedulers stay stepped where a condition does not hold.",
+        stepped_schedules,
+        ("modules: norm that has to be finite",),
     ),
     "structures": Mutant(
         "Nothing guards what a structure of tensors that is set looked like.",
