@@ -159,9 +159,8 @@ def _operator(name: str, fn: Callable[..., Tensor]) -> Callable[..., Any]:
 
 def _augmented(name: str, operator: Callable[..., Any]) -> Callable[..., Any]:
     def augmented(self: Tensor, other: Any) -> Any:
-        with LOCK:
-            result = operator(self, other)
-            return result if result is NotImplemented else self._write(result)
+        result = operator(self, other)
+        return result if result is NotImplemented else self._write(result)
 
     augmented.__name__ = augmented.__qualname__ = name
     augmented.__doc__ = "The operator, written into this tensor."
@@ -173,18 +172,25 @@ def _inplace(name: str, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(fn)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        with LOCK:
-            return self._write(fn(self, *args, **kwargs))
+        return self._write(fn(self, *args, **kwargs))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{fn.__name__}`, written into this tensor, which is returned."
     return method
 
 
+# They call functions of the user's, which may wait for another thread.
+_CALLING = frozenset(("apply_", "map_", "map2_"))
+
+
 def _whole(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
     """`fn`, if its name says that it writes to its tensor, with reading and writing as one step:
     of writes from several threads none is lost."""
-    if not (name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))):
+    if name.endswith("__"):
+        writes = name == "__setitem__" or name in AUGMENTED
+    else:
+        writes = name.endswith("_") and name not in _CALLING
+    if not writes:
         return fn
 
     @functools.wraps(fn)
@@ -274,7 +280,7 @@ def methods() -> dict[str, Callable[..., Any]]:
         out[name] = _augmented(name, out[operator])
     out |= UNARY
     for module in MODULES:
-        out |= {name: _whole(name, fn) for name, fn in module.METHODS.items()}
+        out |= module.METHODS
     for module in MODULES:
         for name in module.INPLACE:
             out[f"{name}_"] = _inplace(f"{name}_", out[name])
@@ -297,7 +303,7 @@ def bind() -> None:
     spelled_out = set(Tensor.__dict__) - {"__eq__", "__ne__", "__init_subclass__"}
     for name, fn in methods().items():
         if name not in spelled_out:
-            setattr(Tensor, name, with_keywords(name, fn))
+            setattr(Tensor, name, with_keywords(name, _whole(name, fn)))
     for module in MODULES:
         for name, prop in getattr(module, "PROPERTIES", {}).items():
             setattr(Tensor, name, prop)
