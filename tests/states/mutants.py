@@ -300,6 +300,16 @@ def stepped_schedules() -> Patches:
     return [mock.patch.object(scheduling.LRScheduler, "snapshot", lambda self: lambda: None)]
 
 
+def unnamed() -> Patches:
+    real = guards.Memory
+
+    def broken(touched: Any, named: Any, leaves: Any, assigned: Any, before: Any) -> Any:
+        was = {id(e.found) for e in assigned}
+        return real(touched, [t for t in named if id(t) not in was], leaves, assigned, before)
+
+    return [mock.patch.object(guards, "Memory", broken)]
+
+
 def any_number_of_traces() -> Patches:
     endless = property(lambda self: 99)
     return [mock.patch.object(compiling.CompiledFunction, "max_traces", endless, create=True)]
@@ -614,12 +624,22 @@ MUTANTS: dict[str, Mutant] = {
                 "reasons: hook on what is returned with history",
                 "reasons: hook on a leaf that is returned",
             ),
+            Why.DETACHED: ("aliasing: detached state returned with history",),
             Why.FUNCTION: ("reasons: history of an autograd.Function returned",),
             Why.LEAF: ("reasons: leaf made inside with its gradient",),
             Why.RETAINED: ("reasons: gradient kept by a tensor that is no leaf",),
             Why.REQUIRES_GRAD: ("reasons: requires_grad of a tensor from outside changed",),
         }.items()
     },
+    "named elsewhere": Mutant(
+        "Nobody looks whether another name leads to what an assigned name held at first.",
+        unnamed,
+        (
+            "structures: attribute that another name has at first",
+            "structures: tensor of a structure that another name has at first",
+            "structures: buffer that is an attribute at first",
+        ),
+    ),
     "history freed whole": Mutant(
         "A pass from one result frees what is behind the others.",
         nothing(engine, "spend", False),
