@@ -40,7 +40,8 @@ def write(guards: Guards, trace: Trace, with_keywords: bool, miss: Quick) -> Qui
     """The quick function of a trace, or None; it takes the compiled function and the arguments
     of a call, as `miss` does."""
     special = trace.sets or trace.points or trace.attributes or trace.marked or trace.places
-    if special or trace.schedulers or (trace.has_history and not trace.freed_history):
+    special = special or trace.conditions or trace.schedulers
+    if special or (trace.has_history and not trace.freed_history):
         return None
     if trace.freed_history and trace.freed_node is None:
         return None  # not yet

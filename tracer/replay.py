@@ -46,6 +46,10 @@ _CALL = OPS["call"]
 _HANDLE_SLOTS = ("_storage", "_view", "_type", "_strides")
 
 
+class Diverged(Exception):
+    """A condition that the recording run went by is another in a call: nothing was changed."""
+
+
 class Trace:
     """One way a function went: bindings, executable, effects. See the module's docstring."""
 
@@ -66,6 +70,7 @@ class Trace:
         self.attributes = [
             (owner, name, getattr(owner, name)) for owner, name in session.attributes.values()
         ]
+        self.conditions: list[tuple[int, bool]] = []  # output, and its truth
         self.leaves: list[Leaf] = []
         self.spec: Any = None
         self.donate: tuple[int, ...] = ()
@@ -168,6 +173,7 @@ class Trace:
         """Replay: read, execute, write back all or nothing, rebuild the result.
 
         All that is to be written is made ready before the executable runs; see `consume`.
+        Raises: Diverged.
         """
         before = [scheduler.snapshot() for scheduler in self.schedulers]
         results: list[Any] = []
@@ -179,17 +185,25 @@ class Trace:
                 change, new = self.changes(results, inputs, arguments)
                 try:
                     self.execute(inputs, arguments, results)
+                    if self.conditions:
+                        self._check(results)
                     ran = True
                 finally:
-                    if results or ran:
+                    if ran or (results and not self.conditions):
                         consume(change)
                 self._finish(inputs, arguments)
         except BaseException:
-            if not results and not ran:
+            if not ran and (not results or self.conditions):
                 for restore in before:
                     restore()
             raise
         return trees.unflatten(self.spec, self._result(new, old, arguments))
+
+    def _check(self, results: list[Any]) -> None:
+        """Raises: Diverged."""
+        for number, truth in self.conditions:
+            if bool(np.asarray(results[number])) is not truth:
+                raise Diverged
 
     def execute(self, inputs: list[Value], arguments: Sequence[Any], results: list[Any]) -> None:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
