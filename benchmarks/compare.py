@@ -255,7 +255,7 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), metavar="SIDE")
     parser.add_argument("--python", action="append", default=[], metavar="SIDE=PATH")
-    parser.add_argument("--rounds", type=int, help="instead of each workload's own number")
+    parser.add_argument("--rounds", type=int, help="at most, of each workload")
     parser.add_argument("--round-seconds", type=float, default=0.5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=tuple(AGREEMENT), default="float32")
@@ -279,7 +279,8 @@ def main() -> None:
         if options.workloads and name not in options.workloads:
             continue
         if options.rounds:
-            WORKLOADS[name] = workload = workload._replace(rounds=options.rounds)
+            least = min(options.rounds, workload.rounds)
+            WORKLOADS[name] = workload = workload._replace(rounds=least)
         taking_part = [side for side in sides if side in workload.sides]
         found = measure(name, taking_part, setting, options.round_seconds)
         results["workloads"][name] = found

@@ -102,7 +102,7 @@ def _models() -> dict[str, Workload]:
             *("memory", (FULL[name],), (QUICK[name],), rows),
             sides=tuple(s for s in ALL if s != "tinygrad"),
             fresh=True,
-            rounds=3,
+            rounds=1,
         )
     return found
 
