@@ -74,6 +74,12 @@ def xla_counts(graph: Graph) -> tuple[int, int]:
     return int(found.get("flops", 0)), int(found.get("transcendentals", 0))
 
 
+def test_random_numbers_cost_what_xla_counts():
+    graph = thrace.trace(lambda x: thrace.nn.functional.dropout(x, 0.5), thrace.spec("f32[8,16]"))
+    ours, xla = graph.cost().total.flops, xla_counts(graph)[0]
+    assert ours == pytest.approx(xla, rel=1e-3)
+
+
 @pytest.mark.parametrize("node", NODES, ids=lambda n: f"{n[2].split('(')[0]} {n[0]}")
 def test_operations_are_those_that_xla_counts(node: tuple[str, str, str]):
     graph = graph_of(*node)
