@@ -25,7 +25,8 @@ class Profile:
     """Seconds per node of one step.
 
     `graph` is the graph that ran, `node_s` lines up with its nodes, `step_s` is how long
-    the measured step took and `attributed` which part of it the nodes have. Prints as a
+    the measured step ran and `attributed` which part of it the nodes have; `call_s` is what
+    calling it took besides, to hand over inputs and outputs. Prints as a
     table; `render` draws the graph coloured by time, `chrome_trace` writes a trace that
     chrome://tracing and ui.perfetto.dev open.
     """
@@ -34,6 +35,7 @@ class Profile:
         self.graph: Graph = measured.graph
         self.node_s = measured.node_s
         self.step_s = measured.step_s
+        self.call_s = measured.call_s
         self.untraced_s = measured.untraced_s
         self.attributed = measured.attributed
         self.method = measured.method
@@ -92,13 +94,22 @@ class Profile:
         return "\n".join(
             [
                 f"{self.name} on {self.device}: {seconds_text(self.step_s)} a step "
-                f"({seconds_text(self.untraced_s)} unobserved), "
+                f"({seconds_text(self.untraced_s)} a call unobserved), "
                 f"{100 * self.attributed:.1f} % attributed to {len(self.graph)} nodes",
-                f"measured {self.how}",
+                f"measured {self.how}{self._call_text()}",
                 "",
                 *columns(rows, left=0),
                 *([f"... {more} more"] if more > 0 else []),
             ]
+        )
+
+    def _call_text(self) -> str:
+        if self.call_s == 0:
+            return ""
+        inputs, outputs = len(self.graph.inputs), len(self.graph.outputs)
+        return (
+            f"; calling it, with {inputs} inputs and {outputs} outputs to hand over, took "
+            f"{seconds_text(self.call_s)} more"
         )
 
     def _grouped(self, by: str, depth: int) -> dict[str, tuple[float, dict[str, float], int]]:
