@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..ir.columns import columns, count_text, preformatted, seconds_text, shortened
 from ..ir.cost import graph_cost, scope_path
@@ -13,8 +13,10 @@ from ..ir.graph import Graph, Node
 from ..ir.printer import value_names
 from ..ir.source import Location, resolve
 from ..runtime.device import CPU, Device, normalize
-from ..runtime.measure import Measured, measure
 from .files import write_atomically
+
+if TYPE_CHECKING:
+    from ..runtime.measure import Measured
 
 K = TypeVar("K")
 METHODS = ("auto", "trace", "segments")
@@ -225,6 +227,7 @@ def profile_graph(
 ) -> Profile:
     """`profile` for a graph and an array per input."""
     from ..runtime.buffer import is_numpy, to_jax
+    from ..runtime.measure import measure
 
     _check(repeats, method)
     device = normalize(device)

@@ -96,6 +96,23 @@ def test_nowhere_to_write_to_is_no_traceback(where: str, code: int, said: str, m
     assert "Exception ignored" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            "THRACE_CACHE_SIZE=abc",
+            "THRACE_CACHE_SIZE must be a whole number above 0, got 'abc'",
+        ),
+        ("THRACE_LOG=frob,compile", "THRACE_LOG: there is no topic 'frob'; known: all, traces"),
+    ],
+)
+def test_a_wrong_setting_is_a_sentence(setting: str, said: str, model: Path):
+    command = ("run", "-", "--random")
+    done = start("env", setting, THRACE, *command, cwd=model, stdin=GRAPH)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_graph_comes_through_a_pipe(model: Path):
     (model / "g").write_text(GRAPH)
     done = start("bash", "-c", f"{THRACE} cost <(cat g)", cwd=model)
