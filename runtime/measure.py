@@ -178,15 +178,19 @@ _LARGE = {"convolution": "convolution", "dot": "dot_general"}
 
 
 def _maker(opcode: str, n: int, graph: Graph, positions: dict[Node, int]) -> int:
-    """The node of an instruction that goes by node n's name; for a product, the product."""
+    """The node of an instruction that goes by node n's name; for a product, the product: the
+    node itself, what it moves, or what it reads."""
     wanted = _LARGE.get(opcode)
-    node = graph.nodes[n]
-    while wanted is not None and _moves(node):
-        before = node.operands[0]
-        if not isinstance(before, Value) or before.node is None:
-            break
-        node = before.node
-    return positions[node] if node.op.name == wanted else n
+    if wanted is None:
+        return n
+    named = graph.nodes[n]
+    for node in (named, *(o.node for o in named.operands if isinstance(o, Value))):
+        while node is not None and _moves(node):
+            before = node.operands[0]
+            node = before.node if isinstance(before, Value) else None
+        if node is not None and node.op.name == wanted:
+            return positions[node]
+    return n
 
 
 def _moves(node: Node) -> bool:
