@@ -361,6 +361,7 @@ class _Building:
     def _place_outputs(self, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""
         trace, plan = self.trace, self.plan
+        self._order_outputs()
         numbers = {v: i for i, v in enumerate(plan.outputs)}
 
         def source(storage: Storage) -> Source:
@@ -404,6 +405,17 @@ class _Building:
                 raise NotReplayable(Why.HISTORY, "it returns a tensor with")
             s = storages[i]
             trace.new.append(New(made, s.strides, s.inference, s.writes))
+
+    def _order_outputs(self) -> None:
+        """New values of what is written in the order of the old ones, and before other outputs of
+        their types: XLA's caller gives each output the first donated input of its type, and the
+        new value of something else would have to wait until the old one is read, or copy it."""
+        written = sorted(self.session.written.values(), key=lambda s: self.bound[id(s)])
+        values = [root(storage.value) for storage in written]
+        rank = {v: i for i, v in enumerate(dict.fromkeys(values), 1)}
+        types = {v.type for v in values}
+        others = {v: 0 if v.type not in types else len(rank) + 1 for v in self.plan.outputs}
+        self.plan.outputs.sort(key=lambda v: rank.get(v, others[v]))
 
     def _make_graph(self) -> None:
         plan = self.plan

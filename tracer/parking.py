@@ -71,7 +71,7 @@ class Lot:
         assert graph is not None
         self.trace = trace
         self.last: Any = lambda: None  # a weak reference to the parking
-        self.count = -1  # of `REPOINTED` when it was made
+        self.repointed = -1  # the count when it was made
         self.array: type | None = None
         self.bindings = [b for b, _ in trace.writes]
         self.owners = [trace.bindings[b] for b in self.bindings]
@@ -80,13 +80,16 @@ class Lot:
         self.types = [graph.output_types[source.output] for _, source in trace.writes]
         self._require_own()
         outputs = [source.output for _, source in trace.writes]
-        outputs += [made.source.output if made else -1 for made in self.made]
-        # One that is None has the place of another, which nobody reads.
-        first = next((i for i in outputs if i >= 0), 0)
-        places = [trace.place(first if i < 0 else i) for i in outputs]
-        self.places = places[len(trace.writes) :]  # of the gradients
-        numbers = [place.output for place in places]
-        self.pick = itemgetter(*numbers) if len(numbers) > 1 else lambda out: (out[numbers[0]],)
+        # Where arrays of gradients stand behind those of storages; one that is None has none.
+        self.numbers: list[int] = []
+        for made in self.made:
+            self.numbers.append(-1 if made is None else len(outputs))
+            outputs += [] if made is None else [made.source.output]
+        self.count = len(outputs)
+        places = [trace.place(i) for i in outputs]
+        self.places = [None if n < 0 else places[n] for n in self.numbers]
+        taken = [place.output for place in places]
+        self.pick = itemgetter(*taken) if len(taken) > 1 else lambda out: [out[i] for i in taken]
 
     def _require_own(self) -> None:
         """Raises: Unwritable if what is parked is anybody else's too, or not found again."""
@@ -116,12 +119,12 @@ class Lot:
     def enter(self) -> Parking | None:
         """The parking with all that a call writes in it; None if somebody else has some of it."""
         p = self.last()
-        if p is None or self.count != REPOINTED[0]:
+        if p is None or self.repointed != REPOINTED[0]:
             if p is not None:
                 self.empty(p)
             p = Parking(self)
             self.last = weakref.ref(p)
-            self.count = REPOINTED[0]
+            self.repointed = REPOINTED[0]
         p.settle()
         for i in sorted(p.away):
             storage = self._storage(i)
@@ -169,7 +172,8 @@ class Lot:
             if slot is None:
                 p.away_slots.discard(i)
             else:
-                slot.grad = self.make_grad(i, found[p.count + i])
+                number = self.numbers[i]
+                slot.grad = self.make_grad(i, None if number < 0 else found[number])
 
     def make_grad(self, i: int, array: Any) -> Tensor | None:
         """The `.grad` of a slot."""
@@ -177,7 +181,9 @@ class Lot:
         if made is None:
             return None
         assert graph is not None
-        array = unpacked(self.places[i], array)
+        place = self.places[i]
+        assert place is not None
+        array = unpacked(place, array)
         value = Value(graph.output_types[made.source.output], buffer=array)
         storage = Storage(value, self.trace.device, made.strides)
         storage.owner = None  # made by the call
@@ -199,7 +205,7 @@ class Parking:
     def __init__(self, lot: Lot):
         self.lot = lot
         self.count = len(lot.bindings)
-        self.arrays: list[Any] = [None] * (self.count + len(lot.slots))
+        self.arrays: list[Any] = [None] * lot.count
         self.latest: Any = None
         self.away = set(range(self.count))
         self.away_slots = set(range(len(lot.slots)))
@@ -212,7 +218,7 @@ class Parking:
             for i in self.away:
                 arrays[i] = None
             for i in self.away_slots:
-                arrays[self.count + i] = None
+                self._forget(arrays, i)
             self.arrays = arrays
             self.latest = None
 
@@ -277,7 +283,9 @@ class Parking:
         with LOCK:
             if slot.__class__ is ParkedSlot:
                 self.settle()
-                self.leave(i, slot, self.lot.make_grad(i, self.arrays[self.count + i]))
+                number = self.lot.numbers[i]
+                array = None if number < 0 else self.arrays[number]
+                self.leave(i, slot, self.lot.make_grad(i, array))
             return slot.grad
 
     def leave(self, i: int, slot: Any, grad: Any) -> None:
@@ -287,7 +295,12 @@ class Parking:
             _SET_GRAD(slot, grad)
             slot.__class__ = GradSlot
             self.settle()
-            self.arrays[self.count + i] = None
+            self._forget(self.arrays, i)
+
+    def _forget(self, arrays: list[Any], i: int) -> None:
+        """A slot that has left has its array itself."""
+        if self.lot.numbers[i] >= 0:
+            arrays[self.lot.numbers[i]] = None
 
 
 def _left(parking: weakref.ref[Parking], i: int, dead: Any) -> None:

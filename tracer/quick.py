@@ -122,11 +122,12 @@ class _Writing:
         if self.lot is not None:
             # All that is parked is there, or goes in now.
             lot = w.constant(self.lot)
-            w.line(f"if p is None or p.away or {lot}.count != {w.constant(REPOINTED)}[0]:")
+            w.line(f"if p is None or p.away or {lot}.repointed != {w.constant(REPOINTED)}[0]:")
             w.line(f"    p = {lot}.enter()")
             w.line(f"    if p is None: {w.miss}")
             w.line("if p.latest is not None: p.settle()")
-            parts.append(f"*p.arrays[:{len(written)}]" if trace.grads else "*p.arrays")
+            gradients = self.lot.count > len(written)
+            parts.append(f"*p.arrays[:{len(written)}]" if gradients else "*p.arrays")
         if read:
             order += read
             self._read(read)
