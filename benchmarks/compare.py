@@ -5,6 +5,7 @@
     python benchmarks/compare.py --sides thrace jax
     python benchmarks/compare.py --quick          tiny sizes: does it run, do the sides agree
     python benchmarks/compare.py --device cuda --dtype bfloat16
+    python benchmarks/compare.py --read build/bench/compare.json --cpu-time
 
 Each side of each workload is a process of its own (`worker.py`). All sides of a workload are
 started, then take turns in short rounds, so that what else the machine does meets them alike;
@@ -132,9 +133,9 @@ def measure(name: str, sides: list[str], setting: Setting, round_s: float) -> di
     return {"rounds": answers, "missing": missing, "repetitions": times, "ready": ready}
 
 
-def repetitions(worker: Worker, quick: bool, round_s: float) -> int:
+def repetitions(worker: Worker, single: bool, round_s: float) -> int:
     """How many fill a round."""
-    if quick:
+    if single:
         return 1
     once = worker.run(1)["seconds"]
     often = worker.run(max(1, min(3, round(round_s / max(once, 1e-9)))))["seconds"]
@@ -189,7 +190,10 @@ def ratio(answers: Answers, side: str, base: str, key: str) -> tuple[float, floa
 
 
 def ratio_text(found: tuple[float, float, float] | None) -> str:
-    return "-" if found is None else f"{found[0]:.2f} ({found[1]:.2f}-{found[2]:.2f})"
+    if found is None:
+        return "-"
+    middle, low, high = (f"{x:.{2 if x >= 0.1 else 4}f}" for x in found)
+    return f"{middle} ({low}-{high})"
 
 
 def line(row: Row, workload: Workload, answers: Answers, sides: list[str], cpu_time: bool) -> str:
@@ -255,12 +259,15 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD", help=", ".join(WORKLOADS))
     parser.add_argument("--sides", nargs="+", choices=SIDES, default=list(SIDES), metavar="SIDE")
     parser.add_argument("--python", action="append", default=[], metavar="SIDE=PATH")
-    parser.add_argument("--rounds", type=int, help="instead of each workload's own number")
+    parser.add_argument("--rounds", type=int, help="at most, of each workload")
     parser.add_argument("--round-seconds", type=float, default=0.5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--dtype", choices=tuple(AGREEMENT), default="float32")
     parser.add_argument("--cpu-time", action="store_true", help="ratios of processor time")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one round")
+    parser.add_argument(
+        "--read", type=Path, nargs="+", metavar="FILE", help="print what earlier runs measured"
+    )
     parser.add_argument("--out", type=Path, default=Path("build/bench/compare.json"))
     options = parser.parse_args()
     if unknown := set(options.workloads) - set(WORKLOADS):
@@ -270,25 +277,32 @@ def main() -> None:
 
     pythons = dict(p.split("=", 1) for p in options.python)
     setting = Setting(options.quick, options.device, options.dtype, pythons)
-    sides = available(options.sides, pythons)
+    here = available(options.sides, pythons)
     results: dict[str, Any] = {"machine": machine(options.device), "dtype": options.dtype}
     results["workloads"] = {}
-    print(f"{results['machine']}; {options.dtype}", end="\n\n")
-    print(header(sides), flush=True)
+    for path in options.read or ():
+        earlier = json.loads(path.read_text())
+        results |= {**earlier, "workloads": {**results["workloads"], **earlier["workloads"]}}
+    print(f"{results['machine']}; {results['dtype']}", end="\n\n")
+    print(header(options.sides), flush=True)
     for name, workload in WORKLOADS.items():
-        if options.workloads and name not in options.workloads:
+        if (options.workloads and name not in options.workloads) or (
+            options.read and name not in results["workloads"]
+        ):
             continue
-        if options.rounds:
-            WORKLOADS[name] = workload = workload._replace(rounds=options.rounds)
-        taking_part = [side for side in sides if side in workload.sides]
-        found = measure(name, taking_part, setting, options.round_seconds)
-        results["workloads"][name] = found
+        if not options.read:
+            rounds = min(options.rounds or workload.rounds, workload.rounds)
+            WORKLOADS[name] = workload = workload._replace(rounds=rounds)
+            taking_part = [side for side in here if side in workload.sides]
+            found = measure(name, taking_part, setting, options.round_seconds)
+            results["workloads"][name] = found
+            options.out.parent.mkdir(parents=True, exist_ok=True)
+            options.out.write_text(json.dumps(results, indent=1))  # each time: a run is long
+            for side, reason in found["missing"].items():
+                print(f"{name}: no figure of {side}: {reason}", file=sys.stderr)
+        answers = results["workloads"][name]["rounds"]
         for row in workload.rows:
-            print(line(row, workload, found["rounds"], sides, options.cpu_time), flush=True)
-        for side, reason in found["missing"].items():
-            print(f"{name}: no figure of {side}: {reason}", file=sys.stderr)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(results, indent=1))
+            print(line(row, workload, answers, options.sides, options.cpu_time), flush=True)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ class Workload(NamedTuple):
     fresh: bool = False
     rounds: int = 15
     checked: bool = True  # whether sides must give the same numbers
+    single: bool = False  # one repetition a round, as each is larger than the one before
 
 
 def _steps(kept: float, plain: float) -> dict[tuple[str, str], float]:
@@ -102,7 +103,7 @@ def _models() -> dict[str, Workload]:
             *("memory", (FULL[name],), (QUICK[name],), rows),
             sides=tuple(s for s in ALL if s != "tinygrad"),
             fresh=True,
-            rounds=3,
+            rounds=1,
         )
     return found
 
@@ -152,7 +153,12 @@ WORKLOADS: dict[str, Workload] = {
     "grad-1000": _per_op("differentiation", "differentiation", 1_000, 15, {PAIR: 0.6}),
     "grad-10000": _per_op("differentiation", "differentiation", 10_000, 7, {PAIR: 0.6}),
     "first-graph": Workload(
-        "first_seen", (20,), (20,), (Row("20 operations first seen", marks={PAIR: 0.5}),), EAGER
+        "first_seen",
+        (20,),
+        (20,),
+        (Row("20 operations first seen", marks={PAIR: 0.5}),),
+        EAGER,
+        single=True,
     ),
     "first-op": Workload("first_op", (), (), FIRST_OP, EAGER, fresh=True, rounds=5),
     "cold": Workload("cold", (DEEP,), (QUICK["mlp"],), COLD, IMPERATIVE, fresh=True, rounds=3),

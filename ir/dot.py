@@ -19,6 +19,7 @@ from .columns import bytes_text, count_text, seconds_text
 from .cost import node_cost
 from .dot_boxes import Box, Boxes
 from .graph import Graph, Node, Scope, Value
+from .hash import distinct_graphs
 from .nested import has_effect, held_graphs, nested_graphs
 from .ops.shape import Constant
 from .printer import attribute_text, literal_text, value_names
@@ -52,6 +53,7 @@ _LEGEND = (
 )
 LEGIBLE = 60  # boxes on one page
 _LONGEST = 48  # characters of an attribute list in a box
+_LEAST = 8  # boxes of a graph that a node holds, where it is folded
 _TOGETHER = 3  # so many inputs or outputs of one folded box are drawn as one
 
 Heat = Mapping[Node, float]
@@ -70,7 +72,8 @@ def to_dot(
 
     `depth` folds scopes nested deeper than that into a box each, phases not counted, and
     each optimizer phase into one. Without it, a graph of more than `limit` nodes is folded,
-    functions first, then modules, to at most `limit` boxes, unless `fold` is False.
+    functions first, then modules, to at most `limit` boxes, unless `fold` is False; so are the
+    graphs that nodes hold, which are drawn apart, those that compute the same as one.
     `heat` has seconds per node: boxes are coloured by their time and say it.
     """
     out = [
@@ -81,12 +84,20 @@ def to_dot(
         '  edge [fontname="Helvetica", fontsize=8, color="#555555"];',
         f"  label={quoted(_LEGEND)};",
     ]
-    graphs = nested_graphs(graph)[::-1]  # the program first, then what it calls
-    names = {id(g): g.name if i == 0 else f"{g.name} ({i})" for i, g in enumerate(graphs)}
+    number = distinct_graphs(graph)
+    drawn: dict[int, Graph] = {}
+    for g in nested_graphs(graph)[::-1]:  # the program first, then what it calls
+        drawn.setdefault(number[id(g)], g)
+    graphs = list(drawn.values())
+    shown = {k: g.name if i == 0 else f"{g.name} ({i})" for i, (k, g) in enumerate(drawn.items())}
+    names = {i: shown[k] for i, k in number.items()}
+    room = limit
     for i, g in enumerate(graphs):
         picture = _Picture(g, f"g{i}", names, heat or {})
-        picture.boxes.group(depth, limit if fold else None)
+        picture.boxes.group(depth, room if fold else None)
         lines = picture.lines()
+        if i == 0 and len(graphs) > 1:  # the page has to do for all of them
+            room = max((limit - len(picture.boxes.all)) // (len(graphs) - 1), _LEAST)
         if i > 0:
             label = quoted(f"graph {names[id(g)]}")
             lines = [f"subgraph cluster_g{i} {{", f"  label={label};", *_indent(lines), "}"]

@@ -134,6 +134,13 @@ def _accumulate(b: Builder, pending: dict[Edge, Value], edge: Edge, cotangent: V
     pending[edge] = cotangent if before is None else b.add(before, cotangent)  # type: ignore
 
 
+_SECOND = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after "
+    "they have already been freed). Specify retain_graph=True if you need to backward through the "
+    "graph a second time or if you need to access saved tensors after calling backward."
+)
+
+
 def vjp(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cotangents:
     """The cotangents of a node's operands, None where not needed or zero.
 
@@ -142,12 +149,7 @@ def vjp(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) -> Cota
     """
     row = node.op
     if node.freed:
-        raise AutogradError(
-            "Trying to backward through the graph a second time (or directly access saved "
-            "tensors after they have already been freed). Specify retain_graph=True if you "
-            "need to backward through the graph a second time or if you need to access "
-            "saved tensors after calling backward."
-        )
+        raise AutogradError(_SECOND)
     if row.vjp is not None:
         return row.vjp(b, node, cots, needs)
     if row.saved is not None:
@@ -243,6 +245,11 @@ def vjp_call(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) ->
     """`vjp` of a node that holds one graph and runs it once."""
     graph: Graph = node.attrs[0]
     given = tuple(c is not None for c in cots)
+    if node.spent is not None:
+        saved = _saved(graph, operands_needed(node))
+        spent = frozenset().union(*(saved[i] for i in node.spent))
+        if any(g and not spent.isdisjoint(saved[i]) for i, g in enumerate(given)):
+            raise AutogradError(_SECOND)
     backward, sources, targets = call_gradient(graph, given, tuple(needs))
     if not targets:
         return [None] * len(node.operands)
@@ -255,6 +262,42 @@ def vjp_call(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) ->
     for i, c in zip(targets, got, strict=True):
         answer[i] = c
     return answer
+
+
+def operands_needed(node: Node) -> tuple[bool, ...]:
+    """Which operands of a node have history."""
+    return tuple([isinstance(o, Value) and o.edge is not None for o in node.operands])
+
+
+_SAVED: dict[tuple, tuple[Graph, tuple[frozenset[int], ...]]] = {}
+
+
+def _saved(graph: Graph, needs: tuple[bool, ...]) -> tuple[frozenset[int], ...]:
+    """For each result of a called graph: the nodes behind it whose gradient reads something,
+    which a pass from it frees."""
+    key = (id(graph), needs)
+    found = _SAVED.get(key)
+    if found is None or found[0] is not graph:
+        b = Builder()
+        env = copy_nodes(graph, b, needs)
+        number = {id(n): i for i, n in enumerate(b.nodes) if any(reads(n, operands_needed(n)))}
+        made = []
+        for v in graph.outputs:
+            edge = env[v].edge
+            behind = [] if edge is None else topological([edge])
+            made.append(frozenset(number[id(n)] for n in behind if id(n) in number))
+        if len(_SAVED) > 1024:
+            _SAVED.clear()
+        found = _SAVED[key] = (graph, tuple(made))
+    return found[1]
+
+
+def spend(node: Node, given: frozenset[int]) -> bool:
+    """Note that a call's results `given` were differentiated and what is behind them is freed.
+    Whether there is something left that is not."""
+    saved = _saved(node.attrs[0], operands_needed(node))
+    node.spent = given if node.spent is None else node.spent | given
+    return frozenset().union(*saved) != frozenset().union(*(saved[i] for i in node.spent))
 
 
 def call_gradient(

@@ -104,7 +104,8 @@ class Node:
 
     `attrs` lines up with `op.attrs`. `loc` is the user's place in the code and `cause`,
     on backward nodes, the place of the forward node it differentiates. `seq` grows with
-    the order of recording. `freed` and `hooks` belong to the tracer's history.
+    the order of recording. `freed`, `spent` and `hooks` belong to the tracer's
+    history: of a call, `spent` are the results that were differentiated without retaining.
     """
 
     __slots__ = (
@@ -120,6 +121,7 @@ class Node:
         "owner",
         "scope",
         "seq",
+        "spent",
     )
 
     def __init__(
@@ -143,6 +145,7 @@ class Node:
         self.owner = owner
         self.outputs: tuple[Value, ...] = ()
         self.freed = False
+        self.spent: frozenset[int] | None = None
         self.hooks: dict[int, list[Callable]] | None = None
 
     def attr(self, name: str) -> Any:

@@ -24,11 +24,20 @@ def structural_key(graph: Graph) -> tuple:
     It has one entry per distinct graph of the program, so a graph that is called from many
     places counts once, and equal graphs are one.
     """
+    return tuple(_positions(graph)[0])
+
+
+def distinct_graphs(graph: Graph) -> dict[int, int]:
+    """A number per graph held in this one, by its id; graphs that compute the same have one."""
+    return _positions(graph)[1]
+
+
+def _positions(graph: Graph) -> tuple[dict[tuple, int], dict[int, int]]:
     positions: dict[tuple, int] = {}
     known: dict[int, int] = {}
     for g in nested_graphs(graph):
         known[id(g)] = positions.setdefault(_key(g, known), len(positions))
-    return tuple(positions)
+    return positions, known
 
 
 def structural_hash(graph: Graph) -> str:

@@ -5,7 +5,11 @@ only moves elements, is done again by whoever reads it rather than stored; sums 
 they go. So buffers are: inputs, results, what products, convolutions, sorts and the like
 read and make, and expensive elementwise results with several readers. Inputs and results
 are there from beginning to end, and what is passing may lie in the room of a result that
-is yet to come. Used by `cost`.
+is yet to come.
+
+The order is not the graph's: like XLA on CPUs, each buffer is filled as soon as all that it
+is made from is there, so what a backward pass will read (the transposed input of a
+convolution, say) is made early and waits. Used by `cost`.
 """
 
 from __future__ import annotations
@@ -49,7 +53,8 @@ class Alive(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """`live_bytes` has, per node, what is allocated while it runs.
+    """`live_bytes` has, per node, what is allocated while it runs (what is computed for its
+    readers runs with the first of them).
 
     `peak_bytes` is the most of them, `peak` the node where it is reached (None in a graph
     without nodes), and `alive` the buffers there, largest first.
@@ -75,12 +80,15 @@ class _Plan:
         self.graph = graph
         self.donate = donate
         self.roots: dict[Value, tuple[Value, ...]] = {}
+        self.reads: dict[int, tuple[Value, ...]] = {}  # of nodes that fill buffers, which
+        self.made: dict[Value, int] = {}  # at first by positions of nodes, then by steps
         self.last: dict[Value, int] = {}
-        self.made: dict[Value, int] = {}
+        self.order: list[int] = []  # positions of nodes that fill buffers, step by step
         self._place()
+        self._schedule()
 
     def _place(self) -> None:
-        """Which values are stored, from when to when."""
+        """Which values are stored, and what they are computed from."""
         graph = self.graph
         stored = self._stored()
         again: dict[Value, tuple[Value, ...]] = {v: (v,) for v in graph.inputs}
@@ -103,16 +111,37 @@ class _Plan:
                 self.roots[v] = again[v] = held
                 if v in stored:
                     self.roots[v] = (v,)
-                    self.made[v] = self.last[v] = at
+                    self.made[v] = at
                     if not _fusible(node) or node.op.name in _EXPENSIVE:
                         again[v] = (v,)
             if any(v in stored for v in node.outputs) or not node.outputs:
-                for v in held:
-                    self.last[v] = at
-        end = len(graph.nodes)
-        for v in graph.outputs:
+                self.reads[at] = held
+
+    def _schedule(self) -> None:
+        """From when to when each buffer is there: first come, first served."""
+        makers = {
+            at: {self.made.get(v, at) for v in read} - {at} for at, read in self.reads.items()
+        }
+        readers: dict[int, list[int]] = {}
+        for at, needed in makers.items():
+            for maker in needed:
+                readers.setdefault(maker, []).append(at)
+        missing = {at: len(needed) for at, needed in makers.items()}
+        self.order = [at for at, count in missing.items() if count == 0]
+        for at in self.order:  # grows on its way
+            for reader in readers.get(at, ()):
+                missing[reader] -= 1
+                if missing[reader] == 0:
+                    self.order.append(reader)
+        step = {at: i for i, at in enumerate(self.order)}
+        self.made = {v: step[at] for v, at in self.made.items()}
+        self.last = dict(self.made)
+        for at, read in self.reads.items():
+            for v in read:
+                self.last[v] = max(self.last.get(v, 0), step[at])
+        for v in self.graph.outputs:
             for r in self.roots[v]:
-                self.last[r] = end
+                self.last[r] = len(self.order)
 
     def _stored(self) -> set[Value]:
         graph = self.graph
@@ -177,24 +206,42 @@ class _Plan:
             if v not in results and v not in sheltered:
                 born[at] = born.get(at, 0) + v.type.size_bytes
                 dies[self.last[v]] = dies.get(self.last[v], 0) + v.type.size_bytes
+        always = inputs + outputs - given
         live: list[int] = []
-        now, best, best_at = 0, -1, 0
-        for at, node in enumerate(graph.nodes):
-            now += born.get(at, 0)
-            inside = _scratch(node)
-            live.append(inputs + outputs - given + now + inside)
-            if now + inside > best:
-                best, best_at = now + inside, at
-            now -= dies.get(at, 0)
+        now = 0
+        for step, at in enumerate(self.order):
+            now += born.get(step, 0)
+            live.append(always + now + _scratch(graph.nodes[at]))
+            now -= dies.get(step, 0)
+        steps = self._steps()
+        peak = max(range(len(live)), key=live.__getitem__, default=0)
+        node = graph.nodes[self.order[peak] if live else 0] if graph.nodes else None
         return Memory(
-            live_bytes=tuple(live),
-            peak_bytes=max(live, default=inputs + outputs),
-            peak=graph.nodes[best_at] if graph.nodes else None,
-            alive=self._alive(best_at, results),
+            live_bytes=tuple(live[s] if live else always for s in steps),
+            peak_bytes=live[peak] if live else always,
+            peak=node,
+            alive=self._alive(peak, results),
             input_bytes=inputs,
             output_bytes=outputs,
             donated_bytes=given,
         )
+
+    def _steps(self) -> list[int]:
+        """The step that each node runs in: its own, or that of the first reader it is fused to."""
+        own = {at: step for step, at in enumerate(self.order)}
+        read: dict[Value, int] = {}
+        out: list[int] = []
+        latest = max(len(self.order) - 1, 0)
+        for at in range(len(self.graph.nodes) - 1, -1, -1):
+            node = self.graph.nodes[at]
+            step = own.get(at)
+            if step is None:
+                step = min((read[v] for v in node.outputs if v in read), default=latest)
+            for o in node.operands:
+                if isinstance(o, Value):
+                    read[o] = min(read.get(o, step), step)
+            out.append(step)
+        return out[::-1]
 
     def _sheltered(self, results: set[Value]) -> set[Value]:
         """Passing values that lie in the room of a result not made yet, one at a time."""

@@ -21,6 +21,8 @@ OUR_FOLDERS = tuple(
     os.path.join(_ROOT, name) + os.sep
     for name in ("ir", "tracer", "lowering", "runtime", "tools", "thrace")
 )
+# The script that an installation makes for the command line.
+_PROGRAM = ("thrace", "thrace-script.py")
 _INTERNAL: dict[str, bool] = {}
 
 
@@ -29,7 +31,8 @@ def is_internal(filename: str) -> bool:
     known = _INTERNAL.get(filename)
     if known is None:
         path = os.path.abspath(filename)
-        known = path.startswith(OUR_FOLDERS) or filename.startswith("<thrace")
+        known = path.startswith(OUR_FOLDERS) or filename.startswith(("<thrace", "<frozen runpy"))
+        known = known or os.path.basename(path) in _PROGRAM
         _INTERNAL[filename] = known
     return known
 

@@ -19,7 +19,7 @@ from ..ir.passes import channels_last, checked
 from . import allocator, checks, counters, determinism, faults, room
 from .apart import apart
 from .device import CPU, NARROWED_BY_JAX, Device, jax_device, normalize, with_64_bits
-from .memory_cache import MemoryCache, size_from_environment
+from .memory_cache import MemoryCache, size_kept
 from .outbox import Outbox, boxed
 from .progress import shown
 from .segments import joined, segment_size, split
@@ -170,7 +170,7 @@ class Executable:
         return f"<Executable {self.graph.name} on {self.device}, {self.calls} calls>"
 
 
-CACHE: MemoryCache[Program] = MemoryCache(size_from_environment())
+CACHE: MemoryCache[Program] = MemoryCache(size_kept())
 
 
 def compile_graph(graph: Graph, device: Device = CPU, donate: Sequence[int] = ()) -> Executable:

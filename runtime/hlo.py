@@ -18,6 +18,9 @@ _OPERANDS = re.compile(r"%([\w.\-]+)")
 _NODE = re.compile(r'op_name="[^"]*?/n(\d+)(?=[/"])')
 
 
+PRODUCTS = ("convolution", "dot")
+
+
 class _Instruction(NamedTuple):
     node: int | None
     calls: tuple[str, ...]
@@ -28,11 +31,13 @@ def instruction_nodes(text: str, maker: Callable[[str, int], int]) -> dict[str, 
     """Positions of nodes by instruction: its own, and those of what is fused into it.
 
     `maker(opcode, node)` says which node is meant by a name: a product that took in a
-    transpose goes by the transpose's. What a compiler pass made up, such as a copy, goes to
+    transpose goes by the transpose's, and one that lost its name is what its reader reads.
+    What a compiler pass made up, such as a copy, goes to
     the nodes of what it reads, or else of what reads it.
     """
     inside: dict[str, list[int]] = {}  # nodes per computation
     found: dict[str, _Instruction] = {}
+    nameless: dict[str, str] = {}  # products without a name, and their opcodes
     computation = ""
     for line in text.splitlines():
         head = _COMPUTATION.match(line)
@@ -53,6 +58,14 @@ def instruction_nodes(text: str, maker: Callable[[str, int], int]) -> dict[str, 
         calls = tuple(_CALLS.findall(body))
         operands = tuple(name for name in _OPERANDS.findall(body) if name not in calls)
         found[match[1]] = _Instruction(node, calls, operands)
+        if node is None and said in PRODUCTS:
+            nameless[match[1]] = said
+        elif named:  # readers come after what they read
+            for o in operands:
+                if o in nameless:
+                    made = maker(nameless.pop(o), int(named[1]))
+                    inside[computation].append(made)
+                    found[o] = found[o]._replace(node=made)
     out: dict[str, tuple[int, ...]] = {}
     for name, instruction in found.items():
         nodes = [n for c in instruction.calls for n in inside.get(c, ())]

@@ -43,7 +43,9 @@ class Event(NamedTuple):
 
 class Measured(NamedTuple):
     """`node_s` has seconds per node of `graph`, the one that ran (on a CPU, laid out anew);
-    they add up to what was attributed of `step_s`.
+    they add up to what was attributed of `step_s`, from the beginning of its first operation to
+    the end of its last. `call_s` is what calling it took besides: handing over its inputs and
+    outputs.
 
     `untraced_s` is how long a step takes when nobody looks. `method` is "trace" or
     "segments", and `how` says it in words.
@@ -56,6 +58,7 @@ class Measured(NamedTuple):
     method: str
     how: str
     events: tuple[Event, ...]
+    call_s: float = 0.0
 
     @property
     def attributed(self) -> float:
@@ -138,7 +141,8 @@ def _by_trace(
     step = _best_step(*found, nodes_of)
     if step is None:
         return None
-    (begin, step_s), rows = step
+    (begin, length), rows = step
+    step_s = max(r[1] + r[2] for r in rows) - min(r[1] for r in rows)
     weights = node_weights(graph)
     node_s = [0.0] * len(graph.nodes)
     total = 0.0
@@ -153,8 +157,8 @@ def _by_trace(
         heavier = max((before, after), key=lambda n: sum(weights[i] for i in nodes_of[n]))
         _share(seconds, nodes_of[heavier], weights, node_s)
     events = tuple(
-        Event(name, start - begin, length, track, nodes_of[name])
-        for name, start, length, track in rows
+        Event(name, start - begin, seconds, track, nodes_of[name])
+        for name, start, seconds, track in rows
     )
     return Measured(
         graph=graph,
@@ -165,6 +169,7 @@ def _by_trace(
         how="by JAX's profiler, which says when each operation of the compiled step ran; time "
         "between two operations counts with the heavier one",
         events=events,
+        call_s=max(length - step_s, 0.0),
     )
 
 
@@ -173,15 +178,19 @@ _LARGE = {"convolution": "convolution", "dot": "dot_general"}
 
 
 def _maker(opcode: str, n: int, graph: Graph, positions: dict[Node, int]) -> int:
-    """The node of an instruction that goes by node n's name; for a product, the product."""
+    """The node of an instruction that goes by node n's name; for a product, the product: the
+    node itself, what it moves, or what it reads."""
     wanted = _LARGE.get(opcode)
-    node = graph.nodes[n]
-    while wanted is not None and _moves(node):
-        before = node.operands[0]
-        if not isinstance(before, Value) or before.node is None:
-            break
-        node = before.node
-    return positions[node] if node.op.name == wanted else n
+    if wanted is None:
+        return n
+    named = graph.nodes[n]
+    for node in (named, *(o.node for o in named.operands if isinstance(o, Value))):
+        while node is not None and _moves(node):
+            before = node.operands[0]
+            node = before.node if isinstance(before, Value) else None
+        if node is not None and node.op.name == wanted:
+            return positions[node]
+    return n
 
 
 def _moves(node: Node) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -72,3 +73,12 @@ def size_from_environment() -> int:
     if not text.isdigit() or int(text) == 0:
         raise ValueError(f"THRACE_CACHE_SIZE must be a whole number above 0, got {text!r}")
     return int(text)
+
+
+def size_kept() -> int:
+    """The same, or the default where that is no number: said, but no reason not to start."""
+    try:
+        return size_from_environment()
+    except ValueError as e:
+        warnings.warn(f"{e}; {DEFAULT_SIZE} are kept", stacklevel=2)
+        return DEFAULT_SIZE

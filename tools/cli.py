@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
 from . import bisect_command, cost, diff, doctor, dump, explain, nan_hunt, profile, run, show
-from .command import CommandError
+from .command import CommandError, error_text
 from .files import reason
 
 COMMANDS = (
@@ -50,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as e:
+        # A setting in the environment that is none, or a defect of ours: a sentence all the same.
+        if getattr(args, "traceback", False):
+            traceback.print_exc()
+        print(f"thrace {args.command}: {error_text(e)}", file=sys.stderr)
+        return 2
 
 
 def _open_streams() -> None:

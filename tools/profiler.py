@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..ir.columns import columns, count_text, preformatted, seconds_text, shortened
 from ..ir.cost import graph_cost, scope_path
@@ -13,8 +13,10 @@ from ..ir.graph import Graph, Node
 from ..ir.printer import value_names
 from ..ir.source import Location, resolve
 from ..runtime.device import CPU, Device, normalize
-from ..runtime.measure import Measured, measure
 from .files import write_atomically
+
+if TYPE_CHECKING:
+    from ..runtime.measure import Measured
 
 K = TypeVar("K")
 METHODS = ("auto", "trace", "segments")
@@ -25,7 +27,8 @@ class Profile:
     """Seconds per node of one step.
 
     `graph` is the graph that ran, `node_s` lines up with its nodes, `step_s` is how long
-    the measured step took and `attributed` which part of it the nodes have. Prints as a
+    the measured step ran and `attributed` which part of it the nodes have; `call_s` is what
+    calling it took besides, to hand over inputs and outputs. Prints as a
     table; `render` draws the graph coloured by time, `chrome_trace` writes a trace that
     chrome://tracing and ui.perfetto.dev open.
     """
@@ -34,6 +37,7 @@ class Profile:
         self.graph: Graph = measured.graph
         self.node_s = measured.node_s
         self.step_s = measured.step_s
+        self.call_s = measured.call_s
         self.untraced_s = measured.untraced_s
         self.attributed = measured.attributed
         self.method = measured.method
@@ -92,13 +96,22 @@ class Profile:
         return "\n".join(
             [
                 f"{self.name} on {self.device}: {seconds_text(self.step_s)} a step "
-                f"({seconds_text(self.untraced_s)} unobserved), "
+                f"({seconds_text(self.untraced_s)} a call unobserved), "
                 f"{100 * self.attributed:.1f} % attributed to {len(self.graph)} nodes",
-                f"measured {self.how}",
+                f"measured {self.how}{self._call_text()}",
                 "",
                 *columns(rows, left=0),
                 *([f"... {more} more"] if more > 0 else []),
             ]
+        )
+
+    def _call_text(self) -> str:
+        if self.call_s == 0:
+            return ""
+        inputs, outputs = len(self.graph.inputs), len(self.graph.outputs)
+        return (
+            f"; calling it, with {inputs} inputs and {outputs} outputs to hand over, took "
+            f"{seconds_text(self.call_s)} more"
         )
 
     def _grouped(self, by: str, depth: int) -> dict[str, tuple[float, dict[str, float], int]]:
@@ -214,6 +227,7 @@ def profile_graph(
 ) -> Profile:
     """`profile` for a graph and an array per input."""
     from ..runtime.buffer import is_numpy, to_jax
+    from ..runtime.measure import measure
 
     _check(repeats, method)
     device = normalize(device)

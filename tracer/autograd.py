@@ -16,7 +16,7 @@ from .engine import GradientEdge, GradSlot, free, get_gradient_edge, root_of, ru
 from .grad_hooks import call_slot_hooks, retain_grad
 from .grad_mode import enable_grad, no_grad
 from .recording import recorder_for, user_error
-from .state import STATE
+from .state import LOCK, STATE
 from .storage import alias
 from .tensor import Tensor
 
@@ -112,6 +112,17 @@ def _collect(slot: GradSlot, c: Value, device: Any, create_graph: bool) -> None:
         return
     if slot.node_hooks is not None:
         c = call_slot_hooks(slot, c, device, "pre")
+    with LOCK:  # of passes in several threads none is lost
+        _accumulate(slot, c, device, create_graph)
+    if slot.node_hooks is not None:
+        call_slot_hooks(slot, c, device, "post")
+    for hook, owner in list(slot.post_hooks.values()):
+        t = owner()
+        if t is not None:
+            hook(t)
+
+
+def _accumulate(slot: GradSlot, c: Value, device: Any, create_graph: bool) -> None:
     if STATE.session is not None:
         STATE.session.note_grad_read(slot, None)
     if slot.grad is None:
@@ -124,12 +135,6 @@ def _collect(slot: GradSlot, c: Value, device: Any, create_graph: bool) -> None:
     else:
         total = recorder_for(device).add(alias(slot.grad._value(), None), c)  # type: ignore
         slot.grad._write_value(total)
-    if slot.node_hooks is not None:
-        call_slot_hooks(slot, c, device, "post")
-    for hook, owner in list(slot.post_hooks.values()):
-        t = owner()
-        if t is not None:
-            hook(t)
 
 
 def grad(

@@ -50,7 +50,7 @@ def build(session: Session, arguments: list[Any], result: Any) -> Trace:
     `arguments` are the flattened arguments. Raises: NotReplayable.
     """
     recorder = session.recorder
-    outputs, _ = needed(recorder, ())
+    outputs, _ = needed(recorder, [value for value, _ in session.conditions])
     plan = Part(recorder.nodes, outputs, holders(recorder))
     building = _Building(session, arguments, plan)
     storages = building.fill(result)
@@ -394,6 +394,10 @@ class _Building:
                 raise NotReplayable(Why.LATE_HOOK)
         for storage in self.session.written.values():
             trace.writes.append((self.bound[id(storage)], source(storage)))
+        for value, truth in self.session.conditions:
+            if value not in numbers:  # it is always the same
+                continue
+            trace.conditions.append((numbers[value], truth))
         for i in range(len(storages)):
             made = source(storages[i])
             if made.history == -1:
@@ -428,10 +432,16 @@ class _Building:
             trace.kept_reads = reads(Node(_CALL, operands, (trace.graph,)), needs)
         # What a gradient reads later stays; nothing else needs the old value of what is written.
         kept = trace.kept_reads[0]
-        trace.donate = tuple(
-            i
-            for i in dict.fromkeys(w[0] for w in trace.writes)
-            if i not in kept and trace.bindings[i].kind in ("argument", "storage", "entry", "grad")
+        # Where a condition does not hold, nothing may have been consumed.
+        trace.donate = (
+            ()
+            if trace.conditions
+            else tuple(
+                i
+                for i in dict.fromkeys(w[0] for w in trace.writes)
+                if i not in kept
+                and trace.bindings[i].kind in ("argument", "storage", "entry", "grad")
+            )
         )
 
     def _check_leaves(self, leaves: dict[Any, Value]) -> None:

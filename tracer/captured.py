@@ -137,7 +137,8 @@ def relations(leaves: Sequence[Any]) -> tuple:
 
 
 class Memory:
-    """Which tensors that a run knew share memory: among each other, and with the arguments.
+    """Which tensors that a run touched, or that other names than the `assigned` ones lead to,
+    share memory: among each other, and with the arguments and what is assigned.
 
     The first can change only where a tensor is pointed at another storage (`.data =`, `set_`),
     which `REPOINTED` counts; so a call looks up its arguments alone.
@@ -145,18 +146,20 @@ class Memory:
 
     def __init__(
         self,
-        known: Sequence[Any],
+        touched: Sequence[Any],
+        named: Sequence[Any],
         leaves: Sequence[Any],
         assigned: Sequence[Entry | Item],
         before: dict[int, tuple[Storage, Any]],
     ):
-        tensors = {id(t): t for t in known if isinstance(t, Tensor)}
         self.assigned = assigned
-        # As it was when the run began: it may have pointed tensors elsewhere.
+        # What only an assigned name led to is another tensor at each call.
         was = {id(e.found) for e in assigned}
-        tensors = {key: t for key, t in tensors.items() if key not in was}
+        known = [t for t in touched if id(t) not in was]
+        tensors = {id(t): t for t in [*known, *named] if isinstance(t, Tensor)}
         self.refs = [weakref.ref(t) for t in tensors.values()]
         self.numbers = {key: i for i, key in enumerate(tensors)}
+        # As they were when the run began: it may have pointed tensors elsewhere.
         started = enumerate(tensors.values())
         places = {i: before.get(id(t), (t._storage, t._view)) for i, t in started}
         self._place(places)

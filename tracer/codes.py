@@ -6,6 +6,7 @@ Imported by the watch.
 from __future__ import annotations
 
 import dis
+import functools
 import gc
 import os
 import sys
@@ -72,16 +73,19 @@ def names(code: types.CodeType) -> list[str]:
     return out
 
 
-def globals_of(code: types.CodeType) -> set[str]:
+# What code says stays the same, and disassembling takes most of a short run's time.
+@functools.lru_cache(1024)
+def globals_of(code: types.CodeType) -> frozenset[str]:
     """Names that a function looks up as globals or builtins."""
-    return {
+    return frozenset(
         step.argval
         for step in dis.get_instructions(code)
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
+    )
 
 
-def stored(code: types.CodeType) -> tuple[set[str], set[str]]:
+@functools.lru_cache(1024)
+def stored(code: types.CodeType) -> tuple[frozenset[str], frozenset[str]]:
     """Names of attributes and of globals that a function assigns or deletes."""
     attributes, spaces = set(), set()
     todo = [code]
@@ -93,7 +97,7 @@ def stored(code: types.CodeType) -> tuple[set[str], set[str]]:
                 attributes.add(step.argval)
             elif step.opname in _GLOBALS:
                 spaces.add(step.argval)
-    return attributes, spaces
+    return frozenset(attributes), frozenset(spaces)
 
 
 def makes_strings(code: types.CodeType) -> bool:
@@ -124,15 +128,23 @@ def first_store(codes: Any) -> RawLocation | None:
 def imported(code: types.CodeType, space: dict) -> set[str]:
     """Names in `sys.modules` of what a function imports."""
     out = set()
-    steps = [*dis.get_instructions(code)]
-    for level, _, step in zip(steps, steps[1:], steps[2:], strict=False):
-        if step.opname == "IMPORT_NAME":
-            name = step.argval
-            if level.argval:
-                above = (space.get("__package__") or "").rsplit(".", level.argval - 1)[0]
-                name = f"{above}.{name}".rstrip(".")
-            out.add(name)
+    for level, name in _imports(code):
+        if level:
+            above = (space.get("__package__") or "").rsplit(".", level - 1)[0]
+            name = f"{above}.{name}".rstrip(".")
+        out.add(name)
     return out
+
+
+@functools.lru_cache(1024)
+def _imports(code: types.CodeType) -> tuple[tuple[int, str], ...]:
+    """What a function imports: how many packages up, and the name."""
+    steps = [*dis.get_instructions(code)]
+    return tuple(
+        (level.argval, step.argval)
+        for level, _, step in zip(steps, steps[1:], steps[2:], strict=False)
+        if step.opname == "IMPORT_NAME"
+    )
 
 
 def cells(frame: types.FrameType, known: Any) -> list[dict[str, Any]]:

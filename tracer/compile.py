@@ -24,7 +24,7 @@ from .naming import argument_names
 from .quick import write
 from .reasons import NotReplayable, Reason, Recompile, Why, reason
 from .recording import evaluate_all
-from .replay import Trace
+from .replay import Diverged, Trace
 from .restoring import Restoring, restored
 from .session import Session
 from .state import LOCK, RECORDING, STATE
@@ -96,9 +96,13 @@ class CompiledFunction:
                 if guards.failure(spec, leaves) is None:
                     if STATE.recorder is not None and STATE.recorder.nodes:
                         evaluate_all()
-                    return trace.run(leaves)
-            if self._may_record(spec, leaves):
-                return self._record(args, kwargs, leaves, spec)
+                    try:
+                        return trace.run(leaves)
+                    except Diverged:
+                        break
+            else:
+                if self._may_record(spec, leaves):
+                    return self._record(args, kwargs, leaves, spec)
         finally:
             if True in alone:
                 _RECORDING.release()
@@ -160,13 +164,16 @@ class CompiledFunction:
     def _record(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         """Run the function once, recorded, and keep a trace if it can be replayed."""
         evaluate_all()
-        with LOCK:
-            RECORDING[0] += 1
+        counted = False
         try:
+            with LOCK:
+                RECORDING[0] += 1
+                counted = True
             return self._record_alone(args, kwargs, leaves, spec)
         finally:
-            with LOCK:
-                RECORDING[0] -= 1
+            if counted:
+                with LOCK:
+                    RECORDING[0] -= 1
 
     def _record_alone(self, args: tuple, kwargs: dict, leaves: list[Any], spec: Any) -> Any:
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]

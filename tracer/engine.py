@@ -12,7 +12,16 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from ..ir.errors import AnomalyError, AutogradError, DTypeError, ShapeError
-from ..ir.grad import Cotangents, Edge, backward_scope, pull_back, reads, results
+from ..ir.grad import (
+    Cotangents,
+    Edge,
+    backward_scope,
+    operands_needed,
+    pull_back,
+    reads,
+    results,
+    spend,
+)
 from ..ir.graph import Node, Scope, Value
 from ..ir.source import here, resolve
 from .devices import CPU
@@ -179,7 +188,7 @@ def run_backward(
         places.note(start.edge, start.device)  # type: ignore[arg-type]
     moved: dict[Scope, Scope] = {}
     in_flight: dict[Edge, Value] = {}
-    freed: list[Node] = []
+    freed: list[tuple[Node, frozenset[int]]] = []
     crossing = Crossing()
     anomaly = ANOMALIES.in_gradients and state.session is None and not state.levels
     outer_pass = state.backward_pass
@@ -206,7 +215,7 @@ def run_backward(
 
     def leave(node: Node, made: Cotangents) -> Cotangents:
         if not retain_graph:
-            freed.append(node)
+            freed.append((node, frozenset([i for i, c in enumerate(current) if c is not None])))
         if unpacked:
             unpacked.pop().undo()
         current[:] = made
@@ -249,8 +258,8 @@ def run_backward(
         state.backward_pass = outer_pass
         state.grad_enabled, state.scope, state.loc, state.cause = before
         release()
-    for node in freed:
-        free(node)
+    for node, given in freed:
+        free(node, given)
     return found, places
 
 
@@ -310,15 +319,17 @@ class _Places:
         self.here.held[in_use] = None
 
 
-def free(node: Node) -> None:
-    """Give up what history saved here, if it saved anything; a second pass is then refused."""
+def free(node: Node, given: frozenset[int] | None = None) -> None:
+    """Give up what history saved here, if it saved anything; a second pass is then refused.
+    Of a call's results only those `given` may have been differentiated."""
     if node.op.saved is not None:
         node.freed = node.op.saved.saves
         node.op.saved.free()
         return
-    needs = tuple(isinstance(o, Value) and o.edge is not None for o in node.operands)
-    ins, outs = reads(node, needs)
+    ins, outs = reads(node, operands_needed(node))
     if not ins and not outs:
+        return
+    if given is not None and node.op.name == "call" and spend(node, given):
         return
     node.freed = True
     if node.hooks:

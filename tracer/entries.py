@@ -10,6 +10,7 @@ import contextvars
 import functools
 import io
 import logging
+import operator
 import threading
 import types
 import weakref
@@ -177,7 +178,7 @@ class Entry:
     it is a cell, else the attribute. `value` keeps what was there alive, `found` what was
     there when the run began; `code` is the function that names it."""
 
-    __slots__ = ("code", "expected", "found", "label", "name", "owner", "settled", "value")
+    __slots__ = ("code", "expected", "found", "items", "label", "name", "owner", "settled", "value")
 
     def __init__(self, owner: Any, name: str, label: str, code: types.CodeType | None = None):
         self.owner = owner
@@ -198,6 +199,8 @@ class Entry:
         self.expected = exact(value)
         # Whether it is as it was as long as it is the same object.
         self.settled = not may_change(value)
+        # Of a list or a dictionary of what cannot: as it was as long as it holds the same objects.
+        self.items = None if self.settled else _items(value)
 
     def as_found(self) -> Entry:
         """An entry that expects what was there when the run began."""
@@ -208,9 +211,17 @@ class Entry:
 
     def holds(self) -> bool:
         value = self.read()
-        if value is self.value and self.settled:
+        if value is self.value and (self.settled or self._holds_the_same(value)):
             return True
         return exact(value) == self.expected
+
+    def _holds_the_same(self, value: Any) -> bool:
+        if self.items is None or len(value) != len(self.items):
+            return False
+        if type(value) is dict:
+            last = next(reversed(value)) is self.items[-1][0]
+            return last and all(map(operator.is_, value.values(), map(_SECOND, self.items)))
+        return all(map(operator.is_, value, self.items))
 
     @property
     def attribute(self) -> str:
@@ -227,6 +238,18 @@ class Entry:
         if attributes is not None and "_parameters" in attributes and self.name in attributes:
             return attributes
         return None
+
+
+def _items(value: Any) -> list[Any] | None:
+    """What a list or a dictionary holds, if it is filled and none of that may change."""
+    if type(value) is list:
+        return None if not value or any(map(may_change, value)) else list(value)
+    if type(value) is dict and value and not any(map(may_change, value.values())):
+        return list(value.items())
+    return None
+
+
+_SECOND = operator.itemgetter(1)
 
 
 def may_change(value: Any) -> bool:

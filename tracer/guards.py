@@ -139,6 +139,10 @@ class Guards:
                 self.structures.append(Structure(entry, entry.found))
             else:  # Python may have asked whether something is there
                 self.entries.append(entry.as_found())
+        # What a structure holds is guarded with it: the next call finds another.
+        held = [trees.containers(s.entry.found) for s in self.structures]
+        inside = {id(container) for found in held for container, _ in found}
+        self.entries = [e for e in self.entries if id(e.owner) not in inside]
         seen = {id(leaf) for leaf in leaves}
         names, tags = self.mentioned, session.tags
         items = [item for structure in self.structures for item in structure.items]
@@ -156,16 +160,16 @@ class Guards:
         # Tensors that the run made on an argument's storage died with it.
         own = {id(session.storage_before(t)) for t in leaves if isinstance(t, Tensor)}
         handles = [c.handle() for c in session.captures.values() if id(c.storage) not in own]
-        known = [*handles, *_tensors_in([entry.value for entry in self.entries])]
+        named = _tensors_in([entry.value for entry in self.entries])
         for seen_of in self.spaces:
-            known += [v for v in seen_of.kept() if isinstance(v, Tensor)]
-        for t in known:
+            named += [v for v in seen_of.kept() if isinstance(v, Tensor)]
+        for t in [*handles, *named]:
             if isinstance(t, Tensor) and id(t) not in seen:
                 seen.add(id(t))
                 self.asked.append(Captured(weakref.ref(t), t, names, tags))
         owners = [b.ref() for b in trace.bindings if b.kind == "storage"]
         before = {key: (storage, link) for key, (_, storage, link, _) in session.handles.items()}
-        self.memory = Memory([*known, *owners], leaves, [*self.assigned, *items], before)
+        self.memory = Memory([*handles, *owners], named, leaves, [*self.assigned, *items], before)
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor):
                 found = named_tags(tags.get(id(leaf), (None, {}))[1], names)

@@ -59,6 +59,7 @@ from .api.common import normalize_dim
 from .keywords import with_keywords
 from .nn.functional import plain
 from .promotion import as_operand, check_kinds
+from .state import LOCK
 from .tensor import Tensor
 
 MODULES: tuple[ModuleType, ...] = (
@@ -178,6 +179,28 @@ def _inplace(name: str, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return method
 
 
+# They call functions of the user's, which may wait for another thread.
+_CALLING = frozenset(("apply_", "map_", "map2_"))
+
+
+def _whole(name: str, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """`fn`, if its name says that it writes to its tensor, with reading and writing as one step:
+    of writes from several threads none is lost."""
+    if name.endswith("__"):
+        writes = name == "__setitem__" or name in AUGMENTED
+    else:
+        writes = name.endswith("_") and name not in _CALLING
+    if not writes:
+        return fn
+
+    @functools.wraps(fn)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        with LOCK:
+            return fn(*args, **kwargs)
+
+    return method
+
+
 def invert(self: Tensor) -> Tensor:
     """`~self`: bits, or for bools the logical opposite. Raises: TypeError for other dtypes."""
     check_kinds("bitwise_not", self, "bool", "int", "uint")
@@ -280,7 +303,7 @@ def bind() -> None:
     spelled_out = set(Tensor.__dict__) - {"__eq__", "__ne__", "__init_subclass__"}
     for name, fn in methods().items():
         if name not in spelled_out:
-            setattr(Tensor, name, with_keywords(name, fn))
+            setattr(Tensor, name, with_keywords(name, _whole(name, fn)))
     for module in MODULES:
         for name, prop in getattr(module, "PROPERTIES", {}).items():
             setattr(Tensor, name, prop)

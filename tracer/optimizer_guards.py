@@ -39,7 +39,7 @@ class OptimizerForm:
         self.state = self._state()
         self.options = self._groups(False)
         # The same as objects, for a look that makes nothing.
-        self.params = [p for group in optimizer.param_groups for p in group["params"]]
+        self.params = [list(group["params"]) for group in optimizer.param_groups]
         self.held = [t for state in optimizer.state.values() for t in state.values()]
 
     def _objects(self) -> Any:
@@ -76,15 +76,19 @@ class OptimizerForm:
 
     def same(self) -> bool:
         """Whether nothing of the optimizer changed; looks at identities first."""
-        groups, states = self.optimizer.param_groups, self.optimizer.state.values()
-        params, flat, same = self.params, chain.from_iterable, operator.is_
-        found = [group["params"] for group in groups]
-        if sum(map(len, found)) != len(params) or not all(map(same, flat(found), params)):
+        groups, states, same = self.optimizer.param_groups, self.optimizer.state, operator.is_
+        if len(groups) != len(self.params):
             return not self.difference()
-        if sum(map(len, states)) != len(self.held):
-            return not self.difference()
-        if not all(map(same, flat(map(dict.values, states)), self.held)):
-            return not self.difference()
+        for group, params in zip(groups, self.params, strict=True):
+            found = group["params"]
+            if len(found) != len(params) or not all(map(same, found, params)):
+                return not self.difference()
+        if states or self.held:
+            if sum(map(len, states.values())) != len(self.held):
+                return not self.difference()
+            values = chain.from_iterable(map(dict.values, states.values()))
+            if not all(map(same, values, self.held)):
+                return not self.difference()
         return self._attributes() == self.attributes and self._groups(False) == self.options
 
     def difference(self) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..ir.graph import Value
 from .engine import GradSlot
 from .evaluate import Lost
+from .packing import unpacked
 from .replay import Trace, handle, is_deleted
 from .state import LOCK
 from .storage import Storage
@@ -82,8 +83,10 @@ class Lot:
         outputs += [made.source.output if made else -1 for made in self.made]
         # One that is None has the place of another, which nobody reads.
         first = next((i for i in outputs if i >= 0), 0)
-        outputs = [first if i < 0 else i for i in outputs]
-        self.pick = itemgetter(*outputs) if len(outputs) > 1 else lambda out: (out[outputs[0]],)
+        places = [trace.place(first if i < 0 else i) for i in outputs]
+        self.places = places[len(trace.writes) :]  # of the gradients
+        numbers = [place.output for place in places]
+        self.pick = itemgetter(*numbers) if len(numbers) > 1 else lambda out: (out[numbers[0]],)
 
     def _require_own(self) -> None:
         """Raises: Unwritable if what is parked is anybody else's too, or not found again."""
@@ -174,6 +177,7 @@ class Lot:
         if made is None:
             return None
         assert graph is not None
+        array = unpacked(self.places[i], array)
         value = Value(graph.output_types[made.source.output], buffer=array)
         storage = Storage(value, self.trace.device, made.strides)
         storage.owner = None  # made by the call

@@ -40,7 +40,8 @@ def write(guards: Guards, trace: Trace, with_keywords: bool, miss: Quick) -> Qui
     """The quick function of a trace, or None; it takes the compiled function and the arguments
     of a call, as `miss` does."""
     special = trace.sets or trace.points or trace.attributes or trace.marked or trace.places
-    if special or trace.schedulers or (trace.has_history and not trace.freed_history):
+    special = special or trace.conditions or trace.schedulers
+    if special or (trace.has_history and not trace.freed_history):
         return None
     if trace.freed_history and trace.freed_node is None:
         return None  # not yet
@@ -297,11 +298,12 @@ class _Writing:
         graph = self.trace.graph
         assert graph is not None
         s, type_ = f"n{number}", graph.output_types[made.source.output]
+        place = self.trace.place(made.source.output)
         edge = "None"
         if made.source.history is not None:
             edge = w.constant((self.trace.freed_node, made.source.history))
         w.line(f"v = {w.constant(_NEW)}({w.constant(Value)})")
-        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.buffer = out[{made.source.output}]")
+        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.buffer = out[{place.output}]")
         w.line("v.node = v.source = None")
         w.line(f"v.edge = {edge}")
         w.line(f"{s} = {w.constant(_NEW)}({w.constant(Storage)})")

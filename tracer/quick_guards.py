@@ -172,14 +172,15 @@ def _write_spaces(w: Writer, g: Guards) -> None:
 
 
 class AllSame:
-    """Whether no dictionary of attributes changed at all, in as few steps as there are."""
+    """Whether no dictionary of attributes changed at all, in as few steps as there are. A name
+    that takes the place of another goes to the end, so the last names tell."""
 
     def __init__(self, spaces: Sequence[Space]):
         self.empty = [space.space for space in spaces if not space.values]
         filled = [space for space in spaces if space.values]
         self.filled = [space.space for space in filled]
         self.named = [space.space for space in filled if space.keys is not None]
-        self.keys = [key for space in filled if space.keys is not None for key in space.keys]
+        self.last = [space.keys[-1] for space in filled if space.keys is not None]
         self.values = [value for space in filled for value in space.values]
         self.count = sum(len(space.values) for space in filled)
 
@@ -189,7 +190,7 @@ class AllSame:
             not any(self.empty)
             and sum(map(len, self.filled)) == self.count
             and all(map(operator.is_, flat(map(dict.values, self.filled)), self.values))
-            and all(map(operator.is_, flat(self.named), self.keys))
+            and all(map(operator.is_, map(next, map(reversed, self.named)), self.last))
         )
 
 

@@ -71,6 +71,9 @@ class _Nobody:
     def needs_value(self, t: Tensor) -> None:
         pass
 
+    def decides(self, condition: Tensor) -> bool:
+        return bool(condition)
+
     def touch_attribute(self, owner: Any, name: str, label: str) -> None:
         raise Unrecordable(f"it changes {label}")
 
@@ -251,6 +254,9 @@ class Region:
         if node is not None and node.owner is self.recorder:
             raise user_error(DataDependentError(_NO_VALUE))
         self.outer.needs_value(t)
+
+    def decides(self, condition: Tensor) -> bool:
+        return bool(condition)
 
     def constant(self, t: Tensor) -> None:
         """No value is looked at: what a body makes may be another number at each turn."""

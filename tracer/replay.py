@@ -16,6 +16,7 @@ import numpy as np
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
+from ..ir.passes.pack import Place
 from ..ir.passes.strip import strip_history
 from ..ir.source import here
 from . import trees
@@ -30,6 +31,7 @@ from .bindings import (
     signature_of,
 )
 from .evaluate import SET_BUFFER, Lost, observe, state_lost
+from .packing import Packing, packed
 from .recording import next_seq, settle_foreign
 from .restoring import consume
 from .session import Session
@@ -42,6 +44,10 @@ from .views import Link, own_slots, rebase
 
 _CALL = OPS["call"]
 _HANDLE_SLOTS = ("_storage", "_view", "_type", "_strides")
+
+
+class Diverged(Exception):
+    """A condition that the recording run went by is another in a call: nothing was changed."""
 
 
 class Trace:
@@ -64,11 +70,14 @@ class Trace:
         self.attributes = [
             (owner, name, getattr(owner, name)) for owner, name in session.attributes.values()
         ]
+        self.conditions: list[tuple[int, bool]] = []  # output, and its truth
         self.leaves: list[Leaf] = []
         self.spec: Any = None
         self.donate: tuple[int, ...] = ()
         self.graph: Graph | None = None  # differentiable, as recorded
         self.executable: Any = None
+        self.packing: Packing | None = None  # of the executable's results
+        self.steps = bool(session.optimizers)  # an optimizer, which uses the gradients up
         self.watched = 0  # calls that anomaly detection ran node by node
         self.recorded_s = 0.0  # what the recording run took, without the compile at its end
         # Which inputs and outputs the gradient of the call reads.
@@ -80,7 +89,7 @@ class Trace:
         # The storages of the recording run by binding: it may have put others in their place.
         self.first_storages: dict[int, Storage] = {}
         self.first_edges: list[Any] = []
-        self.place = here(1)
+        self.line = here(1)
 
     def _edge(self, b: Binding, arguments: Sequence[Any]) -> Any:
         """The edge that an input's gradient goes to now."""
@@ -97,13 +106,19 @@ class Trace:
         """How often it ran."""
         return self.executable.calls + self.watched
 
+    def place(self, output: int) -> Place:
+        """Where the executable has an output of the graph."""
+        if self.packing is not None:
+            return self.packing.places[output]
+        assert self.graph is not None
+        return Place(output, None, self.graph.output_types[output].shape)
+
     def compile(self) -> None:
         from ..runtime import executable
 
         assert self.graph is not None
-        self.executable = executable.compile_graph(
-            strip_history(self.graph).optimize(), self.device, self.donate
-        )
+        graph, self.packing = packed(self, strip_history(self.graph).optimize())
+        self.executable = executable.compile_graph(graph, self.device, self.donate)
 
     def summary(self) -> str:
         """What was recorded, in a line."""
@@ -158,6 +173,7 @@ class Trace:
         """Replay: read, execute, write back all or nothing, rebuild the result.
 
         All that is to be written is made ready before the executable runs; see `consume`.
+        Raises: Diverged.
         """
         before = [scheduler.snapshot() for scheduler in self.schedulers]
         results: list[Any] = []
@@ -169,17 +185,25 @@ class Trace:
                 change, new = self.changes(results, inputs, arguments)
                 try:
                     self.execute(inputs, arguments, results)
+                    if self.conditions:
+                        self._check(results)
                     ran = True
                 finally:
-                    if results or ran:
+                    if ran or (results and not self.conditions):
                         consume(change)
                 self._finish(inputs, arguments)
         except BaseException:
-            if not results and not ran:
+            if not ran and (not results or self.conditions):
                 for restore in before:
                     restore()
             raise
         return trees.unflatten(self.spec, self._result(new, old, arguments))
+
+    def _check(self, results: list[Any]) -> None:
+        """Raises: Diverged."""
+        for number, truth in self.conditions:
+            if bool(np.asarray(results[number])) is not truth:
+                raise Diverged
 
     def execute(self, inputs: list[Value], arguments: Sequence[Any], results: list[Any]) -> None:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
@@ -216,7 +240,10 @@ class Trace:
             if sys.getrefcount(inputs[i]) > _VALUE_REFS or sys.getrefcount(args[i]) > _ARRAY_REFS:
                 args[i] = buffer.to_jax(buffer.to_numpy(args[i]), device)
         try:
-            self.executable.into(args, results)
+            if self.packing is None:
+                self.executable.into(args, results)
+            else:
+                self.packing.into(self.executable, args, results)
         except BaseException as error:
             if not results:
                 lost = Lost(f"a call of {self.name}", error)
@@ -375,7 +402,7 @@ class Trace:
                 operands = tuple(
                     Value(t, edge=e) for t, e in zip(graph.input_types, edges, strict=True)
                 )
-                self.freed_node = Node(_CALL, operands, (graph,), self.place)
+                self.freed_node = Node(_CALL, operands, (graph,), self.line)
                 self.freed_node.freed = True
             for i, v in enumerate(values):
                 v.edge = (self.freed_node, i)
@@ -384,7 +411,7 @@ class Trace:
         for i, (v, edge) in enumerate(zip(inputs, edges, strict=True)):
             edge = edge if graph.requires_grad[i] else None
             operands.append(Value(graph.inputs[i].type, edge=edge, buffer=v.buffer))
-        node = Node(_CALL, tuple(operands), (graph,), self.place, None, None, next_seq())
+        node = Node(_CALL, tuple(operands), (graph,), self.line, None, None, next_seq())
         ins, outs = self.kept_reads
         node.operands = tuple(
             Value(o.type, edge=o.edge, source=root(inputs[i]) if i in ins else None)

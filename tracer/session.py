@@ -25,7 +25,7 @@ from .reasons import Reason, Why, reason
 from .recording import Recorder, evaluate_all, next_seq, settle_foreign
 from .restoring import Restoring, restored
 from .shared import is_seen
-from .state import STATE
+from .state import LOCK, STATE
 from .storage import Storage, root
 from .structures import Structure, is_structure
 from .tensor import Tensor
@@ -83,6 +83,7 @@ class Session:
         self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
         # Gradient slots: what `.grad` was when first read, and which were assigned.
+        self.conditions: list[tuple[Value, bool]] = []  # what `is_true` was told
         self.token = object()
         self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
         self.grad_writes: dict[int, Any] = {}
@@ -246,6 +247,24 @@ class Session:
     def needs_value(self, t: Tensor) -> None:
         """Python needs a tensor's value in the middle of the run."""
         self.unfaithful(Why.VALUE)
+
+    def decides(self, condition: Tensor) -> bool:
+        """The truth of a 0-d tensor in this run. Each replay looks whether it is the same before
+        it changes anything."""
+        from ..runtime.buffer import to_numpy
+        from .evaluate import evaluate_beside
+
+        value = root(condition._value())
+        self.watch.paused += 1
+        try:
+            if value.buffer is None:
+                with LOCK:
+                    evaluate_beside(self.recorder, value)
+        finally:
+            self.watch.paused -= 1
+        truth = bool(to_numpy(value.buffer))
+        self.conditions.append((value, truth))
+        return truth
 
     def constant(self, t: Tensor) -> np.ndarray | None:
         """The value of a tensor that each call makes anew from the same numbers, else None."""

@@ -155,6 +155,13 @@ def touch_optimizer(optimizer: Any) -> None:
         STATE.session.touch_optimizer(optimizer)
 
 
+def is_true(condition: Any) -> bool:
+    """The truth of a 0-d tensor, nearly always the same one: a compiled function takes it for
+    granted, and runs uncompiled where it is not so."""
+    session = STATE.session
+    return bool(condition) if session is None else session.decides(condition)
+
+
 def end_of_outermost_call() -> None:
     """A point where pending work may be evaluated if there is too much of it."""
     recorder = STATE.recorder

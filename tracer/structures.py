@@ -48,7 +48,7 @@ class Structure:
     def __init__(self, entry: Entry, found: Any):
         self.entry = entry
         leaves, self.spec = trees.flatten(found)
-        self.kinds = trees.kinds_of_keys(self.spec)
+        self.kinds = trees.kinds_of_keys(self.spec, 0)
         self.constants = _constants(leaves)
         self.items = [Item(entry, i, t) for i, t in enumerate(leaves) if isinstance(t, Tensor)]
 
@@ -59,7 +59,7 @@ class Structure:
         leaves, spec = trees.flatten(now)
         return (
             spec == self.spec
-            and trees.kinds_of_keys(spec) == self.kinds
+            and trees.kinds_of_keys(spec, 0) == self.kinds
             and _constants(leaves) == self.constants
         )
 

@@ -171,6 +171,9 @@ class _Tracing(Session):
                 seen.add(id(v.node))
                 values += [root(o) for o in v.node.operands if isinstance(o, Value)]
 
+    def decides(self, condition: Tensor) -> bool:
+        return bool(condition)
+
     def touch_optimizer(self, optimizer: Any) -> None:
         super().touch_optimizer(optimizer)
         if id(optimizer) not in self.before:

@@ -63,13 +63,13 @@ def unflatten(spec: Any, leaves: list[Any]) -> Any:
     return _optree().tree_unflatten(spec, leaves)
 
 
-def kinds_of_keys(spec: Any) -> Any:
+def kinds_of_keys(spec: Any, depth: int = 1) -> Any:
     """The types of the keys in a structure, which compares True and 1 as equal; None if all
-    keys are strings."""
+    keys are strings. The first `depth` are places in a tuple or list."""
     if spec is _LEAF or type(spec) is int:
         return None
     kinds = [tuple(map(type, path)) for path in spec.paths()]
-    if all(kind is str for path in kinds for kind in path[1:]):
+    if all(kind is str for path in kinds for kind in path[depth:]):
         return None
     return kinds
 

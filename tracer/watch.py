@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import operator
 import sys
 import types
 from collections.abc import Callable
@@ -25,9 +26,11 @@ from .entries import MAX_ITEMS, Entry, namespace
 from .follow import BY_NAME, Follow, has_form, hypers
 from .reasons import Why
 from .restoring import Restoring
+from .tensor import Tensor
 from .unrepeatable import FILE, MUTATORS, TEXT, reason_against
 
 # Names of code that may read an optimizer's hyper-parameters.
+_OURS: set[str] = set()  # files of the project, as far as they ran
 _READS_HYPERS = frozenset(("param_groups", "get_last_lr", "get_lr", "defaults"))
 
 
@@ -41,7 +44,8 @@ class Watch(Follow):
     def __init__(self, blame: Callable[..., None]):
         super().__init__()
         self.blame = blame
-        self.entered: set[tuple[Any, int]] = set()
+        # Functions that ran, and what was in their closure variables when they did.
+        self.entered: dict[tuple[Any, int], tuple[Any, ...]] = {}
         self.mutated: list[tuple[Any, RawLocation]] = []
         self.next_calls: list[RawLocation] = []
         self.paused = 0
@@ -55,8 +59,13 @@ class Watch(Follow):
 
     def event(self, frame: types.FrameType, kind: str, arg: Any) -> None:
         code = frame.f_code
+        if code.co_filename in _OURS:  # nearly all events
+            return
         whose = origin(code.co_filename)
-        if whose is OURS or self.paused or code in self.ignored:
+        if whose is OURS:
+            _OURS.add(code.co_filename)
+            return
+        if self.paused or code in self.ignored:
             return
         if kind == "c_call":
             self.c_call(frame, arg, whose)
@@ -79,9 +88,14 @@ class Watch(Follow):
         for name in code.co_varnames[:count]:
             if name in variables and name[0] != ".":  # a comprehension's own iterator
                 self.look(variables[name], name, lasting=False)
-        if (code, id(frame.f_globals)) in self.entered and not code.co_freevars:
+        # Finding the cells of closure variables takes a look at all objects there are: not for
+        # a function with the very variables of one that ran before.
+        held = tuple([variables.get(name) for name in code.co_freevars])
+        before = self.entered.get((code, id(frame.f_globals)))
+        if before is not None and all(map(operator.is_, held, before)):
             return
-        self.entered.add((code, id(frame.f_globals)))
+        if not any(isinstance(value, Tensor) for value in held):  # to be let go when it ends
+            self.entered[code, id(frame.f_globals)] = held
         self.read_code(code, frame.f_globals, codes.cells(frame, self.functions))
 
     def enter_library(self, frame: types.FrameType) -> None:

@@ -22,14 +22,14 @@ def main() -> int:
     def wanted(name: str) -> bool:
         return not options.only or name in options.only
 
-    for compiled in (True, False):
-        kind = "compiled" if compiled else "uncompiled"
+    for kind in interrupts.KINDS:
+        compiled, plain = kind != "uncompiled", kind == "plain"
         if wanted("interrupts"):
-            count = interrupts.run(compiled, options.interrupts)
+            count = interrupts.run(compiled, options.interrupts, plain=plain)
             bad += count.faults
             print(f"{kind}: {count}", flush=True)
         if wanted("calls"):
-            found = list(every_call.faults(compiled, options.every))
+            found = list(every_call.faults(compiled, options.every, plain=plain))
             bad += len(found)
             print(f"{kind}: {len(found)} faults after an exception at each place", flush=True)
             print(*found[:20], sep="\n")

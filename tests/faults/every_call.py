@@ -22,7 +22,7 @@ from thrace.tracer.evaluate import _Again
 from thrace.tracer.recording import all_recorders
 from thrace.tracer.state import LOCK, STATE
 
-from .interrupts import FOREIGN, OURS, Training, same
+from .interrupts import FOREIGN, KINDS, OURS, Training, same
 
 
 class Stop(BaseException):
@@ -161,15 +161,15 @@ def modes() -> tuple:
     )
 
 
-def faults(compiled: bool, every: int, first: int = 0) -> Iterator[str]:
+def faults(compiled: bool, every: int, first: int = 0, plain: bool = False) -> Iterator[str]:
     """What is wrong after an exception at each `every`th place of a step."""
-    twin = Training(compiled)
+    twin = Training(compiled, plain)
     states = [twin.snapshot()]
     for _ in range(4):
         twin.step()
         states.append(twin.snapshot())
     states = states[1:]
-    loop = Training(compiled)
+    loop = Training(compiled, plain)
     for _ in range(2):
         loop.step()
     found = places(loop.step)
@@ -207,7 +207,7 @@ def faults(compiled: bool, every: int, first: int = 0) -> Iterator[str]:
                 yield f"in {place}: the next step gets {off} wrong"
         except Exception as error:
             yield f"in {place}: {type(error).__name__}: {error}"
-            loop = Training(compiled)
+            loop = Training(compiled, plain)
             loop.step()
     print(f"{len(found)} places")
 
@@ -235,6 +235,6 @@ def wrong(
 
 
 if __name__ == "__main__":
-    for compiled in [a == "compiled" for a in sys.argv[2:]] or (True, False):
-        for fault in faults(compiled, int(sys.argv[1])):
+    for kind in sys.argv[2:] or KINDS:
+        for fault in faults(kind != "uncompiled", int(sys.argv[1]), plain=kind == "plain"):
             print(fault)

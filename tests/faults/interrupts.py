@@ -38,10 +38,11 @@ for line in sys.stdin:
 # Where our code is, and what of others' runs where Python forgets exceptions.
 OURS = str(Path(thrace.tracer.__file__).parents[1])
 FOREIGN = ("_xla_gc_callback",)
+KINDS = ("compiled", "plain", "uncompiled")
 
 
 class Model(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, keeps_total: bool) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             # A bias would have rounding alone for a gradient, which AdamW makes large.
@@ -52,19 +53,23 @@ class Model(nn.Module):
         )
         self.head = nn.Linear(12, 3)
         self.total = thrace.zeros(())
+        self.keeps_total = keeps_total
 
     def forward(self, x: Any) -> Any:
         out = self.head(self.layers(x))
-        self.total = self.total + out.detach().abs().mean()
+        if self.keeps_total:
+            self.total = self.total + out.detach().abs().mean()
         return out
 
 
 class Training:
-    """A loop whose every step writes all kinds of state."""
+    """A loop whose every step writes all kinds of state; a `plain` one sets no attribute and
+    steps no scheduler, so that code is written for its replays."""
 
-    def __init__(self, compiled: bool):
+    def __init__(self, compiled: bool, plain: bool = False):
         thrace.manual_seed(7)
-        self.model = Model()
+        self.plain = plain
+        self.model = Model(not plain)
         self.optimizer = thrace.optim.AdamW(self.model.parameters(), lr=0.02)
         self.scheduler = thrace.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=50)
         rng = np.random.default_rng(0)
@@ -77,7 +82,8 @@ class Training:
         loss = F.cross_entropy(self.model(self.x), self.y)
         loss.backward()
         self.optimizer.step()
-        self.scheduler.step()
+        if not self.plain:
+            self.scheduler.step()
         return loss
 
     def tensors(self) -> dict[str, Any]:
@@ -128,9 +134,11 @@ EARLY = ("generator", "total", "running_mean", "running_var", "num_batches_track
 LATE = ("schedule",)
 
 
-def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Count:
+def run(
+    compiled: bool, interrupts: int, seed: int = 0, steps: int = 40, plain: bool = False
+) -> Count:
     """Interrupt a training loop that often. It starts anew after `steps` steps."""
-    twin = Training(compiled)
+    twin = Training(compiled, plain)
     states = [twin.snapshot()]
     twin.step()  # now the optimizer's state is there too
     states.append(twin.snapshot())
@@ -143,7 +151,7 @@ def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Coun
     step_s = sorted(times)[len(times) // 2]
 
     rng = random.Random(seed)
-    loop = Training(compiled)
+    loop = Training(compiled, plain)
     loop.step()
     loop.restore(states[1])
     lost = half = silent = foreign = total = 0
@@ -166,7 +174,7 @@ def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Coun
             try:
                 killer.stdin.write(f"{rng.uniform(0.2, 3.2) * step_s}\n")
                 killer.stdin.flush()
-                while loop.scheduler.last_epoch < steps:
+                for _ in range(done, steps):
                     loop.step()
                 time.sleep(1)
                 if any(name in who for who in forgotten for name in FOREIGN):
@@ -206,5 +214,5 @@ def run(compiled: bool, interrupts: int, seed: int = 0, steps: int = 40) -> Coun
 
 
 if __name__ == "__main__":
-    for compiled in (True, False):
-        print(compiled, run(compiled, int(sys.argv[1])))
+    for kind in KINDS:
+        print(kind, run(kind != "uncompiled", int(sys.argv[1]), plain=kind == "plain"))

@@ -11,7 +11,7 @@ import pytest
 from processes import run as run_command
 
 from faults.every_call import faults
-from faults.interrupts import run
+from faults.interrupts import KINDS, run
 
 on_main_thread = pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread() or not hasattr(os, "kill"),
@@ -19,19 +19,20 @@ on_main_thread = pytest.mark.skipif(
 )
 
 
-both = pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "uncompiled"])
+each_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @on_main_thread
-@both
-def test_interrupts_at_random_moments(compiled: bool):
-    count = run(compiled, interrupts=25)
+@each_kind
+def test_interrupts_at_random_moments(kind: str):
+    count = run(kind != "uncompiled", interrupts=25, plain=kind == "plain")
     assert count.faults == 0, count
 
 
-@both
-def test_an_exception_at_a_chosen_place(compiled: bool):
-    assert not list(faults(compiled, every=29, first=17))
+@each_kind
+def test_an_exception_at_a_chosen_place(kind: str):
+    every = 29 if kind == "uncompiled" else 11
+    assert not list(faults(kind != "uncompiled", every, first=7, plain=kind == "plain"))
 
 
 IMPORTED = """

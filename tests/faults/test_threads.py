@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -71,6 +72,48 @@ def test_several_functions_on_shared_state():
     functions = [thrace.compile(lambda k=k: total.add_(k)) for k in (1, 2)]
     in_threads(lambda i: [functions[i % 2]() for _ in range(10)])
     assert total.tolist() == [30.0 * THREADS / 2] * 4
+
+
+def augmented(x: Any) -> None:
+    x += 1
+
+
+WRITES: dict[str, Callable[[Any, Any], object]] = {
+    "add_": lambda x, v: x.add_(1),
+    "+=": lambda x, v: augmented(x),
+    "of a view": lambda x, v: v.add_(1),
+    "of a detached tensor": lambda x, v: x.detach().add_(1),
+    "index_add_": lambda x, v: x.index_add_(0, thrace.tensor([1, 2]), thrace.ones(2)),
+    "two operations": lambda x, v: x.mul_(1).add_(1),
+}
+
+
+@pytest.fixture
+def many_switches():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_no_uncompiled_write_is_lost(name: str, many_switches: None):
+    x = thrace.zeros(4)
+    view = x[1:3]
+    in_threads(lambda i: [WRITES[name](x, view) for _ in range(10)])
+    assert x.tolist()[1:3] == [10.0 * THREADS] * 2
+
+
+def test_no_uncompiled_gradient_and_no_step_is_lost(many_switches: None):
+    p = thrace.zeros(3, requires_grad=True)
+    with thrace.no_grad():
+        p.grad = thrace.zeros(3)
+    in_threads(lambda i: [(p * 1.0).sum().backward() for _ in range(5)])
+    assert p.grad is not None and p.grad.tolist() == [5.0 * THREADS] * 3
+    p.grad = thrace.ones(3)
+    optimizer = thrace.optim.SGD([p], lr=0.5)
+    in_threads(lambda i: [optimizer.step() for _ in range(5)])
+    assert p.tolist() == [-2.5 * THREADS] * 3
 
 
 def descend(library: Any, functional: Any, i: int, compile: Callable) -> Any:

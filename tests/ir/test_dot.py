@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from programs import PROGRAMS, Program, graphs, long_chain
 
 import thrace
+from thrace import nn
 from thrace.ir import Builder, Graph, Scope, TensorType, Value
-from thrace.ir.dot import COLOURS, quoted
+from thrace.ir.dot import COLOURS, LEGIBLE, quoted
 from thrace.ir.types import float32
 
 TEXT = """\
@@ -242,6 +243,19 @@ def test_held_graphs_are_drawn_apart():
     assert dot.count('label="graph outer (1)"') == 1
     assert dot.count('label="graph inner (2)"') == 1
     assert r'"call\ngraph outer (1)"' in dot
+
+
+def test_a_page_of_equal_loops_is_drawn_once_and_folded():
+    net = nn.LSTM(6, 6, 3)
+    g = thrace.trace(lambda x: net(x)[0].sum(), thrace.spec("f32[4,2,6]")).backward()
+    dot = g.to_dot()
+    assert_well_formed(dot)
+    # Three layers: one step of the loop, and one of its gradient.
+    assert re.findall(r'label="graph (\w+)', dot) == ["scan_step_backward", "scan_step"]
+    boxes = re.findall(r"(?m)^ *(g\d+)_n\d+ \[label", dot)
+    assert boxes.count("g0") <= LEGIBLE and boxes.count("g1") <= 8 >= boxes.count("g2")
+    whole = g.to_dot(fold=False)
+    assert len(re.findall(r"(?m)^ *g1_n\d+ \[label", whole)) > 20
 
 
 def test_it_is_the_same_every_time():

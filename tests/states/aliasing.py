@@ -4,6 +4,46 @@ from .rows import program
 
 ROWS = (
     program(
+        "results differentiated one after the other",
+        """
+        w = x.clone().requires_grad_()
+        @compile
+        def f(x):
+            return (w * x).sum(), w.sin(), (w * x).exp()
+        for i in range(3):
+            w.grad = None
+            a, b, c = f(x + i)
+            (a + c.sum()).backward()
+            show(w.grad)
+            b.sum().backward()
+            show(w.grad)
+        """,
+    ),
+    program(
+        "results that share history differentiated one after the other",
+        """
+        w = x.clone().requires_grad_()
+        @compile
+        def f(x):
+            y = (w * x).exp()
+            return y.sum(), y.cos(), w.sin()
+        for i in range(3):
+            w.grad = None
+            a, b, c = f(x + i)
+            a.backward()
+            try:
+                b.sum().backward()
+            except RuntimeError:
+                show('refused')
+            c.sum().backward()
+            show(w.grad)
+            try:
+                c.sum().backward()
+            except RuntimeError:
+                show('refused')
+        """,
+    ),
+    program(
         "same tensor twice",
         """
         @compile

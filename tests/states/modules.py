@@ -44,6 +44,51 @@ def steps(name: str, change: str, before: int = 2, after: int = 2, **expected):
 
 
 ROWS = (
+    program(
+        "norm that has to be finite",
+        """
+        linear = nn.Linear(3, 2)
+        for p in linear.parameters():
+            p.data.fill_(0.1)
+        opt = torch.optim.SGD(linear.parameters(), lr=0.1, momentum=0.9)
+        sched = torch.optim.lr_scheduler.ExponentialLR(opt, 0.5)
+        seen = torch.zeros(())
+        @compile
+        def step(x):
+            opt.zero_grad()
+            loss = linear(x).pow(2).sum()
+            loss.backward()
+            seen.add_(1)
+            nn.utils.clip_grad_norm_(linear.parameters(), 1.0, error_if_nonfinite=True)
+            opt.step()
+            sched.step()
+            return loss
+        for scale in (1, 2, float('inf'), 3, float('nan'), 1):
+            try:
+                show(step(x * scale))
+            except RuntimeError as error:
+                show('non-finite' in str(error))
+            show(linear.weight, linear.weight.grad, seen, sched.get_last_lr())
+        """,
+    ),
+    program(
+        "norm that is infinite at first",
+        """
+        w = x.clone().requires_grad_()
+        @compile
+        def step(x):
+            w.grad = None
+            (w * x).sum().backward()
+            norm = nn.utils.clip_grad_norm_([w], 1.0, error_if_nonfinite=True)
+            return norm * 2
+        for scale in (float('inf'), 1, 2, float('inf'), 3):
+            try:
+                show(step(x * scale))
+            except RuntimeError as error:
+                show('non-finite' in str(error))
+            show(w.grad)
+        """,
+    ),
     states(
         "training",
         MODEL.replace("nn.Tanh()", "nn.Dropout(1.0)") + "f = compile(model)",

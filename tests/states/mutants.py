@@ -19,6 +19,7 @@ from thrace.tracer import (
     building,
     captured,
     codes,
+    engine,
     entries,
     follow,
     guards,
@@ -31,6 +32,7 @@ from thrace.tracer import (
     watch,
 )
 from thrace.tracer import compile as compiling
+from thrace.tracer.optim.lr_scheduler import base as scheduling
 from thrace.tracer.reasons import Why
 from thrace.tracer.tensor import Tensor
 
@@ -292,6 +294,20 @@ def items_apart() -> Patches:
         return made._replace(leaves=whole)
 
     return [mock.patch.object(building, "set_of", broken)]
+
+
+def stepped_schedules() -> Patches:
+    return [mock.patch.object(scheduling.LRScheduler, "snapshot", lambda self: lambda: None)]
+
+
+def unnamed() -> Patches:
+    real = guards.Memory
+
+    def broken(touched: Any, named: Any, leaves: Any, assigned: Any, before: Any) -> Any:
+        was = {id(e.found) for e in assigned}
+        return real(touched, [t for t in named if id(t) not in was], leaves, assigned, before)
+
+    return [mock.patch.object(guards, "Memory", broken)]
 
 
 def any_number_of_traces() -> Patches:
@@ -608,12 +624,42 @@ MUTANTS: dict[str, Mutant] = {
                 "reasons: hook on what is returned with history",
                 "reasons: hook on a leaf that is returned",
             ),
+            Why.DETACHED: ("aliasing: detached state returned with history",),
             Why.FUNCTION: ("reasons: history of an autograd.Function returned",),
             Why.LEAF: ("reasons: leaf made inside with its gradient",),
             Why.RETAINED: ("reasons: gradient kept by a tensor that is no leaf",),
             Why.REQUIRES_GRAD: ("reasons: requires_grad of a tensor from outside changed",),
         }.items()
     },
+    "named elsewhere": Mutant(
+        "Nobody looks whether another name leads to what an assigned name held at first.",
+        unnamed,
+        (
+            "structures: attribute that another name has at first",
+            "structures: tensor of a structure that another name has at first",
+            "structures: buffer that is an attribute at first",
+        ),
+    ),
+    "history freed whole": Mutant(
+        "A pass from one result frees what is behind the others.",
+        nothing(engine, "spend", False),
+        ("aliasing: results differentiated one after the other",),
+    ),
+    "history never freed": Mutant(
+        "A second pass from results that share history is not refused.",
+        nothing(engine, "spend", True),
+        ("aliasing: results that share history differentiated one after the other",),
+    ),
+    "conditions": Mutant(
+        "What a run found true is not looked at again.",
+        nothing(replay.Trace, "_check"),
+        ("modules: norm that has to be finite",),
+    ),
+    "schedules ahead of conditions": Mutant(
+        "Schedulers stay stepped where a condition does not hold.",
+        stepped_schedules,
+        ("modules: norm that has to be finite",),
+    ),
     "structures": Mutant(
         "Nothing guards what a structure of tensors that is set looked like.",
         lambda: without_check("_structures"),

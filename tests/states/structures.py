@@ -457,4 +457,78 @@ ROWS = (
         """,
         "SHARED",
     ),
+    program(
+        "keys that are equal and of other types",
+        """
+        class Cell: state = {1: torch.zeros(3)}
+        cell = Cell()
+        @compile
+        def f(x):
+            cell.state = {k: v + x for k, v in cell.state.items()}
+            return x * 2
+        for key in (1, True, 1.0, 1):
+            cell.state = {key: cell.state[key]}
+            show(f(x), cell.state)
+        """,
+        traces=3,
+        guard="state is",
+    ),
+    program(
+        "tensor of a structure that another name has at first",
+        """
+        class Cell: pass
+        cell, start = Cell(), torch.zeros(3)
+        cell.state, cell.best = (start,), (start,)
+        @compile
+        def f(x):
+            cell.state[0].add_(x)
+            cell.state = (cell.state[0] * 1,)
+            return cell.best[0] * 1
+        for i in range(4):
+            show(f(x), cell.state, cell.best)
+        """,
+        traces=2,
+        guard="shares memory with",
+    ),
+    program(
+        "attribute that another name has at first",
+        """
+        class Cell: pass
+        cell, start = Cell(), torch.zeros(3)
+        cell.state = cell.best = start
+        @compile
+        def f(x):
+            seen = cell.best * 1 + start
+            cell.state = cell.state + x
+            return seen
+        for i in range(4):
+            show(f(x), cell.state, cell.best)
+        cell.best = cell.state
+        show(f(x), cell.state, cell.best)
+        show(f(x), cell.state, cell.best)
+        """,
+        traces=4,
+        guard="",
+    ),
+    program(
+        "buffer that is an attribute at first",
+        """
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer('mean', torch.zeros(3))
+                self.last = self.mean
+            def forward(self, x):
+                self.mean += x
+                seen = self.last * 1
+                self.last = self.mean * 2
+                return seen
+        model = Model()
+        f = compile(model)
+        for i in range(4):
+            show(f(x), model.mean, model.last)
+        """,
+        traces=2,
+        guard="shares memory with",
+    ),
 )

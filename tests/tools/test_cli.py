@@ -34,6 +34,15 @@ def test_dump_then_run_by_the_installed_program(model: Path):
     assert "xla on cpu: compiled in" in run.stdout
 
 
+@pytest.mark.parametrize("program", [(THRACE,), (sys.executable, "-m", "thrace")], ids=len)
+def test_the_program_itself_is_no_line_of_the_users(program: tuple, model: Path):
+    (model / "net.py").write_text("from thrace import nn\n\nnet = nn.Sequential(nn.Linear(4, 2))\n")
+    done = start(*program, "dump", "net.py:net", "--input", "f32[3,4]", cwd=model)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("graph Sequential(")  # no file, since no line is in one
+    assert "dot_general" in done.stdout and "; [Sequential]/[0]/linear\n" in done.stdout
+
+
 def test_a_users_mistake_ends_with_code_2(model: Path):
     done = start(
         sys.executable, "-m", "thrace", "dump", "model:net", "--input", "f32[2,7]", cwd=model
@@ -94,6 +103,23 @@ def test_nowhere_to_write_to_is_no_traceback(where: str, code: int, said: str, m
     assert done.returncode == code, done.stderr
     assert said in done.stderr and "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        (
+            "THRACE_CACHE_SIZE=abc",
+            "THRACE_CACHE_SIZE must be a whole number above 0, got 'abc'",
+        ),
+        ("THRACE_LOG=frob,compile", "THRACE_LOG: there is no topic 'frob'; known: all, traces"),
+    ],
+)
+def test_a_wrong_setting_is_a_sentence(setting: str, said: str, model: Path):
+    command = ("run", "-", "--random")
+    done = start("env", setting, THRACE, *command, cwd=model, stdin=GRAPH)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_graph_comes_through_a_pipe(model: Path):

@@ -173,3 +173,16 @@ def test_commands_take_targets_alike(name: str):
         [name, *words, "--input", "f32[2]", "--grad", "--optimize", "--eval", "--traceback"]
     )
     assert args.input == ["f32[2]"] and args.grad and args.optimize and args.eval
+
+
+def test_a_defect_of_ours_is_a_sentence_too(
+    saved: Path, thrace_main: Callable, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*_: object) -> object:
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr("thrace.tools.cost.find_subject", fails)
+    done = thrace_main("cost", "step.txt")
+    assert (done.code, done.out) == (2, "")
+    assert "thrace cost: ZeroDivisionError: planted" in done.err and "Traceback" not in done.err
+    assert "Traceback" in thrace_main("cost", "step.txt", "--traceback").err

@@ -24,7 +24,7 @@ from ..hyper import hoist, hyper, hyper_is_zero
 from ..nn.hooks import RemovableHandle, add_hook
 from ..nn.init import zeros_
 from ..recording import evaluate_all
-from ..state import STATE, touch_optimizer
+from ..state import LOCK, STATE, touch_optimizer
 from ..tensor import Tensor, from_host
 from .undo import Undo
 
@@ -153,7 +153,8 @@ class Optimizer:
             for group in self.param_groups:
                 params = [p for p in group["params"] if p.grad is not None]
                 if params:
-                    self._update(group, params)
+                    with LOCK:  # of steps in several threads none is lost
+                        self._update(group, params)
             hyper_is_zero(self._stale, self._version)  # type: ignore[arg-type]
         except BaseException:
             undo.undo()

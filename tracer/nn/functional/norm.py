@@ -20,7 +20,7 @@ from ...api.common import relayout
 from ...autograd import no_grad
 from ...formats import format_strides, suggested
 from ...scoping import scoped
-from ...state import is_grad_enabled
+from ...state import LOCK, is_grad_enabled
 from ...tensor import Tensor
 from .common import Ints, count, keep, narrow, widen
 
@@ -159,7 +159,8 @@ def _move(running: Tensor | None, batch: Tensor, momentum: Any) -> None:
             rest = prims.sub(1, momentum)
         else:
             rest = 1 - momentum
-        running._write(prims.add(prims.mul(running, rest), prims.mul(fresh, momentum)))
+        with LOCK:
+            running._write(prims.add(prims.mul(running, rest), prims.mul(fresh, momentum)))
 
 
 @autocasts

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ... import prims
 from ...autograd import no_grad
 from ...scoping import scoped
+from ...state import is_true
 from ...tensor import Tensor
 from ..functional.common import total, widen
 
@@ -32,7 +33,7 @@ def get_total_norm(
     Raises: RuntimeError under `error_if_nonfinite` (which looks at the value).
     """
     found = _total_norm(_listed(tensors), float(norm_type))
-    if error_if_nonfinite and not math.isfinite(float(found)):
+    if error_if_nonfinite and not is_true(found.isfinite()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients is non-finite, so it cannot be "
             "clipped. To disable this error and scale the gradients by the non-finite norm "
