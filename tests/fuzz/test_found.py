@@ -119,6 +119,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         "x0.scatter_reduce_(0, x1, x0[0], 'amax'); v0 = x0.scatter(0, x1, x0[0])\n"
         "v1 = x0.scatter_add(0, x1, x0[None]); v2 = x0.scatter(0, x1[0], x0)",
     ),
+    "numbers_scattered": (
+        f"x0 = T.ones(3, {GRAD}); x1 = T.tensor(2.0, {GRAD}); x2 = T.tensor(1)",
+        "v0 = x0.scatter(0, x2, x1); v1 = x0.scatter_add(0, x2[None], x1); v2 = x0.scatter(0, x2, x0)\n"
+        "v3 = x0.scatter_reduce(0, x2, x1, 'sum'); v4 = x0.scatter(0, x2.expand(2), x1)\n"
+        "v5 = x1.scatter_add(0, x2 * 0, x0); v6 = x0[None].scatter(0, x2, x1)",
+        "",
+    ),
     "too_few_elements": (
         f"x0 = T.ones(4, {F64})",
         "v1 = x0.clone().masked_scatter_(T.tensor([True, True, False, True]), x0[:2] * 2)\n"
