@@ -150,13 +150,13 @@ class SharedStorage(Storage):
                 _compute(owner, source)
             self.flush()
 
-    def set(self, value: Value) -> None:
+    def set(self, value: Value, counted: bool = True) -> None:
         source = root(value)
         if source.node is not None:
             owner = source.node.owner
             if type(owner) is Recorder and owner.session is None:
                 _evaluate(source)
-        Storage.set(self, value)
+        Storage.set(self, value, counted)
 
     def read(self, link: Link | None) -> Value:
         held = self.value  # forgets the views if it changed

@@ -268,8 +268,9 @@ class Storage:
         base._point(self, None, self.value.type)
         return (_rebuild, (base._host(), self.value.type.dtype, self.strides, str(self.device)))
 
-    def set(self, value: Value) -> None:
-        """Replace the base's value; views read from the old one are forgotten."""
+    def set(self, value: Value, counted: bool = True) -> None:
+        """Replace the base's value; views read from the old one are forgotten. `counted` says
+        whether views from before are read anew from the base."""
         source = root(value)
         if self.inference and not STATE.inference:
             raise RuntimeError(
@@ -288,7 +289,7 @@ class Storage:
         if source.node is not None:
             source.node.owner.note(self)
         self.cache = None
-        self.writes += 1
+        self.writes += counted
         self.value = value  # last: an interrupt at one of the calls finds nothing changed
 
 

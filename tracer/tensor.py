@@ -195,7 +195,7 @@ class Tensor(TensorMethods):
             raise user_error(error) from None
         finally:
             STATE.grad_enabled = enabled
-        storage.set(alias(value, old.edge) if detached else value)
+        storage.set(alias(value, old.edge) if detached else value, not views.is_data(link))
         if family is not None and edge is not family.edge:
             storage.give_history(family, edge)
         if storage.hooks is not None and link in storage.hooks.stale:
@@ -474,7 +474,7 @@ class Tensor(TensorMethods):
     @property
     def data(self) -> Tensor:
         """The same data without history; assigning puts other data under the tensor."""
-        return views.detach(self)
+        return views.detach(self, data=True)
 
     @data.setter
     def data(self, new: Tensor) -> None:

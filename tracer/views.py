@@ -243,7 +243,7 @@ def _write_slice(
 
 READ: dict[str, Any] = {
     "leaf": lambda b, x, slot: alias(x, (slot, 0)),
-    "detach": lambda b, x: alias(x, None),
+    "detach": lambda b, x, *data: alias(x, None),
     "reshape": lambda b, x, shape: b.reshape(x, shape=shape),
     "transpose": lambda b, x, perm: b.transpose(x, perm=perm),
     "slice": lambda b, x, starts, sizes, strides: b.slice(
@@ -256,7 +256,7 @@ READ: dict[str, Any] = {
 WRITE: dict[str, Any] = {
     # Who writes checks leaves and detached views first; see Tensor._write.
     "leaf": lambda b, parent, v, slot: v,
-    "detach": lambda b, parent, v: v,
+    "detach": lambda b, parent, v, *data: v,
     "reshape": lambda b, parent, v, shape: b.reshape(v, shape=parent.type.shape),
     "transpose": lambda b, parent, v, perm: b.transpose(v, perm=inverse(perm)),
     "slice": _write_slice,
@@ -287,10 +287,17 @@ def link(
     return t._handle(t._storage, step, type)
 
 
-def detach(t: Tensor) -> Tensor:
-    """The same data without history; what a write adds to that is the handle's own."""
-    step = Link(t._view, "detach", (), t._type, t.stride(), "", t._storage.writes)
+def detach(t: Tensor, data: bool = False) -> Tensor:
+    """The same data without history; what a write adds to that is the handle's own. For `data`
+    other views do not count its writes: PyTorch does not see them either."""
+    args = (True,) if data else ()
+    step = Link(t._view, "detach", args, t._type, t.stride(), "", t._storage.writes)
     return t._handle(t._storage, step, t._type)
+
+
+def is_data(link: Link | None) -> bool:
+    """Whether a chain leads through `.data`."""
+    return any(s is not None and s.kind == "detach" and s.args for s in chain(link))
 
 
 @functools.lru_cache(8192)

@@ -97,6 +97,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         "(v1 * v1).abs().sum().backward(); v3.sum().backward()\n"
         "(v4 * v4).sum().backward(); v6.sum().backward()",
     ),
+    "written_by_data": (
+        f"x0 = T.arange(6.0, {GRAD}); x1 = T.zeros(2, {F64})",
+        "v0 = x0[:2]; v1 = v0.as_strided((2, 3), (3, 1), 0); v2 = (x0 * 2)[1:]; v3 = v2[1:]\n"
+        "v0.data[0] = 3.0; v2.data[1:].mul_(2); v4 = x0[2:].as_strided((2,), (1,), 0)\n"
+        "v5 = v3 * 1",
+        "v1.sum().backward(); v4.sum().backward(); v5.sum().backward()",
+    ),
     "turned_is_no_view": (
         f"x0 = T.ones(2, 3, {F64})",
         "v0 = T.rot90(x0); v0.detach_(); v1 = v0.t()",
@@ -111,6 +118,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         f"x0 = T.ones(1, 1, 3, {F64}); x1 = T.zeros(1, 1, 3, dtype=T.int64)",
         "x0.scatter_reduce_(0, x1, x0[0], 'amax'); v0 = x0.scatter(0, x1, x0[0])\n"
         "v1 = x0.scatter_add(0, x1, x0[None]); v2 = x0.scatter(0, x1[0], x0)",
+    ),
+    "numbers_scattered": (
+        f"x0 = T.ones(3, {GRAD}); x1 = T.tensor(2.0, {GRAD}); x2 = T.tensor(1)",
+        "v0 = x0.scatter(0, x2, x1); v1 = x0.scatter_add(0, x2[None], x1); v2 = x0.scatter(0, x2, x0)\n"
+        "v3 = x0.scatter_reduce(0, x2, x1, 'sum'); v4 = x0.scatter(0, x2.expand(2), x1)\n"
+        "v5 = x1.scatter_add(0, x2 * 0, x0); v6 = x0[None].scatter(0, x2, x1)",
+        "",
     ),
     "too_few_elements": (
         f"x0 = T.ones(4, {F64})",

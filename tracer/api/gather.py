@@ -139,6 +139,8 @@ def _scatter_args(
     """Axis, index in range, and the part of `src` that goes there."""
     index = _index(name, index)
     axis = normalize_dim(name, dim, x._type.ndim)
+    if x._type.ndim == 1:
+        index, src = _as_vector(index), _as_vector(src)
     own, other, given = x._type.shape, index._type.shape, src._type.shape
     if src._type.dtype is not x._type.dtype:
         raise DTypeError(
