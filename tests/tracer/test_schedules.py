@@ -132,7 +132,7 @@ def plain(run: Run, scheduler: str) -> Any:
 
 # Muon computes its updates in bfloat16. Weights that differ by 1e-7 at first end up to 0.03 apart
 # after 100 steps, in PyTorch itself.
-LOOSE = {"Muon": {"rtol": 0.05, "atol": 0.03}}
+LOOSE: dict[str, Any] = {"Muon": {"rtol": 0.05, "atol": 0.03}}
 
 
 def compare(optimizer: str, expected: Any, got: Any, rate: float = 1e-9) -> None:
