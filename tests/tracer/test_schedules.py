@@ -130,10 +130,15 @@ def plain(run: Run, scheduler: str) -> Any:
     return lambda loss: run.scheduler.step()
 
 
-def compare(expected: Any, got: Any, rate: float = 1e-9) -> None:
+# Muon computes its updates in bfloat16. Weights that differ by 1e-7 at first end up to 0.03 apart
+# after 100 steps, in PyTorch itself.
+LOOSE: dict[str, Any] = {"Muon": {"rtol": 0.05, "atol": 0.03}}
+
+
+def compare(optimizer: str, expected: Any, got: Any, rate: float = 1e-9) -> None:
     np.testing.assert_allclose(got[0], expected[0], rtol=rate, atol=1e-12)
     for g, w in zip(got[1], expected[1], strict=True):
-        np.testing.assert_allclose(g, w, rtol=2e-3, atol=2e-4)
+        np.testing.assert_allclose(g, w, **LOOSE.get(optimizer, {"rtol": 2e-3, "atol": 2e-4}))
 
 
 def check_one_trace(fn: Any) -> None:
@@ -150,13 +155,13 @@ def test_compiled_step(optimizer: str, scheduler: str):
     run = Run(thrace, optimizer, scheduler)
     step = thrace.compile(run.update)
     # Plateaus hang on values of the loss, to the last bit; all others on the clock.
-    compare(expected, run.follow(step, plain(run, scheduler)))
+    compare(optimizer, expected, run.follow(step, plain(run, scheduler)))
     check_one_trace(step)
     if scheduler == "ReduceLROnPlateau":
         return  # its metric is a number in Python
     run = Run(thrace, optimizer, scheduler)
     step = thrace.compile(run.update_and_schedule)
-    compare(expected, run.follow(step, None))
+    compare(optimizer, expected, run.follow(step, None))
     check_one_trace(step)
 
 
@@ -169,13 +174,13 @@ def test_rate_as_a_tensor(scheduler: str):
     run = Run(thrace, "Adam", scheduler, True)
     rate = run.optimizer.param_groups[0]["lr"]
     step = thrace.compile(run.update)
-    compare(expected, run.follow(step, plain(run, scheduler)), 1e-6)
+    compare("Adam", expected, run.follow(step, plain(run, scheduler)), 1e-6)
     check_one_trace(step)
     assert run.optimizer.param_groups[0]["lr"] is rate
     if scheduler != "ReduceLROnPlateau":
         run = Run(thrace, "Adam", scheduler, True)
         step = thrace.compile(run.update_and_schedule)
-        compare(expected, run.follow(step, None), 1e-6)
+        compare("Adam", expected, run.follow(step, None), 1e-6)
         check_one_trace(step)
 
 
