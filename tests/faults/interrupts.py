@@ -202,7 +202,11 @@ def run(
                         got[name] = want[name]
             if not same(got, want, exact=compiled):
                 half += 1
-                wrong = [n for n in want if not same({n: got[n]}, {n: want[n]}, compiled)]
+                wrong = {
+                    n: float(np.abs(got[n].astype(float) - want[n].astype(float)).max())
+                    for n in want
+                    if not same({n: got[n]}, {n: want[n]}, compiled)
+                }
                 print(f"half: after step {now}: {wrong}\n{place}")
             loop.restore(want)
     finally:
