@@ -59,7 +59,7 @@ from .api.common import normalize_dim
 from .keywords import with_keywords
 from .nn.functional import plain
 from .promotion import as_operand, check_kinds
-from .state import LOCK
+from .state import LOCK, STATE
 from .tensor import Tensor
 
 MODULES: tuple[ModuleType, ...] = (
@@ -172,7 +172,14 @@ def _inplace(name: str, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
 
     @functools.wraps(fn)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return self._write(fn(self, *args, **kwargs))
+        try:
+            result = fn(self, *args, **kwargs)
+        except (RuntimeError, IndexError, ValueError):
+            # PyTorch refuses a leaf before it looks at the rest.
+            if STATE.grad_enabled and isinstance(self, Tensor) and self._view is not None:
+                self._check_writable(self._view, False)
+            raise
+        return self._write(result)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{fn.__name__}`, written into this tensor, which is returned."

@@ -135,6 +135,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         f"x0 = T.zeros(0, 3, {GRAD})",
         "x0[T.zeros(0, dtype=T.int64), T.tensor([0, 1, 2])] = 1\nx0.view(-1)[T.tensor([True])] = 1",
     ),
+    "leaf_before_shapes": (
+        f"x0 = T.zeros(2, 3, {GRAD}); x1 = T.ones(4, {F64}); x2 = T.tensor([[0, 1, 0], [2, 0, 1]])",
+        "x0.scatter_reduce_(1, x2, x1, 'sum')\nx0.add_(x1)",
+    ),
     "tangents_of_no_kind": (
         f"x0 = T.ones(3, {F64})",
         "v0 = T.func.jvp(lambda t: t * t, (x0,), (x0[:2] > 0,))[1]\n"
