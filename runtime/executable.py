@@ -150,13 +150,24 @@ class Executable:
             else:
                 program.into(args, out)
         except RuntimeError as error:
-            raise room.explained(error, program.memory_bytes, self.graph.name) from None
+            raise self.explained(error) from None
         if self.check_messages:
-            parts = program.check_parts
-            words = out[len(out) - len(parts) :]
-            del out[len(out) - len(parts) :]
-            for word, part in zip(words, parts, strict=True):
-                checks.add(word, self.check_messages[part])
+            self.put_checks_by(out)
+
+    def explained(self, error: RuntimeError) -> RuntimeError:
+        """An error of XLA's in a run as one of ours."""
+        return room.explained(error, self.program.memory_bytes, self.graph.name)
+
+    def put_checks_by(self, out: list[Any]) -> None:
+        """Take the words of the program's checks from behind its results.
+
+        Raises: IndexError if a check of an earlier call failed.
+        """
+        parts = self.program.check_parts
+        words = out[len(out) - len(parts) :]
+        del out[len(out) - len(parts) :]
+        for word, part in zip(words, parts, strict=True):
+            checks.add(word, self.check_messages[part])
 
     def stablehlo(self) -> str:
         """What XLA is given, as text, with source lines; lowered anew, as one program."""

@@ -6,6 +6,8 @@ of a step that an optimizer uses up.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +36,9 @@ class Packing:
         def work() -> None:
             raw: list[Any] = []
             executable.into(args, raw)
-            out.extend([self.find(i, raw) for i in range(len(self.places))])
+            out.extend([unpacked(place, raw[place.output]) for place in self.places])
 
         apart(work, whole=True)  # nothing comes between
-
-    def find(self, i: int, raw: Sequence[Any]) -> Any:
-        return unpacked(self.places[i], raw[self.places[i].output])
 
 
 def unpacked(place: Place, array: Any) -> Any:
@@ -48,10 +47,8 @@ def unpacked(place: Place, array: Any) -> Any:
         return array
     from ..runtime.buffer import to_numpy
 
-    size = 1
-    for n in place.shape:
-        size *= n
-    return to_numpy(to_numpy(array)[place.start : place.start + size].reshape(place.shape))
+    end = place.start + math.prod(place.shape)
+    return to_numpy(to_numpy(array)[place.start : end].reshape(place.shape))
 
 
 def packed(trace: Trace, graph: Graph) -> tuple[Graph, Packing | None]:
@@ -62,7 +59,7 @@ def packed(trace: Trace, graph: Graph) -> tuple[Graph, Packing | None]:
     numbers = {n for _, n in trace.grads}
     others = [new.source for n, new in enumerate(trace.new) if n not in numbers]
     taken = {source.output for source in (*others, *(source for _, source in trace.writes))}
-    taken |= {i for i in wanted if wanted.count(i) > 1} if len({*wanted}) < len(wanted) else set()
+    taken |= {i for i, uses in Counter(wanted).items() if uses > 1}
     small = [i for i in wanted if i not in taken and graph.outputs[i].type.size_bytes <= MAX_BYTES]
     if len(small) < MIN_COUNT:
         return graph, None

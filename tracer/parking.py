@@ -66,18 +66,16 @@ class ParkedSlot(GradSlot):
 class Lot:
     """Which storages and slots a trace parks, and where its results have their arrays."""
 
-    def __init__(self, trace: Trace):
-        graph = trace.graph
-        assert graph is not None
+    def __init__(self, trace: Trace, array: type):
         self.trace = trace
+        self.array = array  # the class of arrays on its device
         self.last: Any = lambda: None  # a weak reference to the parking
         self.repointed = -1  # the count when it was made
-        self.array: type | None = None
         self.bindings = [b for b, _ in trace.writes]
         self.owners = [trace.bindings[b] for b in self.bindings]
         self.slots: list[Any] = [slot for slot, _ in trace.grads]
         self.made = [None if number is None else trace.new[number] for _, number in trace.grads]
-        self.types = [graph.output_types[source.output] for _, source in trace.writes]
+        self.types = [trace.type_of(source.output) for _, source in trace.writes]
         self._require_own()
         outputs = [source.output for _, source in trace.writes]
         # Where arrays of gradients stand behind those of storages; one that is None has none.
@@ -177,18 +175,11 @@ class Lot:
 
     def make_grad(self, i: int, array: Any) -> Tensor | None:
         """The `.grad` of a slot."""
-        made, graph = self.made[i], self.trace.graph
-        if made is None:
+        made, place = self.made[i], self.places[i]
+        if made is None or place is None:
             return None
-        assert graph is not None
-        place = self.places[i]
-        assert place is not None
-        array = unpacked(place, array)
-        value = Value(graph.output_types[made.source.output], buffer=array)
-        storage = Storage(value, self.trace.device, made.strides)
-        storage.owner = None  # made by the call
-        storage.inference, storage.writes = made.inference, made.writes
-        return handle(storage, None)
+        value = Value(self.trace.type_of(made.source.output), buffer=unpacked(place, array))
+        return handle(self.trace.make(made, value), None)
 
 
 class Parking:

@@ -24,8 +24,8 @@ from .evaluate import observe
 from .guards import Guards
 from .parking import Lot
 from .quick_guards import write_guards
-from .recording import evaluate_all, settle_foreign
-from .replay import Trace, handle
+from .recording import evaluate_all
+from .replay import Trace, handle, ready
 from .restoring import consume
 from .state import ANOMALIES, LOCK, RECORDING
 from .storage import FRESH, Storage, root
@@ -58,10 +58,8 @@ class _Writing:
         self.guards = guards
         self.trace = trace
         self.w = Writer("quick", "self, *args, **kwargs", "return miss(self, *args, **kwargs)")
-        self.lot = Lot(trace) if trace.writes or trace.grads else None
         self.jax_array = type(_runtime("buffer").to_jax(np.zeros((), np.float32), trace.device))
-        if self.lot is not None:
-            self.lot.array = self.jax_array
+        self.lot = Lot(trace, self.jax_array) if trace.writes or trace.grads else None
 
     def function(self, with_keywords: bool, miss: Quick) -> Quick:
         w = self.w
@@ -114,9 +112,9 @@ class _Writing:
     def _inputs(self) -> str:
         """The expression that gives the executable's arguments."""
         w, trace = self.w, self.trace
-        written = {} if self.lot is None else {b: i for i, b in enumerate(self.lot.bindings)}
-        kinds = {"argument", "storage", "constant", "hyper", "grad"}
+        written = dict.fromkeys(() if self.lot is None else self.lot.bindings)
         read = [i for i, b in enumerate(trace.bindings) if b.kind == "storage" and i not in written]
+        found = {*written, *read}
         order: list[int] = [*written]
         parts: list[str] = []
         if self.lot is not None:
@@ -133,9 +131,9 @@ class _Writing:
             self._read(read)
             parts.append("*read")
         for i, b in enumerate(trace.bindings):
-            if i in written or i in read:
+            if i in found:
                 continue
-            if b.kind not in kinds or b.kind == "grad" or (b.kind == "argument" and b.whole):
+            if b.kind not in ("argument", "constant", "hyper") or b.whole:
                 raise Unwritable
             order.append(i)
             parts.append(self._input(i, b))
@@ -143,7 +141,7 @@ class _Writing:
             return ""
         if order == sorted(order):
             return ", ".join(parts)
-        places = itemgetter(*(order.index(i) for i in range(len(order))))
+        places = itemgetter(*sorted(range(len(order)), key=order.__getitem__))
         return f"*{w.constant(places)}({joined(parts)})"
 
     def _read(self, numbers: list[int]) -> None:
@@ -218,7 +216,7 @@ class _Writing:
         if box is None or set(self.trace.donate) - set(lot.bindings):
             raise Unwritable
         b = w.constant(box)
-        w.miss_if(f"not ({b}.quick and {b}.slow <= {_runtime('outbox').MAX_SLOW})")
+        w.miss_if(f"not {b}.is_safe")
         w.line(f"{w.constant(self.trace.executable)}.calls += 1")
         slots = bool(self.trace.grads)
         if slots:
@@ -227,7 +225,7 @@ class _Writing:
             w.line(f"{b}.clear()")
             w.line(f"try: {w.constant(program.run)}({arguments})")
             w.line("except RuntimeError as error:")
-            w.line(f"    {w.constant(_explain)}(error, {w.constant(self.trace)})")
+            w.line(f"    raise {w.constant(self.trace.executable)}.explained(error) from None")
             with w.block("finally:"):
                 # No interrupt comes between these.
                 w.line(f"out = {b}[{b}.latest]")
@@ -244,7 +242,7 @@ class _Writing:
         """Words of checks that the program makes stand behind its results."""
         w, executable = self.w, self.trace.executable
         if executable.check_messages:
-            w.line(f"{w.constant(_add_checks)}({w.constant(executable)}, out)")
+            w.line(f"{w.constant(executable)}.put_checks_by(out)")
 
     # The result
 
@@ -278,27 +276,20 @@ class _Writing:
             raise Unwritable
         if leaf.index not in storages:
             storages[leaf.index] = self._storage(leaf.index)
-        s, t = storages[leaf.index], f"x{n}"
-        if leaf.link is not None:
-            link = f"{w.constant(own_slots)}({w.constant(leaf.link)})"
+        s, t, made = storages[leaf.index], f"x{n}", self.trace.new[leaf.index]
+        if leaf.link is not None or made.strides is not None:
+            link = f"{w.constant(own_slots)}({w.constant(leaf.link)})" if leaf.link else "None"
             w.line(f"{t} = {w.constant(handle)}({s}, {link})")
             return t
         w.line(f"{t} = {w.constant(_NEW)}({w.constant(Tensor)})")
-        strides = self.trace.new[leaf.index].strides
-        type_ = self.trace.graph.output_types[self.trace.new[leaf.index].source.output]  # type: ignore
-        if strides is not None:
-            w.line(f"{t} = {w.constant(handle)}({s}, None)")
-            return t
         w.line(f"{t}._storage = {s}; {t}._view = {t}._strides = None")
-        w.line(f"{t}._type = {w.constant(type_)}")
+        w.line(f"{t}._type = {w.constant(self.trace.type_of(made.source.output))}")
         return t
 
     def _storage(self, number: int) -> str:
         """A storage that the call makes."""
         w, made = self.w, self.trace.new[number]
-        graph = self.trace.graph
-        assert graph is not None
-        s, type_ = f"n{number}", graph.output_types[made.source.output]
+        s, type_ = f"n{number}", self.trace.type_of(made.source.output)
         place = self.trace.place(made.source.output)
         edge = "None"
         if made.source.history is not None:
@@ -319,7 +310,6 @@ class _Writing:
 
 _NEW = object.__new__
 _BUFFER, _EDGE = attrgetter("value.buffer"), attrgetter("value.edge")
-_STORAGE = attrgetter("_storage")
 
 
 def _runtime(name: str) -> Any:
@@ -345,28 +335,10 @@ def _read(refs: Sequence[Any], array: type) -> list[Any] | None:
 
 def _hyper(h: HyperInput, device: Any) -> Any:
     """The array of a hyper-parameter."""
-    value = h.value()
-    if value.buffer is None:
-        settle_foreign(value)
-    if isinstance(value.buffer, np.ndarray):
-        value.buffer = _runtime("buffer").to_jax(value.buffer, device)
-    return value.buffer
+    return ready(h.value(), device)
 
 
 def _shown(t: Tensor) -> Any:
     """What a view shows, as a value with a buffer."""
     observe(t)
     return t._value()
-
-
-def _explain(error: RuntimeError, trace: Trace) -> None:
-    program = trace.executable.program
-    room = _runtime("room")
-    raise room.explained(error, program.memory_bytes, trace.executable.graph.name) from None
-
-
-def _add_checks(executable: Any, out: list[Any]) -> None:
-    """Put the words of a program's checks by; they stand behind its results."""
-    parts = executable.program.check_parts
-    for word, part in zip(out[len(out) - len(parts) :], parts, strict=True):
-        _runtime("checks").add(word, executable.check_messages[part])

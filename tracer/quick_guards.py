@@ -149,10 +149,8 @@ def _write_tensor(w: Writer, g: Guards, i: int, expected: tuple) -> None:
     else:  # a leaf, with its hooks
         w.miss_if(ask)
     if i not in g.tags:
-        w.line(f"if {t}.__dict__:")
-        w.depth += 1
-        _ask(w, g, kinds._tags)
-        w.depth -= 1
+        with w.block(f"if {t}.__dict__:"):
+            _ask(w, g, kinds._tags)
 
 
 def _write_tags(w: Writer, g: Guards) -> None:
@@ -284,9 +282,8 @@ class Handles:
         found = [(c, c.ref()) for c in (*g.owners, *g.asked)]
         handles = [(c, t) for c, t in found if isinstance(t, Tensor)]
         # A tensor's dictionary outlives it without keeping it alive.
-        self.dicts = [t.__dict__ for c, t in handles if not t.__dict__]
+        self.dicts = [t.__dict__ for _, t in handles if not t.__dict__]
         self.tagged: list[Captured] = [c for c, t in handles if t.__dict__]
-        self.loose = [c for c in g.owners if c.slot is None]  # may come to have history
 
     def same(self) -> bool:
         if any(self.dicts) or any(not _is_same(c) for c in self.tagged):
@@ -294,14 +291,9 @@ class Handles:
         if self.count == HANDLES[0]:
             return True
         count = HANDLES[0]
-        for captured in self.g.owners:
-            t = captured.ref()
-            if t is None or not captured.same(t):
-                return False
-        if not all(map(_is_same, self.g.asked)):
-            return False
-        self.count = count
-        return True
+        if kinds._owners(self.g, None, ()) is None and kinds._asked(self.g, None, ()) is None:
+            self.count = count
+        return self.count == count
 
 
 def _is_same(captured: Captured) -> bool:

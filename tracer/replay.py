@@ -19,6 +19,7 @@ from ..ir.ops import OPS
 from ..ir.passes.pack import Place
 from ..ir.passes.strip import strip_history
 from ..ir.source import here
+from ..ir.types import TensorType
 from . import trees
 from .bindings import (
     Binding,
@@ -110,8 +111,12 @@ class Trace:
         """Where the executable has an output of the graph."""
         if self.packing is not None:
             return self.packing.places[output]
+        return Place(output, None, self.type_of(output).shape)
+
+    def type_of(self, output: int) -> TensorType:
+        """The type of an output of the graph."""
         assert self.graph is not None
-        return Place(output, None, self.graph.output_types[output].shape)
+        return self.graph.outputs[output].type
 
     def compile(self) -> None:
         from ..runtime import executable
@@ -209,20 +214,8 @@ class Trace:
         """Run the executable on the inputs' buffers, donating what nobody else holds."""
         from ..runtime import buffer
 
-        args: list[Any] = []
         device = self.device
-        for v in inputs:
-            data = v.buffer
-            if data is None:
-                # Another thread left it pending, or a recording run that an error ended.
-                settle_foreign(v)
-                data = v.buffer
-            if isinstance(data, np.ndarray):
-                data = buffer.to_jax(data, device)
-                v.buffer = data
-            elif data is None or data.__class__ is Lost:
-                raise state_lost(data)
-            args.append(data)
+        args = [ready(v, device) for v in inputs]
         if ANOMALIES.watch_compiled is not None:
             from .anomaly import run_watched
 
@@ -230,7 +223,6 @@ class Trace:
             self.watched += 1
             results += run_watched(ANOMALIES.watch_compiled, self.graph, args, device)
             return
-        v = data = None
         for i in self.donate:
             # A value's references: the list here, its storage, and getrefcount's own; an
             # array's: its value, `args`, and getrefcount's own.
@@ -295,8 +287,7 @@ class Trace:
                 storage = first[i]
                 later(storage, cache=None, value=value, owner=None)
             else:
-                storage = Storage(value, self.device, made.strides)
-                storage.inference, storage.writes = made.inference, made.writes
+                storage = self.make(made, value)
             new.append(storage)
         for binding, source in self.writes:
             storage = self.storage(binding, arguments or self.first_arguments)
@@ -341,6 +332,13 @@ class Trace:
             starmap(operator.setitem, items),
             starmap(setattr, assigned),
         ), new
+
+    def make(self, made: New, value: Value) -> Storage:
+        """A storage that a call makes: no session's, whatever runs when it is made."""
+        storage = Storage(value, self.device, made.strides)
+        storage.owner = None
+        storage.inference, storage.writes = made.inference, made.writes
+        return storage
 
     def _leaves(self, leaves: list[tuple[int | None, Any]], new: list[Storage]) -> list[Any]:
         """The leaves of a structure that the run made."""
@@ -487,6 +485,22 @@ def _with_history(values: list[Value], source: Source, copies: list[tuple[Value,
     value = Value(data.type, edge=edge)
     copies.append((value, source.output))
     return value
+
+
+def ready(value: Any, device: Any) -> Any:
+    """The array of a value, on a device. Raises: StateLostError."""
+    data = value.buffer
+    if data is None:
+        # Another thread left it pending, or a recording run that an error ended.
+        settle_foreign(value)
+        data = value.buffer
+    if isinstance(data, np.ndarray):
+        from ..runtime import buffer
+
+        data = value.buffer = buffer.to_jax(data, device)
+    elif data is None or data.__class__ is Lost:
+        raise state_lost(data)
+    return data
 
 
 def is_deleted(buffer: Any) -> bool:

@@ -82,9 +82,9 @@ class Session:
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
         self.modules: dict[int, Any] = {}
         self.optimizers: dict[int, Any] = {}
-        # Gradient slots: what `.grad` was when first read, and which were assigned.
         self.conditions: list[tuple[Value, bool]] = []  # what `is_true` was told
         self.token = object()
+        # Gradient slots: what `.grad` was when first read, and which were assigned.
         self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
         self.grad_writes: dict[int, Any] = {}
         self.grad_storages: dict[int, Any] = {}

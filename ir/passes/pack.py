@@ -40,11 +40,12 @@ def pack_outputs(graph: Graph, numbers: Sequence[int]) -> tuple[Graph, list[Plac
         size[dtype] = starts[i] + count
         flat.setdefault(dtype, []).append(b.reshape(value, shape=(count,)))
     kept = [i for i in range(len(outputs)) if i not in starts]
+    place = {i: number for number, i in enumerate(kept)}
     packs = {dtype: len(kept) + i for i, dtype in enumerate(flat)}
     packed = [b.concatenate(*parts, axis=0) for parts in flat.values()]
     places = []
     for i, v in enumerate(graph.outputs):
-        output = packs[v.type.dtype] if i in starts else kept.index(i)
+        output = packs[v.type.dtype] if i in starts else place[i]
         places.append(Place(output, starts.get(i), v.type.shape))
     names = [graph.output_names[i] for i in kept] + [f"packed {dtype}" for dtype in flat]
     found = [*(outputs[i] for i in kept), *packed]
