@@ -126,6 +126,8 @@ class Lot:
         p.settle()
         for i in sorted(p.away):
             storage = self._storage(i)
+            if storage.__class__ is ParkedStorage:
+                storage.value  # noqa: B018  # by another trace
             if storage.__class__ is not Storage or not p.enter(i, storage):
                 return None
         return p
@@ -237,8 +239,9 @@ class Parking:
         if i not in self.refs:
             self.refs[i] = weakref.ref(storage, partial(_left, weakref.ref(self), i))
         storage.parked = (self, i)
+        storage.__class__ = ParkedStorage
+        # An interrupt before this finds it away, and parked: the next look fetches it.
         self.away.discard(i)
-        storage.__class__ = ParkedStorage  # an interrupt before finds it as it was
         _SET_VALUE(storage, None)
         return True
 
