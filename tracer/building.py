@@ -91,6 +91,7 @@ class _Building:
         self.arguments = arguments
         self.plan = plan
         self.trace = Trace(session, arguments)
+        self.kept: dict[Any, Link] = {}  # what `rebase` made
         self.argument_of: dict[int, int] = {}  # storage id -> argument
         self.slots = argument_slots(arguments)
         self.bound: dict[int, int] = {}  # storage id -> binding
@@ -249,7 +250,7 @@ class _Building:
             elif id(leaf) in session.handles and session.knew(leaf):
                 trace.leaves.append(Leaf("handle", weakref.ref(leaf)))
             elif leaf._storage.owner is session:
-                trace.leaves.append(Leaf("new", number(leaf._storage), leaf._view))
+                trace.leaves.append(Leaf("new", number(leaf._storage), self._kept(leaf)))
             else:
                 trace.leaves.append(self._old_leaf(leaf))
         for slot in session.grad_writes.values():
@@ -334,7 +335,7 @@ class _Building:
                 kind = "view" if a._view is link else ""
                 kind = kind or ("below" if link is self._before(a)[1] else "")  # became a leaf
                 if kind:
-                    above = rebase(leaf._view, link, link, leaf._storage.writes)
+                    above = self._kept(leaf, link, leaf._storage.writes)
                     return Leaf(kind, i, above, link)
         self.session.capture(leaf)
         number = self._bind_storage(leaf._storage)
@@ -346,17 +347,24 @@ class _Building:
                 return Leaf("owner", number)
             return Leaf("bound", number, self._settled(leaf))
         lasts = self.trace.bindings[number].kind != "argument" and not self._indices(leaf._view)
+        lasts = lasts and self.session.knew(leaf)
         return Leaf("bound", number, self._settled(leaf), weakref.ref(leaf) if lasts else None)
 
-    @staticmethod
-    def _settled(leaf: Tensor) -> Link | None:
+    def _kept(
+        self, leaf: Tensor, ground: Link | None = None, writes: int | None = None
+    ) -> Link | None:
+        """The chain of a tensor of the result above `ground`, as the trace keeps it: with what
+        other chains share, without what the user does to the tensor."""
+        return rebase(leaf._view, ground, ground, writes, self.kept)
+
+    def _settled(self, leaf: Tensor) -> Link | None:
         """The chain of a tensor of the result, for another storage or the same one later."""
         ground: Link | None = None
         for link in reversed(chain(leaf._view)):
             if link is not None and link.kind not in BARE:
                 break
             ground = link
-        return rebase(leaf._view, ground, ground, leaf._storage.writes)
+        return self._kept(leaf, ground, leaf._storage.writes)
 
     def _place_outputs(self, storages: dict[int, Storage]) -> None:
         """Give each storage written or made its output, with history where it has one."""

@@ -28,9 +28,9 @@ from .recording import evaluate_all
 from .replay import Trace, handle, ready
 from .restoring import consume
 from .state import ANOMALIES, LOCK, RECORDING
-from .storage import FRESH, Storage, root
+from .storage import BARE, FRESH, Storage, root
 from .tensor import REPOINTED, Tensor
-from .views import own_slots
+from .views import chain
 from .writer import Miss, Unwritable, Writer, joined
 
 Quick = Callable[..., Any]
@@ -250,6 +250,7 @@ class _Writing:
         w, trace = self.w, self.trace
         names: list[str] = []
         storages: dict[int, str] = {}
+        w.line("views = {}")
         for n, leaf in enumerate(trace.leaves):
             names.append(self._leaf(n, leaf, names, storages, old))
         if trace.spec is trees._LEAF:
@@ -278,7 +279,9 @@ class _Writing:
             storages[leaf.index] = self._storage(leaf.index)
         s, t, made = storages[leaf.index], f"x{n}", self.trace.new[leaf.index]
         if leaf.link is not None or made.strides is not None:
-            link = f"{w.constant(own_slots)}({w.constant(leaf.link)})" if leaf.link else "None"
+            link = w.constant(leaf.link)
+            if any(step is not None and step.kind in BARE for step in chain(leaf.link)):
+                link = f"{w.constant(self.trace.own)}({link}, views)"
             w.line(f"{t} = {w.constant(handle)}({s}, {link})")
             return t
         w.line(f"{t} = {w.constant(_NEW)}({w.constant(Tensor)})")

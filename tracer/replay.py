@@ -41,10 +41,13 @@ from .state import ANOMALIES, HANDLES, LOCK
 from .storage import Storage, root
 from .structures import Set
 from .tensor import REPOINTED, Tensor
-from .views import Link, own_slots, rebase
+from .views import Link
+from .views import chain as links
 
 _CALL = OPS["call"]
 _HANDLE_SLOTS = ("_storage", "_view", "_type", "_strides")
+# What a call makes of links that a trace keeps.
+Views = dict[Link, Link]
 
 
 class Diverged(Exception):
@@ -186,8 +189,9 @@ class Trace:
         try:
             with LOCK:
                 inputs = self.gather(arguments, self.step_schedulers() if before else {})
-                old = [self._old(leaf, arguments) for leaf in self.leaves]
-                change, new = self.changes(results, inputs, arguments)
+                views: Views = {}
+                old = [self._old(leaf, arguments, views) for leaf in self.leaves]
+                change, new = self.changes(results, inputs, arguments, views=views)
                 try:
                     self.execute(inputs, arguments, results)
                     if self.conditions:
@@ -202,7 +206,7 @@ class Trace:
                 for restore in before:
                     restore()
             raise
-        return trees.unflatten(self.spec, self._result(new, old, arguments))
+        return trees.unflatten(self.spec, self._result(new, old, arguments, views))
 
     def _check(self, results: list[Any]) -> None:
         """Raises: Diverged."""
@@ -251,6 +255,7 @@ class Trace:
         arguments: Sequence[Any] = (),
         first: dict[int, Storage] | None = None,
         skipped: Container[int] = (),
+        views: Views | None = None,
     ) -> tuple[Iterator[Any], list[Storage]]:
         """What a run changes, to be consumed once `results` are there, and the new storages:
         results written to the storages, the new ones made, and set what the run set.
@@ -259,6 +264,7 @@ class Trace:
         whose ids are in `skipped` stay as they are.
         """
         assert self.graph is not None
+        views = {} if views is None else views
         values = [Value(t) for t in self.graph.output_types]
         if first is None:
             for i in self.marked:
@@ -307,7 +313,7 @@ class Trace:
                 if owner is not None:
                     later(owner, grad=None if number is None else handle(new[number], None))
             for entry, spec, leaves in self.sets:
-                value = trees.unflatten(spec, self._leaves(leaves, new))
+                value = trees.unflatten(spec, self._leaves(leaves, new, views))
                 place = entry.place()
                 if place is not None:
                     items.append((place, entry.name, value))
@@ -340,7 +346,9 @@ class Trace:
         storage.inference, storage.writes = made.inference, made.writes
         return storage
 
-    def _leaves(self, leaves: list[tuple[int | None, Any]], new: list[Storage]) -> list[Any]:
+    def _leaves(
+        self, leaves: list[tuple[int | None, Any]], new: list[Storage], views: Views
+    ) -> list[Any]:
         """The leaves of a structure that the run made."""
         out: list[Any] = []
         for number, what in leaves:
@@ -349,7 +357,7 @@ class Trace:
             elif number < 0:
                 out.append(out[what])
             else:
-                out.append(handle(new[number], own_slots(self.placed(what, new))))
+                out.append(handle(new[number], self.own(what, views, new)))
         return out
 
     def _finish(self, inputs: list[Value], arguments: Sequence[Any]) -> None:
@@ -433,7 +441,32 @@ class Trace:
             return link
         return Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
 
-    def _old(self, leaf: Leaf, arguments: Sequence[Any]) -> Tensor | None:
+    def own(
+        self,
+        link: Link | None,
+        views: Views,
+        new: Sequence[Storage] = (),
+        old: Link | None = None,
+        base: Link | None = None,
+    ) -> Link | None:
+        """A chain of views, above `old`, for tensors of this call alone, above `base`: gradients
+        collect and histories begin in what calls do not share. `views` has those made so far."""
+        if link is old:
+            return base
+        assert link is not None
+        if link in views:
+            return views[link]
+        parent, args = self.own(link.parent, views, new, old, base), link.args
+        if link.kind == "leaf":
+            args = (link.slot.another(),)
+        elif link.kind == "pick" and new and args[1] in self.places:
+            args = (args[0], new[self.places[args[1]]])
+        elif link.kind != "detach" and parent is link.parent:
+            return link
+        views[link] = Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
+        return views[link]
+
+    def _old(self, leaf: Leaf, arguments: Sequence[Any], views: Views) -> Tensor | None:
         """A tensor of the result that is there before anything is written back."""
         if leaf.kind == "owner":
             b = self.bindings[leaf.index]
@@ -444,16 +477,24 @@ class Trace:
             known = None if leaf.ref is None else leaf.ref()
             if known is not None:
                 return known
-            return handle(self.storage(leaf.index, arguments), leaf.link)
+            # The leaf that it shows a part of is there before, what it detached is not.
+            steps = (s for s in links(leaf.link) if s is not None)
+            ground = next((s for s in steps if s.kind == "leaf"), None)
+            link = self.own(leaf.link, views, (), ground, ground)
+            return handle(self.storage(leaf.index, arguments), link)
         return None
 
     def _result(
-        self, new: list[Storage], old: list[Tensor | None], arguments: Sequence[Any]
+        self,
+        new: list[Storage],
+        old: list[Tensor | None],
+        arguments: Sequence[Any],
+        views: Views,
     ) -> list[Any]:
         out: list[Any] = []
         for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
-                out.append(handle(new[leaf.index], own_slots(self.placed(leaf.link, new))))
+                out.append(handle(new[leaf.index], self.own(leaf.link, views, new)))
             elif leaf.kind == "grad":
                 slot = self.slot(leaf.index, arguments)
                 out.append(handle(new[leaf.ref], None) if slot is None else slot.grad)
@@ -466,8 +507,8 @@ class Trace:
             elif leaf.kind in ("view", "below"):
                 a = arguments[leaf.index]
                 base = a._view if leaf.kind == "view" else a._view.parent
-                link = rebase(leaf.link, leaf.ref, base)
-                out.append(handle(a._storage, self.placed(link, new)))
+                link = self.own(leaf.link, views, new, leaf.ref, base)
+                out.append(handle(a._storage, link))
             elif leaf.kind == "bound" and self.places and known is not None:
                 link = self.placed(known._view, new)
                 out.append(known if link is known._view else handle(known._storage, link))

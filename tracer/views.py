@@ -128,20 +128,29 @@ class Link:
 
 
 def rebase(
-    link: Link | None, old: Link | None, new: Link | None, writes: int | None = None
+    link: Link | None,
+    old: Link | None,
+    new: Link | None,
+    writes: int | None = None,
+    made: dict[Any, Link] | None = None,
 ) -> Link | None:
     """The links above `old` in a chain, on top of `new`. With a number of `writes`, those made
-    before the last one count as older than any write to another storage, the rest as newer."""
+    before the last one count as older than any write to another storage, the rest as newer.
+    `made` has those that were made for other chains, which they share as they did."""
     above: list[Link] = []
     while link is not old:
         assert link is not None
         above.append(link)
         link = link.parent
+    made = {} if made is None else made
     for step in reversed(above):
-        born = step.born
-        if writes is not None:
-            born = -1 if born < writes else sys.maxsize
-        new = Link(new, step.kind, step.args, step.type, step.strides, step.name, born)
+        key = step, new
+        if key not in made:
+            born = step.born
+            if writes is not None:
+                born = -1 if born < writes else sys.maxsize
+            made[key] = Link(new, step.kind, step.args, step.type, step.strides, step.name, born)
+        new = made[key]
     return new
 
 
@@ -161,16 +170,6 @@ def leaf_slot(link: Link | None) -> GradSlot | None:
             return link.slot
         link = link.parent
     return None
-
-
-def own_slots(link: Link | None) -> Link | None:
-    """The same views for another tensor: a leaf among them gets a slot of its own."""
-    if leaf_slot(link) is None:
-        return link
-    assert link is not None
-    args = (link.slot.another(),) if link.kind == "leaf" else link.args
-    parent = link.parent if link.kind == "leaf" else own_slots(link.parent)
-    return Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
 
 
 def _diagonal_indices(b: Builder, type: TensorType, offset: int) -> tuple[Value, Value]:
