@@ -212,6 +212,10 @@ class _Building:
         number = self.slots.get(id(slot))
         return weakref.ref(slot) if number is None else number
 
+    def _is_made(self, slot: GradSlot) -> bool:
+        """Whether it is that of a leaf that the run made."""
+        return slot.made_in is not None and slot.made_in is self.session.token
+
     def _account(self, result: Any) -> dict[int, Storage]:
         """Find a place for every new storage that outlives the run.
 
@@ -270,12 +274,15 @@ class _Building:
         made = [e.link for e in trace.leaves if e.kind == "new"] + links
         for link in [e.link for e in trace.leaves] + links:
             trace.places |= {index: number(index) for index in self._indices(link)}
-        leaves_made = [slot for link in made if (slot := leaf_slot(link)) is not None]
+            for step in chain(link):
+                if step is not None and step.kind == "leaf" and not self._is_made(step.slot):
+                    trace.slots[step.slot] = self._slot_ref(step.slot)
+        slots = (leaf_slot(link) for link in made)
+        leaves_made = [slot for slot in slots if slot is not None and self._is_made(slot)]
         if any(slot.hooks or slot.post_hooks for slot in leaves_made):
             raise NotReplayable(Why.LATE_HOOK)
-        slots = [id(slot) for slot in leaves_made]
-        if len(set(slots)) < len(slots) or not session.grad_writes.keys().isdisjoint(slots):
-            raise NotReplayable(Why.LEAF, "it keeps the gradient or several views of")
+        if not session.grad_writes.keys().isdisjoint(map(id, leaves_made)):
+            raise NotReplayable(Why.LEAF, "it keeps the gradient of")
         kept = {"_retained", "_retains"}
         if any(isinstance(t, Tensor) and kept.intersection(t.__dict__) for t in leaves):
             raise NotReplayable(Why.RETAINED)

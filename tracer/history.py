@@ -101,8 +101,9 @@ class _Differentiable:
         """The value whose gradient an edge is."""
         if isinstance(edge[0], Node) and edge[0].outputs:
             found = edge[0].outputs[edge[1]]
-            return found if found in self.env else None
-        return self.leaves.get(edge)
+            if found in self.env:
+                return found
+        return self.leaves.get(edge)  # also of a node from before
 
     def detached(self, source: Value) -> Value:
         found = self.cut.get(source)

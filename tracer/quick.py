@@ -25,12 +25,12 @@ from .guards import Guards
 from .parking import Lot
 from .quick_guards import write_guards
 from .recording import evaluate_all
-from .replay import Trace, handle, ready
+from .replay import Trace, Views, handle, ready
 from .restoring import consume
 from .state import ANOMALIES, LOCK, RECORDING
 from .storage import BARE, FRESH, Storage, root
 from .tensor import REPOINTED, Tensor
-from .views import chain
+from .views import Link, chain
 from .writer import Miss, Unwritable, Writer, joined
 
 Quick = Callable[..., Any]
@@ -250,7 +250,8 @@ class _Writing:
         w, trace = self.w, self.trace
         names: list[str] = []
         storages: dict[int, str] = {}
-        w.line("views = {}")
+        if any(self._is_own(leaf.link) for leaf in trace.leaves):
+            w.line(f"views = {w.constant(Views)}({w.constant(trace)}, {w.all_leaves()})")
         for n, leaf in enumerate(trace.leaves):
             names.append(self._leaf(n, leaf, names, storages, old))
         if trace.spec is trees._LEAF:
@@ -280,14 +281,19 @@ class _Writing:
         s, t, made = storages[leaf.index], f"x{n}", self.trace.new[leaf.index]
         if leaf.link is not None or made.strides is not None:
             link = w.constant(leaf.link)
-            if any(step is not None and step.kind in BARE for step in chain(leaf.link)):
-                link = f"{w.constant(self.trace.own)}({link}, views)"
+            if self._is_own(leaf.link):
+                link = f"views.of({link})"
             w.line(f"{t} = {w.constant(handle)}({s}, {link})")
             return t
         w.line(f"{t} = {w.constant(_NEW)}({w.constant(Tensor)})")
         w.line(f"{t}._storage = {s}; {t}._view = {t}._strides = None")
         w.line(f"{t}._type = {w.constant(self.trace.type_of(made.source.output))}")
         return t
+
+    @staticmethod
+    def _is_own(link: Link | None) -> bool:
+        """Whether each call has its own chain of views: of most all share one."""
+        return any(step is not None and step.kind in BARE for step in chain(link))
 
     def _storage(self, number: int) -> str:
         """A storage that the call makes."""

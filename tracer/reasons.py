@@ -126,7 +126,7 @@ class Why(Enum):
         "make the leaf outside of the call",
     )
     RETAINED = (
-        "it keeps the gradient of a tensor that is no leaf",
+        "it keeps or uses the gradient of a tensor that is no leaf",
         "return autograd.grad of it",
     )
     REQUIRES_GRAD = (

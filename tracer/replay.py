@@ -31,6 +31,7 @@ from .bindings import (
     Source,
     signature_of,
 )
+from .engine import GradSlot
 from .evaluate import SET_BUFFER, Lost, observe, state_lost
 from .packing import Packing, packed
 from .recording import next_seq, settle_foreign
@@ -42,16 +43,51 @@ from .storage import Storage, root
 from .structures import Set
 from .tensor import REPOINTED, Tensor
 from .views import Link
-from .views import chain as links
 
 _CALL = OPS["call"]
 _HANDLE_SLOTS = ("_storage", "_view", "_type", "_strides")
-# What a call makes of links that a trace keeps.
-Views = dict[Link, Link]
 
 
 class Diverged(Exception):
     """A condition that the recording run went by is another in a call: nothing was changed."""
+
+
+class Views:
+    """The chains of views for tensors that a call gives out, made of those that its trace keeps.
+    Gradients collect and histories begin in what calls do not share."""
+
+    __slots__ = ("arguments", "made", "new", "trace")
+
+    def __init__(self, trace: Trace, arguments: Sequence[Any]):
+        self.trace = trace
+        self.arguments = arguments
+        self.new: Sequence[Storage] = ()  # the call's, once they are there
+        self.made: dict[Link, Link] = {}
+
+    def of(self, link: Link | None, old: Link | None = None, base: Link | None = None) -> Any:
+        """The chain above `old`, on top of `base`."""
+        if link is old:
+            return base
+        assert link is not None
+        if link in self.made:
+            return self.made[link]
+        parent, args = self.of(link.parent, old, base), link.args
+        if link.kind == "leaf":
+            args = (self._slot(link.slot),)
+        elif link.kind == "pick" and self.new and args[1] in self.trace.places:
+            args = (args[0], self.new[self.trace.places[args[1]]])
+        if args == link.args and parent is link.parent and link.kind != "detach":
+            return link
+        made = Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
+        self.made[link] = made
+        return made
+
+    def _slot(self, slot: GradSlot) -> GradSlot:
+        """Of a leaf that the run made another, of an argument that of what takes its place."""
+        ref = self.trace.slots.get(slot)
+        if isinstance(ref, int):
+            return self.arguments[ref]._slot
+        return slot.another() if ref is None else slot
 
 
 class Trace:
@@ -69,6 +105,8 @@ class Trace:
         self.name = session.name
         # What says where views lie that only a tensor's value places: new storages.
         self.places: dict[Storage, int] = {}
+        # Those in chains of views that were there before.
+        self.slots: dict[GradSlot, SlotRef] = {}
         self.effects = [effect for _, effect in session.effects]
         self.schedulers = list({id(s): s for s, _ in session.effects}.values())
         self.attributes = [
@@ -189,7 +227,7 @@ class Trace:
         try:
             with LOCK:
                 inputs = self.gather(arguments, self.step_schedulers() if before else {})
-                views: Views = {}
+                views = Views(self, arguments)
                 old = [self._old(leaf, arguments, views) for leaf in self.leaves]
                 change, new = self.changes(results, inputs, arguments, views=views)
                 try:
@@ -264,7 +302,7 @@ class Trace:
         whose ids are in `skipped` stay as they are.
         """
         assert self.graph is not None
-        views = {} if views is None else views
+        views = views or Views(self, arguments)
         values = [Value(t) for t in self.graph.output_types]
         if first is None:
             for i in self.marked:
@@ -295,6 +333,7 @@ class Trace:
             else:
                 storage = self.make(made, value)
             new.append(storage)
+        views.new = new
         for binding, source in self.writes:
             storage = self.storage(binding, arguments or self.first_arguments)
             if id(storage) in skipped:
@@ -357,7 +396,7 @@ class Trace:
             elif number < 0:
                 out.append(out[what])
             else:
-                out.append(handle(new[number], self.own(what, views, new)))
+                out.append(handle(new[number], views.of(what)))
         return out
 
     def _finish(self, inputs: list[Value], arguments: Sequence[Any]) -> None:
@@ -441,31 +480,6 @@ class Trace:
             return link
         return Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
 
-    def own(
-        self,
-        link: Link | None,
-        views: Views,
-        new: Sequence[Storage] = (),
-        old: Link | None = None,
-        base: Link | None = None,
-    ) -> Link | None:
-        """A chain of views, above `old`, for tensors of this call alone, above `base`: gradients
-        collect and histories begin in what calls do not share. `views` has those made so far."""
-        if link is old:
-            return base
-        assert link is not None
-        if link in views:
-            return views[link]
-        parent, args = self.own(link.parent, views, new, old, base), link.args
-        if link.kind == "leaf":
-            args = (link.slot.another(),)
-        elif link.kind == "pick" and new and args[1] in self.places:
-            args = (args[0], new[self.places[args[1]]])
-        elif link.kind != "detach" and parent is link.parent:
-            return link
-        views[link] = Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
-        return views[link]
-
     def _old(self, leaf: Leaf, arguments: Sequence[Any], views: Views) -> Tensor | None:
         """A tensor of the result that is there before anything is written back."""
         if leaf.kind == "owner":
@@ -477,11 +491,7 @@ class Trace:
             known = None if leaf.ref is None else leaf.ref()
             if known is not None:
                 return known
-            # The leaf that it shows a part of is there before, what it detached is not.
-            steps = (s for s in links(leaf.link) if s is not None)
-            ground = next((s for s in steps if s.kind == "leaf"), None)
-            link = self.own(leaf.link, views, (), ground, ground)
-            return handle(self.storage(leaf.index, arguments), link)
+            return handle(self.storage(leaf.index, arguments), views.of(leaf.link))
         return None
 
     def _result(
@@ -494,7 +504,7 @@ class Trace:
         out: list[Any] = []
         for leaf, known in zip(self.leaves, old, strict=True):
             if leaf.kind == "new":
-                out.append(handle(new[leaf.index], self.own(leaf.link, views, new)))
+                out.append(handle(new[leaf.index], views.of(leaf.link)))
             elif leaf.kind == "grad":
                 slot = self.slot(leaf.index, arguments)
                 out.append(handle(new[leaf.ref], None) if slot is None else slot.grad)
@@ -507,8 +517,7 @@ class Trace:
             elif leaf.kind in ("view", "below"):
                 a = arguments[leaf.index]
                 base = a._view if leaf.kind == "view" else a._view.parent
-                link = self.own(leaf.link, views, new, leaf.ref, base)
-                out.append(handle(a._storage, link))
+                out.append(handle(a._storage, views.of(leaf.link, leaf.ref, base)))
             elif leaf.kind == "bound" and self.places and known is not None:
                 link = self.placed(known._view, new)
                 out.append(known if link is known._view else handle(known._storage, link))

@@ -19,6 +19,7 @@ from ..ir.ops import OPS
 from ..ir.types import DType, TensorType, dtype_from_numpy
 from . import formats, strided, views
 from .devices import Device, as_device
+from .reasons import Why
 from .recording import recorder_for, user_error
 from .state import HANDLES, LOCK, STATE
 from .storage import BARE, Storage, Strides, alias, root
@@ -432,7 +433,7 @@ class Tensor(TensorMethods):
                     UserWarning,
                     stacklevel=2,
                 )
-            return self.__dict__.get("_retained")
+            return self._retained_grad()
         if STATE.session is not None:
             STATE.session.note_grad_read(slot, self)
         return slot.grad
@@ -454,6 +455,8 @@ class Tensor(TensorMethods):
             )
         slot = self._grad_slot
         if slot is None:
+            if STATE.session is not None and self._storage.owner is not STATE.session:
+                STATE.session.unfaithful(Why.RETAINED)
             self.__dict__["_retained"] = value
         else:
             slot.set(value, self)
@@ -461,6 +464,14 @@ class Tensor(TensorMethods):
     @grad.deleter
     def grad(self) -> None:
         self.grad = None
+
+    def _retained_grad(self) -> Tensor | None:
+        """What `retain_grad` kept, of a tensor that is no leaf."""
+        kept: Tensor | None = self.__dict__.get("_retained")
+        session = STATE.session
+        if kept is not None and session is not None and kept._storage.owner is not session:
+            session.unfaithful(Why.RETAINED)  # whose it is in another call, no trace knows
+        return kept
 
     @property
     def grad_fn(self) -> GradFn | None:

@@ -677,4 +677,113 @@ ROWS = (
         """,
         "NUMPY_SHARED",
     ),
+    program(
+        "detached result that gets history afterwards",
+        """
+        w = x.clone().requires_grad_()
+        @compile
+        def made(x):
+            return (x * 2).detach()
+        @compile
+        def given(x):
+            return x.detach()
+        @compile
+        def captured():
+            return x.detach()
+        for i in range(3):
+            y = x + i
+            for out in (made(y), given(y), captured()):
+                show(out.requires_grad)
+                out += w
+                show(out.requires_grad, y.requires_grad, x.requires_grad)
+        """,
+        traces=3,
+        recompiles=0,
+    ),
+    program(
+        "two views of one detached result, one of which gets history",
+        """
+        w = x.clone().requires_grad_()
+        @compile
+        def made(x):
+            out = (x * 2).detach()
+            return out, out[:2]
+        @compile
+        def given(x):
+            out = x.detach()
+            return out, out[:2]
+        @compile
+        def captured():
+            out = x.detach()
+            return out, out[:2]
+        for i in range(3):
+            y = x + i
+            for out, part in (made(y), given(y), captured()):
+                part *= w[:2]
+                show(out.requires_grad, part.requires_grad)
+                (out * out).sum().backward()
+                show(out, w.grad)
+        """,
+        traces=3,
+        recompiles=0,
+    ),
+    program(
+        "detached result that the user keeps",
+        """
+        kept = []
+        @compile
+        def f():
+            return x.detach(), x[0], x
+        for i in range(3):
+            kept.append(f())
+            show([[a is b for a, b in zip(kept[-1], old)] for old in kept])
+        """,
+    ),
+    program(
+        "several views of one new leaf",
+        """
+        @compile
+        def f(x):
+            leaf = (x * 2).detach().requires_grad_()
+            return leaf, leaf[0], leaf[1:]
+        for i in range(3):
+            leaf, a, b = f(x + i)
+            (a * 3 + b.sum() * 5).backward()
+            show(leaf.grad)
+        """,
+    ),
+    program(
+        "views of an argument that the call gave other data",
+        """
+        @compile
+        def f(x):
+            x.data = x.detach() * 2
+            return x[0], x[1:]
+        for i in range(3):
+            y = (x + i).requires_grad_()
+            a, b = f(y)
+            (a * 3 + b.sum() * 5).backward()
+            show(y, y.grad)
+        """,
+    ),
+    program(
+        "write in no_grad to an argument with history, history afterwards",
+        """
+        w = x.clone().requires_grad_()
+        @compile
+        def f(x):
+            with torch.no_grad():
+                x.square_()
+            x -= w
+            return x * 1
+        for i in range(3):
+            y = x + i
+            f(y)
+            out = f(y)
+            out.sum().backward()
+            show(out, w.grad)
+        """,
+        traces=2,
+        guard="argument 0",
+    ),
 )

@@ -23,6 +23,7 @@ from thrace.tracer import (
     entries,
     follow,
     guards,
+    history,
     modes,
     replay,
     session,
@@ -315,6 +316,51 @@ def any_number_of_traces() -> Patches:
     return [mock.patch.object(compiling.CompiledFunction, "max_traces", endless, create=True)]
 
 
+def links_kept() -> Patches:
+    """Calls give out the links that the trace has."""
+    real = replay.Views.of
+
+    def broken(self: Any, link: Any, old: Any = None, base: Any = None) -> Any:
+        return real(self, link, old, base) if old is not base else link
+
+    return [mock.patch.object(replay.Views, "of", broken)]
+
+
+def links_apart() -> Patches:
+    """Tensors of one call share no links."""
+
+    def broken(self: Any, leaf: Any, ground: Any = None, writes: Any = None) -> Any:
+        return building.rebase(leaf._view, ground, ground, writes)
+
+    return [mock.patch.object(building._Building, "_kept", broken)]
+
+
+def argument_slots() -> Patches:
+    """A view of an argument that is a leaf is one of another leaf."""
+    return [mock.patch.object(replay.Views, "_slot", lambda self, slot: slot.another())]
+
+
+def handles_known() -> Patches:
+    """Every tensor counts as one from before the run."""
+    real = session.Session.knew
+
+    def broken(self: Any, value: Any) -> bool:
+        return isinstance(value, Tensor) or real(self, value)
+
+    return [mock.patch.object(session.Session, "knew", broken)]
+
+
+def no_history_from_before() -> Patches:
+    """What is written keeps its history only if that began in the run."""
+    real = history._Differentiable.of_edge
+
+    def broken(self: Any, edge: Any) -> Any:
+        found = real(self, edge)
+        return None if getattr(edge[0], "outputs", None) and found in self.plan.inputs else found
+
+    return [mock.patch.object(history._Differentiable, "of_edge", broken)]
+
+
 def early_donation() -> Patches:
     return [
         mock.patch.object(replay, "_VALUE_REFS", 1000),
@@ -574,6 +620,23 @@ MUTANTS: dict[str, Mutant] = {
         "", late_arguments, ("aliasing: data assigned inside to an argument",)
     ),
     "which tensor": Mutant("", same_leaf_or_not, ("aliasing: identity of two arguments",)),
+    "links of views kept": Mutant(
+        "", links_kept, ("aliasing: detached result that gets history afterwards",)
+    ),
+    "links of views apart": Mutant(
+        "", links_apart, ("aliasing: two views of one detached result, one of which gets history",)
+    ),
+    "slots of arguments": Mutant(
+        "", argument_slots, ("aliasing: views of an argument that the call gave other data",)
+    ),
+    "handles of the first call": Mutant(
+        "", handles_known, ("aliasing: detached result that the user keeps",)
+    ),
+    "history of what is written past it": Mutant(
+        "",
+        no_history_from_before,
+        ("aliasing: write in no_grad to an argument with history, history afterwards",),
+    ),
     "early donation": Mutant("", early_donation, ("aliasing: copy of what is written",)),
     "writes undone": Mutant("", lost_writes, ("escapes: exception after a write",)),
     "modes not restored": Mutant("", modes_kept, ("escapes: exception under no_grad",)),
@@ -590,6 +653,7 @@ MUTANTS: dict[str, Mutant] = {
         f"unsaid {why.name}": Mutant("", unsaid(why), (row,))
         for why, row in {
             Why.VALUE: "escapes: branch on a value",
+            Why.RETAINED: "reasons: gradient that an argument keeps, read",
             Why.PRINTS: "escapes: printing",
             Why.FILE: "escapes: file read",
             Why.WARNS: "escapes: warning",

@@ -250,6 +250,40 @@ ROWS = (
         "RETAINED",
     ),
     program(
+        "gradient that an argument keeps, read",
+        """
+        @compile
+        def f(x):
+            return x.grad * 2
+        for i in range(3):
+            w = (x + i).requires_grad_()
+            y = w * 2
+            y.retain_grad()
+            (y * y).sum().backward()
+            show(f(y), w.grad)
+        """,
+        "RETAINED",
+    ),
+    program(
+        "gradient that an argument keeps, written to and dropped",
+        """
+        @compile
+        def zeroed(x):
+            x.grad.zero_()
+        @compile
+        def dropped(x):
+            x.grad = None
+        for i in range(3):
+            for f in (zeroed, dropped):
+                y = (x + i).requires_grad_() * 2
+                y.retain_grad()
+                (y * y).sum().backward()
+                f(y)
+                show(y.grad)
+        """,
+        "RETAINED",
+    ),
+    program(
         "requires_grad of a tensor from outside changed",
         """
         w = x.clone()
