@@ -5,13 +5,15 @@ its state and its hooks; numbers that are inputs may change. Imported by the gua
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
-from .entries import exact
+from .entries import exact, may_change
 
 # Counters of its own.
 _OWN = frozenset(("_version", "_stepped"))
+_HOOKS = ("_pre_hooks", "_post_hooks")
 
 
 def _is_number(value: Any) -> bool:
@@ -22,12 +24,45 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+class Items:
+    """Some of a dictionary's items, and of what types the others are."""
+
+    __slots__ = ("count", "kinds", "others", "pick", "space", "values")
+
+    def __init__(self, space: dict[str, Any], names: list[str]):
+        self.space = space
+        self.count = len(space)
+        self.values = [space[name] for name in names]
+        self.pick = _picker(names)
+        self.others = _picker([name for name in space if name not in names])
+        self.kinds = [*map(type, self.others(space))]
+
+    def same(self) -> bool:
+        """Whether they are the same objects, and the others of the same types. May be False where
+        they are merely equal."""
+        space = self.space
+        if len(space) != self.count:
+            return False
+        try:
+            found, others = self.pick(space), self.others(space)
+        except KeyError:  # another name took the place of one
+            return False
+        return all(map(operator.is_, found, self.values)) and [*map(type, others)] == self.kinds
+
+
+def _picker(names: list[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """A function that takes the values of these names."""
+    if len(names) > 1:
+        return operator.itemgetter(*names)
+    return lambda space: [space[name] for name in names]
+
+
 class OptimizerForm:
     """How an optimizer was; `inputs` are the hyper-parameters that replays read again."""
 
     __slots__ = (
-        *("attributes", "groups", "held", "inputs", "kept", "optimizer", "options", "params"),
-        "state",
+        *("attributes", "groups", "held", "hooks", "inputs", "kept", "optimizer", "options"),
+        *("own", "params", "rest", "settled", "state"),
     )
 
     def __init__(self, optimizer: Any, inputs: set[tuple[int, str]]):
@@ -41,6 +76,15 @@ class OptimizerForm:
         # The same as objects, for a look that makes nothing.
         self.params = [list(group["params"]) for group in optimizer.param_groups]
         self.held = [t for state in optimizer.state.values() for t in state.values()]
+        own = vars(optimizer)
+        self.own = Items(own, [k for k in own if k not in _OWN])
+        self.hooks = [own[name] for name in _HOOKS if name in own]
+        self.rest = [
+            Items(group, [k for k, _ in options])
+            for group, (_, options, _) in zip(optimizer.param_groups, self.options, strict=True)
+        ]
+        fixed = [value for items in self.rest for value in items.values]
+        self.settled = not any(map(may_change, fixed)) and not any(self.hooks)
 
     def _objects(self) -> Any:
         yield from vars(self.optimizer).values()
@@ -52,7 +96,7 @@ class OptimizerForm:
 
     def _attributes(self) -> Any:
         own = vars(self.optimizer)
-        hooks = [own[name] for name in ("_pre_hooks", "_post_hooks") if name in own]
+        hooks = [own[name] for name in _HOOKS if name in own]
         named = [(k, id(v)) for k, v in own.items() if k not in _OWN]
         return named, [[*map(id, h.values())] for h in hooks]
 
@@ -89,6 +133,8 @@ class OptimizerForm:
             values = chain.from_iterable(map(dict.values, states.values()))
             if not all(map(same, values, self.held)):
                 return not self.difference()
+        if self.settled and not any(self.hooks) and all(i.same() for i in (self.own, *self.rest)):
+            return True
         return self._attributes() == self.attributes and self._groups(False) == self.options
 
     def difference(self) -> str:

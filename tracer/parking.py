@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, repeat
 from operator import itemgetter
@@ -60,7 +60,12 @@ class ParkedSlot(GradSlot):
 
     @grad.setter
     def grad(self, new: Tensor | None) -> None:
-        self.parked[0].leave(self.parked[1], self, new)
+        with LOCK:
+            if self.__class__ is ParkedSlot:
+                parking, place = self.parked
+                parking.leave(place, self, new)
+            else:  # another thread was here
+                self.grad = new
 
 
 class Lot:
@@ -71,13 +76,15 @@ class Lot:
         self.array = array  # the class of arrays on its device
         self.last: Any = lambda: None  # a weak reference to the parking
         self.repointed = -1  # the count when it was made
-        self.bindings = [b for b, _ in trace.writes]
+        # In the order of the program's inputs, so that they are handed over in one piece.
+        writes = sorted(trace.writes, key=itemgetter(0))
+        self.bindings = [b for b, _ in writes]
         self.owners = [trace.bindings[b] for b in self.bindings]
         self.slots: list[Any] = [slot for slot, _ in trace.grads]
         self.made = [None if number is None else trace.new[number] for _, number in trace.grads]
-        self.types = [trace.type_of(source.output) for _, source in trace.writes]
+        self.types = [trace.type_of(source.output) for _, source in writes]
         self._require_own()
-        outputs = [source.output for _, source in trace.writes]
+        outputs = [source.output for _, source in writes]
         # Where arrays of gradients stand behind those of storages; one that is None has none.
         self.numbers: list[int] = []
         for made in self.made:
@@ -86,8 +93,7 @@ class Lot:
         self.count = len(outputs)
         places = [trace.place(i) for i in outputs]
         self.places = [None if n < 0 else places[n] for n in self.numbers]
-        taken = [place.output for place in places]
-        self.pick = itemgetter(*taken) if len(taken) > 1 else lambda out: [out[i] for i in taken]
+        self.pick = _picker([place.output for place in places])
 
     def _require_own(self) -> None:
         """Raises: Unwritable if what is parked is anybody else's too, or not found again."""
@@ -207,7 +213,7 @@ class Parking:
     def settle(self) -> None:
         """Take the arrays out of the latest results."""
         if self.latest is not None:
-            arrays = list(self.lot.pick(self.latest))
+            arrays = self.lot.pick(self.latest)
             for i in self.away:
                 arrays[i] = None
             for i in self.away_slots:
@@ -248,7 +254,8 @@ class Parking:
     def fetch(self, i: int, storage: Any) -> Any:
         """Give a storage its value back."""
         with LOCK:
-            if storage.__class__ is ParkedStorage:
+            # Another thread may have fetched it meanwhile, and another trace parked it.
+            if storage.__class__ is ParkedStorage and storage.parked[0] is self:
                 self.settle()
                 self.away.add(i)
                 _SET_VALUE(storage, Value(self.lot.types[i], buffer=self.arrays[i]))
@@ -275,7 +282,7 @@ class Parking:
     def fetch_grad(self, i: int, slot: Any) -> Any:
         """Give a slot its gradient back."""
         with LOCK:
-            if slot.__class__ is ParkedSlot:
+            if slot.__class__ is ParkedSlot and slot.parked[0] is self:
                 self.settle()
                 number = self.lot.numbers[i]
                 array = None if number < 0 else self.arrays[number]
@@ -295,6 +302,13 @@ class Parking:
         """A slot that has left has its array itself."""
         if self.lot.numbers[i] >= 0:
             arrays[self.lot.numbers[i]] = None
+
+
+def _picker(numbers: list[int]) -> Callable[[list[Any]], list[Any]]:
+    """A function that takes these of a list, as a list."""
+    if numbers and numbers == [*range(numbers[0], numbers[0] + len(numbers))]:
+        return itemgetter(slice(numbers[0], numbers[0] + len(numbers)))
+    return lambda out: [out[i] for i in numbers]
 
 
 def _left(parking: weakref.ref[Parking], i: int, dead: Any) -> None:

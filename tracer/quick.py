@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -112,11 +112,8 @@ class _Writing:
     def _inputs(self) -> str:
         """The expression that gives the executable's arguments."""
         w, trace = self.w, self.trace
-        written = dict.fromkeys(() if self.lot is None else self.lot.bindings)
+        written = [] if self.lot is None else self.lot.bindings
         read = [i for i, b in enumerate(trace.bindings) if b.kind == "storage" and i not in written]
-        found = {*written, *read}
-        order: list[int] = [*written]
-        parts: list[str] = []
         if self.lot is not None:
             # All that is parked is there, or goes in now.
             lot = w.constant(self.lot)
@@ -124,25 +121,24 @@ class _Writing:
             w.line(f"    p = {lot}.enter()")
             w.line(f"    if p is None: {w.miss}")
             w.line("if p.latest is not None: p.settle()")
-            gradients = self.lot.count > len(written)
-            parts.append(f"*p.arrays[:{len(written)}]" if gradients else "*p.arrays")
         if read:
-            order += read
             self._read(read)
-            parts.append("*read")
+        found = {i: ("p.arrays", n) for n, i in enumerate(written)}
+        found |= {i: ("read", n) for n, i in enumerate(read)}
+        parts: list[tuple[str, int, int]] = []  # a list, or a variable, and from where to where
         for i, b in enumerate(trace.bindings):
             if i in found:
+                name, at = found[i]
+                if parts and parts[-1][0] == name and parts[-1][2] == at:
+                    parts[-1] = name, parts[-1][1], at + 1
+                else:
+                    parts.append((name, at, at + 1))
                 continue
             if b.kind not in ("argument", "constant", "hyper") or b.whole:
                 raise Unwritable
-            order.append(i)
-            parts.append(self._input(i, b))
-        if not parts:
-            return ""
-        if order == sorted(order):
-            return ", ".join(parts)
-        places = itemgetter(*sorted(range(len(order)), key=order.__getitem__))
-        return f"*{w.constant(places)}({joined(parts)})"
+            parts.append((self._input(i, b), 0, 0))
+        whole = {"p.arrays": 0 if self.lot is None else self.lot.count, "read": len(read)}
+        return ", ".join(_part(name, start, end, whole) for name, start, end in parts)
 
     def _read(self, numbers: list[int]) -> None:
         """Captured tensors that are only read."""
@@ -205,7 +201,7 @@ class _Writing:
         if program.box is not None or self.trace.donate:
             raise Unwritable
         w.line(f"{w.constant(self.trace.executable)}.calls += 1")
-        w.line(f"try: out = {w.constant(program.run)}({arguments})")
+        w.line(f"try: out = {w.constant(program.quickest or program.run)}({arguments})")
         # Another thread consumed one of them just now, or something is wrong.
         w.line(f"except RuntimeError: {w.miss}")
 
@@ -323,6 +319,15 @@ _BUFFER, _EDGE = attrgetter("value.buffer"), attrgetter("value.edge")
 
 def _runtime(name: str) -> Any:
     return import_module(f"..runtime.{name}", __package__)
+
+
+def _part(name: str, start: int, end: int, whole: dict[str, int]) -> str:
+    """Arguments of a call: a variable, or elements of a list."""
+    if name not in whole:
+        return name
+    if end - start == 1:
+        return f"{name}[{start}]"
+    return f"*{name}" if end - start == whole[name] else f"*{name}[{start}:{end}]"
 
 
 def _read(refs: Sequence[Any], array: type) -> list[Any] | None:
