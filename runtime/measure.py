@@ -105,7 +105,7 @@ def _compile(graph: Graph, device: Device) -> Any:
         options: dict[str, str | bool] = {}
         if device.type != "cpu":
             options["xla_gpu_enable_command_buffer"] = ""
-        lowered = traced(graph, device, numbered=True).lower()
+        lowered = traced(graph, device, numbered=True)[1].lower()
         return lowered.compile(compiler_options=options or None)
 
 

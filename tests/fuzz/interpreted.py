@@ -60,7 +60,7 @@ class Interpreted:
         self.graph, self.device, self.donate = graph, device, donate
         self.check_messages = list(check_messages(graph))
         self.calls = 0
-        self.box = None
+        self.box = self.quickest = None
         if donate:
             self.box = Outbox()
             self.box.quick = True

@@ -55,6 +55,31 @@ def test_64_bit_types_are_kept_without_touching_the_users_setting(dtype: str, co
     assert jax.numpy.arange(2).dtype == np.int32
 
 
+def test_the_quickest_way_compiles_nothing_of_its_own():
+    x = np.zeros((7, 4), np.float32)
+    program = compile_graph(doubled_sum(x, 0.375)).program
+    assert program.quickest is not None
+    compiled: list[str] = []
+
+    def note(name: str, seconds: float, **kwargs: object) -> None:
+        if "backend_compile" in name:
+            compiled.append(name)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    array = to_jax(x + 1)
+    for _ in range(2):
+        for got, want in zip(program.quickest(array), program.run(array), strict=True):
+            np.testing.assert_array_equal(to_numpy(got), to_numpy(want))
+    assert not compiled
+    with jax.enable_x64(True):  # another setting of the user's
+        assert [a.dtype for a in program.quickest(array)] == ["float32", "float32"]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_programs_of_64_bit_types_have_no_quickest_way(dtype: str):
+    assert compile_graph(doubled_sum(np.zeros(3, dtype))).program.quickest is None
+
+
 def test_equal_graphs_compile_once():
     x = np.zeros((7, 5), np.float32)
     compile_graph(doubled_sum(x, 0.125))
