@@ -167,10 +167,12 @@ class _Writing:
             w.miss_if(f"h{i}.__class__ is not {w.constant(self.jax_array)}")
             return f"h{i}"
         t = w.tensors[b.ref]
-        w.line(f"if {t}._view is None: v = {t}._storage.value")
-        w.line(f"else: v = {w.constant(_shown)}({t})")
-        w.line("if v.source is not None: v = v.source")
-        w.line(f"b{i} = v.buffer")
+        v = f"v{t[1:]}"
+        if self.lot is not None:  # another thread may have consumed what was there
+            w.line(f"if {v} is not None: {v} = s{t[1:]}.value")
+        w.line(f"if {v} is None: {v} = {w.constant(_shown)}({t})")
+        w.line(f"if {v}.source is not None: {v} = {v}.source")
+        w.line(f"b{i} = {v}.buffer")
         w.miss_if(f"b{i}.__class__ is not {w.constant(self.jax_array)}")
         return f"b{i}"
 

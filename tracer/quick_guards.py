@@ -26,7 +26,8 @@ from .writer import Unwritable, Writer, joined
 
 def write_guards(w: Writer, g: Guards, with_keywords: bool, parked_slots: dict[int, bool]) -> None:
     """Lines that miss where a guard may not hold. Afterwards `d` has the thread's state,
-    and there are variables for the leaves; for a tensor `t0`, `s0` is its storage.
+    and there are variables for the leaves; for a tensor `t0`, `s0` is its storage and `v0`
+    what that holds, or None.
 
     `parked_slots` has the ids of the slots that the trace sets, and whether to None.
     """
@@ -98,13 +99,17 @@ def _write_container(w: Writer, name: str, tree: Any, own: bool = False) -> None
         if not all(type(key) is str for key in tree):
             raise Unwritable
         w.miss_if(f"[*{name}] != {w.constant(list(tree))}")
-    else:
-        w.miss_if(f"len({name}) != {len(items)}")
     names = [
         item.name if isinstance(item, _Mark) else f"{name}_{i}" for i, item in enumerate(items)
     ]
-    if names:
-        w.line(f"{joined(names)} = {name}{'.values()' if isinstance(tree, dict) else ''}")
+    if isinstance(tree, dict):
+        if names:
+            w.line(f"{joined(names)} = {name}.values()")
+    elif names:
+        w.line(f"try: {joined(names)} = {name}")
+        w.line(f"except ValueError: {w.miss}")  # another number of them
+    else:
+        w.miss_if(name)
     for part, item in zip(names, items, strict=True):
         if not isinstance(item, _Mark):
             _write_container(w, part, item)
@@ -141,13 +146,17 @@ def _write_tensor(w: Writer, g: Guards, i: int, expected: tuple) -> None:
     other = "is not None" if strides is None else f"!= {w.constant(strides)}"
     w.miss_if(f"{t}._strides {other}")
     ask = f"{w.constant(kinds._describe)}({t}) != {w.constant(expected)}"
+    # `v` is the value that the storage holds, None where only the tensor can tell.
+    v = f"v{i}"
     if isinstance(tracked, bool):
-        w.line(f"if {t}._view is None:")
-        edge = "is" if tracked else "is not"
-        w.line(f"    if {s}.value.edge {edge} None: {w.miss}")
+        with w.block(f"if {t}._view is None:"):
+            w.line(f"{v} = {s}.value")
+            w.miss_if(f"{v}.edge {'is' if tracked else 'is not'} None")
         w.line(f"elif {ask}: {w.miss}")
+        w.line(f"else: {v} = None")
     else:  # a leaf, with its hooks
         w.miss_if(ask)
+        w.line(f"{v} = None")
     if i not in g.tags:
         with w.block(f"if {t}.__dict__:"):
             _ask(w, g, kinds._tags)
