@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -196,10 +195,15 @@ class Parking:
     `arrays` has them, or None for what has left; `latest` has all results of a call that has just
     ended, before `pick` takes the arrays out of them: setting it is one instruction, which no
     interrupt can cut in two. Storages and slots keep the parking alive, not it them.
-    `away` and `away_slots` are those that have left.
+    `away` and `away_slots` are those that have left, `dead` has the weak references of storages
+    that are no more: a list's own method puts them there, because an interrupt in Python code
+    that runs when something dies would be forgotten.
     """
 
-    __slots__ = ("__weakref__", "arrays", "away", "away_slots", "count", "latest", "lot", "refs")
+    __slots__ = (
+        *("__weakref__", "arrays", "away", "away_slots", "count", "dead", "latest", "lot"),
+        *("numbers", "refs"),
+    )
 
     def __init__(self, lot: Lot):
         self.lot = lot
@@ -209,9 +213,16 @@ class Parking:
         self.away = set(range(self.count))
         self.away_slots = set(range(len(lot.slots)))
         self.refs: dict[int, weakref.ref] = {}  # the storages
+        self.numbers: dict[int, int] = {}  # by the ids of those
+        self.dead: list[weakref.ref] = []
 
     def settle(self) -> None:
         """Take the arrays out of the latest results."""
+        while self.dead:  # nobody needs what a storage had that is no more
+            i = self.numbers[id(self.dead[-1])]
+            self.away.add(i)
+            self.arrays[i] = None
+            self.dead.pop()
         if self.latest is not None:
             arrays = self.lot.pick(self.latest)
             for i in self.away:
@@ -243,7 +254,8 @@ class Parking:
             return False
         self.arrays[i] = array
         if i not in self.refs:
-            self.refs[i] = weakref.ref(storage, partial(_left, weakref.ref(self), i))
+            self.refs[i] = weakref.ref(storage, self.dead.append)
+            self.numbers[id(self.refs[i])] = i
         storage.parked = (self, i)
         storage.__class__ = ParkedStorage
         # An interrupt before this finds it away, and parked: the next look fetches it.
@@ -309,15 +321,6 @@ def _picker(numbers: list[int]) -> Callable[[list[Any]], list[Any]]:
     if numbers and numbers == [*range(numbers[0], numbers[0] + len(numbers))]:
         return itemgetter(slice(numbers[0], numbers[0] + len(numbers)))
     return lambda out: [out[i] for i in numbers]
-
-
-def _left(parking: weakref.ref[Parking], i: int, dead: Any) -> None:
-    """A storage is no more: nobody needs its array."""
-    p = parking()
-    if p is not None:
-        p.settle()
-        p.away.add(i)
-        p.arrays[i] = None
 
 
 # Of the classes that are not parked.

@@ -117,7 +117,8 @@ class _Writing:
         if self.lot is not None:
             # All that is parked is there, or goes in now.
             lot = w.constant(self.lot)
-            w.line(f"if p is None or p.away or {lot}.repointed != {w.constant(REPOINTED)}[0]:")
+            moved = f"{lot}.repointed != {w.constant(REPOINTED)}[0]"
+            w.line(f"if p is None or p.away or p.dead or {moved}:")
             w.line(f"    p = {lot}.enter()")
             w.line(f"    if p is None: {w.miss}")
             w.line("if p.latest is not None: p.settle()")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .. import trees
 from ..function import Function
 from ..tensor import Tensor
+from .hooks import hooks_of
 
 if TYPE_CHECKING:
     from .module import Module
@@ -29,7 +30,7 @@ class WatchedCall:
 
     def inputs(self, args: tuple) -> tuple:
         """The arguments, tensors among them watched."""
-        if not self.module._backward_hooks:
+        if not hooks_of(self.module, "_backward_hooks"):
             return args
         places = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
         self.count = len(args)
@@ -54,7 +55,7 @@ class WatchedCall:
 
     def arrived(self, grads: Grads) -> Grads:
         """Gradients of the results, as the hooks before leave them."""
-        for hook in list(self.module._backward_pre_hooks.values()):
+        for hook in hooks_of(self.module, "_backward_pre_hooks"):
             grads = _replaced(hook(self.module, grads), grads, "pre_hook")
         self.grad_outputs = grads
         if not self.watches_inputs:
@@ -63,7 +64,7 @@ class WatchedCall:
 
     def finish(self, grads: Grads) -> Grads:
         """Gradients of the arguments, as the hooks leave them."""
-        for hook in list(self.module._backward_hooks.values()):
+        for hook in hooks_of(self.module, "_backward_hooks"):
             grads = _replaced(hook(self.module, grads, self.grad_outputs), grads, "hook")
         self.grad_outputs = ()  # a compiled step must not leave tensors behind
         return grads

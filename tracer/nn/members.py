@@ -5,12 +5,12 @@ Imported by `module` alone, which is the class that users see.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..parameter import Parameter
 from ..tensor import Tensor
+from .hooks import Hooks, Kept
 
 if TYPE_CHECKING:
     from .module import Module
@@ -22,6 +22,14 @@ class Members:
     """Parameters, buffers and submodules, with PyTorch's rules for attributes."""
 
     training: bool
+    _forward_pre_hooks = Hooks()
+    _forward_hooks = Hooks()
+    _backward_pre_hooks = Hooks()
+    _backward_hooks = Hooks()
+    _state_dict_pre_hooks = Hooks()
+    _state_dict_hooks = Hooks()
+    _load_state_dict_pre_hooks = Hooks()
+    _load_state_dict_post_hooks = Hooks()
 
     def __init__(self) -> None:
         put = object.__setattr__
@@ -30,14 +38,7 @@ class Members:
         put(self, "_buffers", {})
         put(self, "_non_persistent_buffers_set", set())
         put(self, "_modules", {})
-        put(self, "_forward_pre_hooks", OrderedDict())
-        put(self, "_forward_hooks", OrderedDict())
-        put(self, "_backward_pre_hooks", OrderedDict())
-        put(self, "_backward_hooks", OrderedDict())
-        put(self, "_state_dict_hooks", OrderedDict())
-        put(self, "_state_dict_pre_hooks", OrderedDict())
-        put(self, "_load_state_dict_pre_hooks", OrderedDict())
-        put(self, "_load_state_dict_post_hooks", OrderedDict())
+        put(self, "_hooks_kept", Kept())
         put(self, "_scope_name", "")
 
     def __getattr__(self, name: str) -> Any:

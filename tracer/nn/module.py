@@ -19,7 +19,7 @@ from . import init
 from . import state as saved
 from .backward_hooks import WatchedCall
 from .factory import filled
-from .hooks import RemovableHandle, add_hook
+from .hooks import RemovableHandle, add_hook, hooks_of
 from .members import Members
 
 M = TypeVar("M", bound="Module")
@@ -56,20 +56,21 @@ class Module(Members):
         before = state.scope
         state.scope = Scope(self._scope_name or type(self).__name__, "module", before)
         state.module_depth += 1
+        hooks = self.__dict__.get  # without making dictionaries for them
         try:
-            if self._forward_pre_hooks:
+            if hooks("_forward_pre_hooks"):
                 args, kwargs = self._run_pre_hooks(args, kwargs)
             watched = None
-            if self._backward_hooks or self._backward_pre_hooks:
+            if hooks("_backward_hooks") or hooks("_backward_pre_hooks"):
                 watched = WatchedCall(self)
                 args = watched.inputs(args)
             result = self.forward(*args, **kwargs)
-            if self._forward_hooks:
+            if hooks("_forward_hooks"):
                 result = self._run_hooks(args, kwargs, result)
             if watched is not None:
                 result = watched.outputs(result)
         except Exception:
-            if self._forward_hooks:
+            if hooks("_forward_hooks"):
                 self._run_hooks(args, kwargs, None, after_error=True)
             raise
         finally:
@@ -80,7 +81,7 @@ class Module(Members):
         return result
 
     def _run_pre_hooks(self, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+        for hook, with_kwargs in hooks_of(self, "_forward_pre_hooks"):
             if with_kwargs:
                 changed = hook(self, args, kwargs)
                 if changed is not None:
@@ -97,7 +98,7 @@ class Module(Members):
         return args, kwargs
 
     def _run_hooks(self, args: tuple, kwargs: dict, result: Any, after_error: bool = False) -> Any:
-        for hook, with_kwargs, always in list(self._forward_hooks.values()):
+        for hook, with_kwargs, always in hooks_of(self, "_forward_hooks"):
             if after_error and not always:
                 continue
             extra = (kwargs,) if with_kwargs else ()

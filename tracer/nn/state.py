@@ -11,6 +11,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..parameter import Parameter
 from ..tensor import Tensor, from_host
+from .hooks import hooks_of
 from .uninitialized import is_lazy
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def save(module: Module, destination: Any, prefix: str, keep_vars: bool) -> dict
     if hasattr(destination, "_metadata"):
         destination._metadata[prefix[:-1]] = {"version": module._version}
     metadata = {"version": module._version}
-    for hook in module._state_dict_pre_hooks.values():
+    for hook in hooks_of(module, "_state_dict_pre_hooks"):
         hook(module, prefix, keep_vars)
     module._save_to_state_dict(destination, prefix, keep_vars)
     for name, child in module._modules.items():
@@ -58,7 +59,7 @@ def save(module: Module, destination: Any, prefix: str, keep_vars: bool) -> dict
             child.state_dict(
                 destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
             )
-    for hook in module._state_dict_hooks.values():
+    for hook in hooks_of(module, "_state_dict_hooks"):
         changed = hook(module, destination, prefix, metadata)
         if changed is not None:
             destination = changed
@@ -125,7 +126,7 @@ def _load(
             below = f"{prefix}{name}."
             _load(child, state, below, metadata, strict, assign, missing, unexpected, errors)
     incompatible = IncompatibleKeys(missing, unexpected)
-    for hook in module._load_state_dict_post_hooks.values():
+    for hook in hooks_of(module, "_load_state_dict_post_hooks"):
         if hook(module, incompatible) is not None:
             raise RuntimeError("a load_state_dict post-hook must return None and change in place")
 
@@ -141,7 +142,7 @@ def load_own(
     errors: list[str],
 ) -> None:
     """The module's own parameters, persistent buffers and extra state."""
-    for hook in module._load_state_dict_pre_hooks.values():
+    for hook in hooks_of(module, "_load_state_dict_pre_hooks"):
         hook(module, state, prefix, metadata, strict, missing, unexpected, errors)
     assign = metadata.get("assign_to_params_buffers", False)
     own = dict(own_state(module))
