@@ -246,9 +246,9 @@ def vjp_call(b: Builder, node: Node, cots: Cotangents, needs: Sequence[bool]) ->
     graph: Graph = node.attrs[0]
     given = tuple(c is not None for c in cots)
     if node.spent is not None:
-        saved = _saved(graph, operands_needed(node))
-        spent = frozenset().union(*(saved[i] for i in node.spent))
-        if any(g and not spent.isdisjoint(saved[i]) for i, g in enumerate(given)):
+        needed = operands_needed(node)
+        again = frozenset(i for i, g in enumerate(given) if g)
+        if not _behind(graph, needed, again).isdisjoint(_behind(graph, needed, node.spent)):
             raise AutogradError(_SECOND)
     backward, sources, targets = call_gradient(graph, given, tuple(needs))
     if not targets:
@@ -269,35 +269,33 @@ def operands_needed(node: Node) -> tuple[bool, ...]:
     return tuple([isinstance(o, Value) and o.edge is not None for o in node.operands])
 
 
-_SAVED: dict[tuple, tuple[Graph, tuple[frozenset[int], ...]]] = {}
+_BEHIND: dict[tuple, tuple[Graph, frozenset[int]]] = {}
 
 
-def _saved(graph: Graph, needs: tuple[bool, ...]) -> tuple[frozenset[int], ...]:
-    """For each result of a called graph: the nodes behind it whose gradient reads something,
-    which a pass from it frees."""
-    key = (id(graph), needs)
-    found = _SAVED.get(key)
+def _behind(graph: Graph, needs: tuple[bool, ...], outputs: frozenset[int]) -> frozenset[int]:
+    """The nodes behind those results of a called graph whose gradient reads something, which
+    a pass from there frees."""
+    key = (id(graph), needs, outputs)
+    found = _BEHIND.get(key)
     if found is None or found[0] is not graph:
         b = Builder()
         env = copy_nodes(graph, b, needs)
-        number = {id(n): i for i, n in enumerate(b.nodes) if any(reads(n, operands_needed(n)))}
-        made = []
-        for v in graph.outputs:
-            edge = env[v].edge
-            behind = [] if edge is None else topological([edge])
-            made.append(frozenset(number[id(n)] for n in behind if id(n) in number))
-        if len(_SAVED) > 1024:
-            _SAVED.clear()
-        found = _SAVED[key] = (graph, tuple(made))
+        edges = [edge for i in outputs if (edge := env[graph.outputs[i]].edge) is not None]
+        behind = {id(n) for n in topological(edges) if any(reads(n, operands_needed(n)))}
+        if len(_BEHIND) > 1024:
+            _BEHIND.clear()
+        numbers = frozenset(i for i, n in enumerate(b.nodes) if id(n) in behind)
+        found = _BEHIND[key] = (graph, numbers)
     return found[1]
 
 
 def spend(node: Node, given: frozenset[int]) -> bool:
     """Note that a call's results `given` were differentiated and what is behind them is freed.
     Whether there is something left that is not."""
-    saved = _saved(node.attrs[0], operands_needed(node))
+    graph, needs = node.attrs[0], operands_needed(node)
     node.spent = given if node.spent is None else node.spent | given
-    return frozenset().union(*saved) != frozenset().union(*(saved[i] for i in node.spent))
+    every = frozenset(range(len(graph.outputs)))
+    return _behind(graph, needs, every) != _behind(graph, needs, node.spent)
 
 
 def call_gradient(

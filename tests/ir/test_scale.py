@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import gc
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from programs import long_chain
 
-from thrace.ir import Graph
+from thrace.ir import Builder, Graph, TensorType, Value
 from thrace.ir.errors import GraphError
+from thrace.ir.grad import spend
+from thrace.ir.graph import Node
 from thrace.ir.hash import structural_hash, structural_key
 from thrace.ir.interpret import interpret
 from thrace.ir.limits import Limits
+from thrace.ir.ops import OPS
 from thrace.ir.passes import PASSES
+from thrace.ir.types import float32
 
 SMALL, LARGE = 1_000, 100_000
 
@@ -51,6 +56,25 @@ def test_it_is_differentiated_and_optimized(large: Graph, monkeypatch: pytest.Mo
     backward = large.backward()
     assert len(backward) > 2 * LARGE
     assert len(backward.optimize().verify()) <= len(backward)
+
+
+def test_what_a_pass_frees_behind_many_results_takes_little_memory():
+    b = Builder()
+    x = v = Value(TensorType((), float32))
+    made = []
+    for _ in range(4_000):
+        v = b.sin(v)
+        made.append(v)
+    graph = b.finish([x], made)
+    call = Node(OPS["call"], (Value(x.type, edge=(object(), 0)),), (graph,))
+    tracemalloc.start()
+    try:
+        assert spend(call, frozenset([10]))  # the rest is left
+        assert not spend(call, frozenset([len(made) - 1]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 << 20  # a set for each result would take 400 MiB
 
 
 def test_graphs_that_hold_graphs_ever_deeper():
