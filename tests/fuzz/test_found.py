@@ -37,6 +37,15 @@ ROWS: dict[str, tuple[str, ...]] = {
         f"x0 = T.ones(3, {F64}); x1 = T.zeros(0, dtype=T.int64)",
         "v0 = x0.scatter(0, x1, x0[None]); v1 = x0.scatter(0, x1[:, None], x0)",
     ),
+    "nothing_indexed": (
+        f"x0 = T.ones(2, 3, {GRAD}); x1 = T.tensor([5]); x2 = x1 * 3; x3 = T.zeros(0, 3, {F64})",
+        "v0 = x0[:0, x2] * 2; v1 = x0[x2, x2[:0]]; v2 = x0 * 2; v2[:0, x2] += 1; v2[x2, x2[:0]] = 2.0\n"
+        "v3 = x3[x2]; v4 = x3[x2[:0], x2]; v5 = x3[x2, x2]; x3[x2] = 1.0; v6 = x3[:, :0][x2]\n"
+        "x3[:, x2] += 1; v7 = x3[:, T.tensor(5)]; v8 = x3[:, T.tensor([-4])]\n"
+        "v9 = x3.index_add(1, x2, x3[:, :1]); x3.index_fill_(1, x2, 2.0)\n"
+        "v10 = x3.index_copy(1, x2, x3[:, :1]); v11 = x3.index_select(1, T.tensor([5]))",
+        "(v0.sum() + v1.sum() + v2.sum()).backward()",
+    ),
     # What is overwritten as a whole has the gradient zero.
     "scattered_over_all": (
         f"x0 = T.ones(1, 3, {GRAD}); x1 = T.ones(1, 3, {GRAD})",

@@ -123,13 +123,19 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     return pick(input, picks)
 
 
+# Where slices have no elements, PyTorch looks at no index here; elsewhere it does.
+_LOOKS_AT_SLICES = ("index_add", "index_copy", "index_fill")
+
+
 def _slices(name: str, x: Tensor, dim: Any, index: Any) -> tuple[int, Picks]:
     index = _index(name, index)
     axis = normalize_dim(name, dim, x._type.ndim)
     if index._type.ndim > 1:
         raise AxisError(f"{name}: Index is supposed to be a vector, got {list(index._type.shape)}")
-    index = _as_vector(index)
-    index = checked(name, index, axis, x._type.shape[axis] if x._type.ndim else 1)
+    index, shape = _as_vector(index), x._type.shape or (1,)
+    if 0 in (*shape[:axis], *shape[axis + 1 :]) and shape[axis] and name in _LOOKS_AT_SLICES:
+        index = prims.full(0, shape=index._type.shape, dtype=int64, device=x.device)
+    index = checked(name, index, axis, shape[axis])
     return axis, Picks((axis,), [index], index._type.shape)
 
 

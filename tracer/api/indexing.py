@@ -255,7 +255,7 @@ def index_tensors(view: Tensor, entries: list[Entry]) -> Picks:
     """The entries as index tensors, masks replaced by the positions where they hold.
 
     Raises: AxisError for dtypes that do not index, masks of another shape, or index tensors
-    that do not broadcast together.
+    that do not broadcast together or are out of range.
     """
     shape = view._type.shape
     axes: list[int] = []
@@ -298,11 +298,22 @@ def index_tensors(view: Tensor, entries: list[Entry]) -> Picks:
             "index: shape mismatch: indexing tensors could not be broadcast together with shapes "
             + given
         ) from None
+    picks = Picks(tuple(axes), indices, common)
+    if 0 in picks.result_shape(view):  # then PyTorch looks at no values
+        for a in axes:
+            if not shape[a] and 0 not in common:
+                raise AxisError(f"index: index is out of bounds for dimension {a} with size 0")
+        return picks._replace(indices=[_zeros_like(i) for i in indices])
     indices = [
         prims.convert(wrapped("index", i, a, shape[a]), int64)
         for a, i in zip(axes, indices, strict=True)
     ]
-    return Picks(tuple(axes), indices, common)
+    return picks._replace(indices=indices)
+
+
+def _zeros_like(index: Tensor) -> Tensor:
+    zeros = prims.full(0, shape=index._type.shape, dtype=int64, device=index.device)
+    return relayout(zeros, index._strides)
 
 
 @scoped(name="index")

@@ -89,6 +89,7 @@ def wrapped(name: str, index: Tensor, axis: int, size: int) -> Tensor:
         if known.size and known.min() < 0:
             return from_host(known % size, index._type.dtype, index.device)
         return index
+    _check_some(name, index, axis, size)
     low = prims.ge(index, -size)
     _check(name, prims.bit_and(low, prims.lt(index, size)), axis, size)
     return prims.select(prims.lt(index, 0), prims.add(index, size), index)
@@ -105,9 +106,16 @@ def checked(name: str, index: Tensor, axis: int, size: int) -> Tensor:
             bad = known[(known < 0) | (known >= size)].flat[0]
             raise IndexRangeError(_message(name, bad, axis, size))
         return index
+    _check_some(name, index, axis, size)
     low = prims.ge(index, 0)
     _check(name, prims.bit_and(low, prims.lt(index, size)), axis, size)
     return index
+
+
+def _check_some(name: str, index: Tensor, axis: int, size: int) -> None:
+    """Raises: IndexRangeError for an index of nothing, whatever its values are."""
+    if not size and index._type.numel:
+        raise IndexRangeError(_message(name, "of the index tensor", axis, size))
 
 
 def _check(name: str, ok: Tensor, axis: int, size: int) -> None:
