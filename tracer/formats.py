@@ -66,19 +66,22 @@ def lies_in(shape: Shape, strides: Ints, memory_format: MemoryFormat) -> bool:
 
 
 def suggested(shape: Shape, strides: Ints) -> MemoryFormat:
-    """The format that functions on images keep: channels last, or else row order."""
-    for memory_format in (channels_last, channels_last_3d):
-        if lies_in(shape, strides, memory_format):
-            rows = lies_in_rows(shape, strides)
-            return contiguous_format if rows else memory_format
+    """The format that `cat` and functions on images keep: channels last if the axes follow each
+    other so, with gaps or without, or else row order."""
+    for memory_format, ndim in _NDIM.items():
+        if len(shape) == ndim and _channels_inside(shape, strides):
+            return memory_format
     return contiguous_format
 
 
-def lies_in_rows(shape: Shape, strides: Ints) -> bool:
-    """Whether a tensor's elements lie in row order."""
-    step = 1
-    for n, s in zip(reversed(shape), reversed(strides), strict=True):
-        if n != 1 and s != step:
+def _channels_inside(shape: Shape, strides: Ints) -> bool:
+    """Whether axis 1 lies inside the last, that inside the one before, and so on; where sizes of 1
+    leave it open, as in PyTorch."""
+    if not strides[1] or 0 in shape:
+        return False
+    least = 0
+    for axis in (1, *range(len(shape) - 1, 1, -1), 0):
+        if strides[axis] < least or (axis == 0 and least == strides[1]):
             return False
-        step *= max(n, 1)
+        least = strides[axis] * shape[axis]
     return True

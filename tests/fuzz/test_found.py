@@ -28,6 +28,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v3 = T.matmul(x0, x1[0]); v5 = T.matmul(x0[:, 0], x0[:, 0])\n"
         "v6 = T.bmm(x2, x2.mT.float()); v7 = T.mv(x2[0], x1[0, 0, :0])",
     ),
+    "nothing_but_parts_left_out": (
+        f"x0 = T.zeros(0, {GRAD}); x1 = T.zeros(0, dtype=T.int64); x2 = T.zeros(0, 2)",
+        "v0 = T.cat([x0, x0], 3); v1 = T.cat([x1, x0], -7); v2 = T.concat([x1], 1)\n"
+        "v3 = T.cat([x0, x2], 1); v4 = T.cat([x0, x2], 3); v5 = T.stack([x0, x0], 3)",
+        "(v0 * 2).sum().backward(); v1.sum().backward()",
+    ),
     "parts_left_out": (
         f"x0 = T.ones(1, 3, {GRAD}); x1 = T.ones(2, {GRAD})",
         "v0 = T.cat([x1, x0.diagonal(-1)]); v1 = T.cat([x0, T.zeros(0)], 1)",

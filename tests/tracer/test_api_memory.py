@@ -332,6 +332,8 @@ LAYOUTS = {
     "sliced": lambda x: x[:, ::2].transpose(0, 2),
     "thin": lambda x: x[..., None].permute(3, 2, 1, 0),
     "expanded": lambda x: x[:, :1].expand(2, 3, 4),
+    "channels_last": lambda x: x[None].permute(0, 3, 1, 2),
+    "channels_spread": lambda x: x[None, :, :2].permute(0, 3, 1, 2),
 }
 LAID_OUT = (
     *("T.rand_like(x)", "T.randint_like(x, 3)", "x.roll(1, 0)", "x.roll(1, 1)", "x.tril()"),
@@ -342,6 +344,10 @@ LAID_OUT = (
     "T.nn.functional.logsigmoid(x)",
     *("T.nn.functional.layer_norm(x, x.shape[-1:])", "T.nn.functional.glu(x[:, :2], 1)"),
     "T.nn.functional.soft_margin_loss(x, y, reduction='none')",
+    *("T.cat([x, x])", "T.cat([x, y], 1)", "T.cat([x, x.float()], 1)", "T.cat([x, T.zeros(0)], 1)"),
+    *("T.stack([x, x])", "T.stack([x, x], 1)", "T.stack([x, x], -1)", "T.dstack([x, x])"),
+    "(x > 1)[..., T.tensor([[1, 0], [0, 1]]), 0:1][-2:, :, None][T.tensor([0, 0, 0])]",
+    "y[:1, :1].transpose(0, 1)[-2:, T.tensor([[0, 0], [0, 0]]), 0::3]",
 )  # fmt: skip
 
 

@@ -320,7 +320,7 @@ def _zeros_like(index: Tensor) -> Tensor:
 def _picked(view: Tensor, entries: list[Entry]) -> Tensor:
     picks = index_tensors(view, entries)
     made = pick(view, picks)
-    plain = view.is_contiguous() and all(i.is_contiguous() for i in picks.indices)
+    plain = view._strides is None and all(i._strides is None for i in picks.indices)
     return made if plain else relayout(made, _picked_strides(view, picks))
 
 

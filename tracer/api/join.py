@@ -12,6 +12,7 @@ from ...ir.errors import AxisError, ShapeError
 from ...ir.types import Shape, int64
 from .. import prims
 from ..amp.autocast import autocasts
+from ..formats import format_strides, suggested
 from ..promotion import check_tensor, common_dtype
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
@@ -57,7 +58,7 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     """The tensors one after another along `dim`; dtypes promote.
 
     Raises: ShapeError if they differ in another dim. Empty one-dimensional tensors are left
-    out, as in PyTorch.
+    out, as in PyTorch; of nothing else any `dim` will do.
     """
     parts = tensor_list("cat", tensors, "cat: expected a non-empty list of Tensors")
     dtype = common_dtype(*parts)
@@ -66,7 +67,9 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
             raise ShapeError(
                 f"cat: zero-dimensional tensor (at position {i}) cannot be concatenated"
             )
-    real = [(i, x) for i, x in enumerate(parts) if x._type.shape != (0,)] or [(0, parts[0])]
+    real = [(i, x) for i, x in enumerate(parts) if x._type.shape != (0,)]
+    if not real:
+        real, dim = [(0, parts[0])], 0
     first = real[0][1]._type.shape
     axis = normalize_dim("cat", dim, len(first))
     for i, x in real:
@@ -87,7 +90,22 @@ def cat(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     kept = [x for _, x in real]
     left_out = {id(x) for x in parts if x.requires_grad} - {id(x) for x in kept}
     kept += [prims.reshape(x, shape=none) for x in parts if id(x) in left_out]
-    return prims.concatenate(*(prims.convert(x, dtype) for x in kept), axis=axis)
+    made = prims.concatenate(*(prims.convert(x, dtype) for x in kept), axis=axis)
+    return _laid_out(made, parts)
+
+
+def _laid_out(made: Tensor, parts: Tensors) -> Tensor:
+    """`made` by joining `parts`, laid out as PyTorch does."""
+    if made._type.ndim < 4 or all(x._strides is None for x in parts):
+        return made
+    layouts = [(x._type.shape, x.stride()) for x in parts]
+    return relayout(made, _joined_strides(made._type.shape, layouts))
+
+
+def _joined_strides(shape: Shape, layouts: list[tuple[Shape, Shape]]) -> Shape | None:
+    """Strides of what is joined to `shape`: channels last if all parts are."""
+    formats = {suggested(own, strides) for own, strides in layouts}
+    return format_strides("cat", shape, formats.pop()) if len(formats) == 1 else None
 
 
 @autocasts
@@ -106,9 +124,24 @@ def stack(tensors: Tensors, dim: int = 0, *, out: Tensor | None = None) -> Tenso
     axis = normalize_dim("stack", dim, len(first) + 1)
     shape = (*first[:axis], 1, *first[axis:])
     dtype = common_dtype(*parts)
-    return prims.concatenate(
+    made = prims.concatenate(
         *(prims.reshape(prims.convert(x, dtype), shape=shape) for x in parts), axis=axis
     )
+    if len(first) < 3 or all(x._strides is None for x in parts):
+        return made
+    return relayout(made, _stacked_strides(made._type.shape, parts, axis))
+
+
+def _stacked_strides(shape: Shape, parts: list[Tensor], axis: int) -> Shape | None:
+    """PyTorch joins along the dim that is there already and splits it, or adds one at the end."""
+    if axis == len(shape) - 1:
+        return _joined_strides(shape, [((*x._type.shape, 1), (*x.stride(), 1)) for x in parts])
+    count, size = shape[axis : axis + 2]
+    joined = (*shape[:axis], count * size, *shape[axis + 2 :])
+    strides = _joined_strides(joined, [(x._type.shape, x.stride()) for x in parts])
+    if strides is None:
+        return None
+    return (*strides[:axis], size * strides[axis], *strides[axis:])
 
 
 @with_out
@@ -240,16 +273,16 @@ def roll(input: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     x = input
     for shift, dim in zip(shifts, dims, strict=True):
         x = _rolled(x, normalize_dim("roll", dim, x._type.ndim), shift)
-    return relayout(x, None)
+    return x
 
 
 def _rolled(x: Tensor, axis: int, shift: int) -> Tensor:
     size = x._type.shape[axis] if x._type.ndim else 0
     shift = shift % size if size else 0
     if not shift:
-        return same_value(x)
+        return relayout(same_value(x), None)
     head, tail = window(x, axis, 0, size - shift), window(x, axis, size - shift, shift)
-    return prims.concatenate(tail, head, axis=axis)
+    return _laid_out(prims.concatenate(tail, head, axis=axis), (tail, head))
 
 
 def _triangle(name: str, prim: Any, x: Tensor, diagonal: Any) -> Tensor:
