@@ -28,6 +28,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v3 = T.matmul(x0, x1[0]); v5 = T.matmul(x0[:, 0], x0[:, 0])\n"
         "v6 = T.bmm(x2, x2.mT.float()); v7 = T.mv(x2[0], x1[0, 0, :0])",
     ),
+    "taken_modulo_the_size": (
+        f"x0 = T.ones(2, 4, {GRAD}); x1 = T.tensor([[-5, 5, -1]]); x2 = T.tensor([[-3], [2]]); x3 = x0[:0]",
+        "v0 = T.take_along_dim(x0, x1, 1); v1 = x0.take_along_dim(x2 * 1, 0); v2 = x0.take_along_dim(x2 + 3)\n"
+        "v3 = x0.take_along_dim(T.tensor([-1])); v4 = x3.take_along_dim(x1, 0); v5 = x3.take_along_dim(x1, 1)\n"
+        "v6 = x0.take_along_dim(x1.int(), 1)",
+        "((v0 * v0).sum() + v1.sum() + v2.sum() + v5.sum()).backward()",
+    ),
     "nothing_but_parts_left_out": (
         f"x0 = T.zeros(0, {GRAD}); x1 = T.zeros(0, dtype=T.int64); x2 = T.zeros(0, 2)",
         "v0 = T.cat([x0, x0], 3); v1 = T.cat([x1, x0], -7); v2 = T.concat([x1], 1)\n"

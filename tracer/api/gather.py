@@ -12,6 +12,7 @@ from ..amp.autocast import autocasts
 from ..promotion import Number, Operand, as_operand, check_tensor, literal
 from ..scoping import scoped
 from ..tensor import Tensor
+from .arithmetic import remainder
 from .common import dense_strides, normalize_dim, relayout, same_value, with_out
 from .convert import move, number_for
 from .picking import Picks, along, checked, pick, put, wrapped
@@ -79,26 +80,35 @@ def gather(
 def take_along_dim(
     input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None
 ) -> Tensor:
-    """As `gather`, with `input` and `indices` broadcast but for `dim`; None flattens both."""
+    """As `gather`, with `input` and `indices` broadcast but for `dim`; None flattens both.
+
+    Along a `dim` indices count modulo its size, as in PyTorch 2.13.
+    """
     check_tensor("take_along_dim", input)
-    index = _index("take_along_dim", indices, 2)
+    check_tensor("take_along_dim", indices, "indices", 2)
+    if indices._type.dtype is not int64:
+        raise DTypeError(
+            f"take_along_dim: dtype of indices should be int64 but got {indices._type.dtype}"
+        )
     if dim is None:
-        flat = input.reshape(-1)
-        return gather(flat, 0, wrapped("take_along_dim", index.reshape(-1), 0, flat._type.numel))
+        index = indices if indices._type.ndim == 1 else indices.reshape(-1)
+        return gather(input.reshape(-1), 0, index)
     axis = normalize_dim("take_along_dim", dim, input._type.ndim)
-    own, other = list(input._type.shape), list(index._type.shape)
+    own, other = list(input._type.shape), list(indices._type.shape)
     if len(own) != len(other):
         raise ShapeError(
             "take_along_dim: input and indices should have the same number of dimensions, but got "
             f"{len(own)} dimensions for input, and {len(other)} dimensions for indices"
         )
+    if not own:
+        raise AxisError("take_along_dim: Dimension specified as 0 but tensor has no dimensions")
     count, size = other[axis], own[axis]
     own[axis] = other[axis] = 1
     common = list(broadcast_shapes("take_along_dim", tuple(own), tuple(other)))
     common[axis] = size
     x = input.expand(common)
     common[axis] = count
-    index = wrapped("take_along_dim", index, axis, size)
+    index = remainder(indices, size) if size else indices
     return gather(x, axis, index.expand(common))
 
 
