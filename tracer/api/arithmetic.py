@@ -43,7 +43,7 @@ def add(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         result = elementwise(_ADD, "add", input, other)
     else:
         result = _scaled(_ADD, "add", input, other, alpha)
-    return result if out is None else give("add", result, out)
+    return result if out is None else give("add", result, out, (input, other))
 
 
 def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None = None) -> Tensor:
@@ -53,7 +53,7 @@ def sub(input: Operand, other: Operand, *, alpha: Number = 1, out: Tensor | None
         result = elementwise(_SUB, "sub", input, other)
     else:
         result = _scaled(_SUB, "sub", input, other, alpha)
-    return result if out is None else give("sub", result, out)
+    return result if out is None else give("sub", result, out, (input, other))
 
 
 def rsub(input: Operand, other: Operand, *, alpha: Number = 1) -> Tensor:
@@ -100,7 +100,7 @@ def _refuse_bools(x: Operand, y: Operand) -> None:
 def mul(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input * other`. Shapes broadcast, dtypes promote; bools multiply as logical and."""
     result = elementwise(_MUL, "mul", input, other)
-    return result if out is None else give("mul", result, out)
+    return result if out is None else give("mul", result, out, (input, other))
 
 
 def div(
@@ -127,7 +127,7 @@ def div(
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
             f"'{rounding_mode}'"
         )
-    return result if out is None else give("div", result, out)
+    return result if out is None else give("div", result, out, (input, other))
 
 
 def _true_div(x: Any, y: Any) -> Tensor:
@@ -155,7 +155,7 @@ def true_divide(input: Operand, other: Operand, *, out: Tensor | None = None) ->
 def floor_divide(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
     """`input // other`: the quotient rounded down, as in Python. The gradient is zero."""
     result = _floor_div("floor_divide", input, other)
-    return result if out is None else give("floor_divide", result, out)
+    return result if out is None else give("floor_divide", result, out, (input, other))
 
 
 def _operands(name: str, x: Any, y: Any) -> tuple[Any, Any]:
@@ -248,12 +248,12 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
         if exponent.__class__ is int and exponent < 0 and kind not in _INEXACT:  # type: ignore
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         result = elementwise(OPS["pow"], "pow", input, exponent)
-    return result if out is None else give("pow", result, out)
+    return result if out is None else give("pow", result, out, (input, exponent))
 
 
 def _bool_power(x: Tensor, exponent: bool, out: Tensor | None) -> Tensor:
     result = prims.bit_or(x, not exponent)
-    return result if out is None else give("pow", result, out)
+    return result if out is None else give("pow", result, out, (x,))
 
 
 def _tensor_power(x: Any, y: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ from ...ir.errors import IndexRangeError as IndexRangeError
 from ...ir.ops import OPS
 from ...ir.ops.typing import normalize_axis
 from ...ir.types import DType, Shape, bool_, complex128, float64, int64
-from .. import prims, strided
+from .. import prims
 from ..recording import user_error
 from ..state import STATE
 from ..tensor import Tensor, check_cast
+from .overlap import check_apart
 
 F = TypeVar("F", bound=Callable[..., Any])
 Dims = int | Sequence[int] | None
@@ -56,8 +57,6 @@ _EXACT = frozenset(
         *("solve_triangular", "where", "native_batch_norm", "_native_batch_norm_legit"),
     )
 )
-# Functions that read an element after others are written: `out` may be no operand at all.
-_APART = frozenset(("cat", "gather", "take", "take_along_dim", "masked_select", "kthvalue"))
 
 
 def located(fn: F) -> F:
@@ -81,69 +80,33 @@ def with_out(fn: F) -> F:
         result = fn(*args, **kwargs)
         if out is None:
             return result
-        size = result._type.numel if isinstance(result, Tensor) else 0
-        check_apart(wrapper.__name__, out, (*args, *kwargs.values()), size)
+        operands = (*args, *kwargs.values())
         if isinstance(result, tuple):
-            return give_each(wrapper.__name__, result, out)
-        return give(wrapper.__name__, result, out)
+            return give_each(wrapper.__name__, result, out, operands)
+        return give(wrapper.__name__, result, out, operands)
 
     return wrapper  # type: ignore[return-value]
 
 
-def check_apart(name: str, out: Any, args: Any, size: int = 0) -> None:
-    """Raises: RuntimeError if an argument shows part of `out`, or `out` one place twice.
-
-    `size` is how many elements `out` is about to have.
-    """
-    if isinstance(out, (tuple, list)):
-        for one in out:
-            check_apart(name, one, args)
-        return
-    if not isinstance(out, Tensor):
-        return
-    shape, strides = out._type.shape, out.stride()
-    if any(n > 1 and not s for n, s in zip(shape, strides, strict=True)):
-        raise user_error(
-            RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to "
-                "a single memory location. Please clone() the tensor before performing the "
-                "operation."
-            )
-        )
-    for x in args:
-        if isinstance(x, (tuple, list)):
-            check_apart(name, out, x, size)
-        elif (
-            isinstance(x, Tensor)
-            and x._storage is out._storage
-            and (
-                (x is out and name in _APART)
-                or strided.partly_overlap(x, out, name in _APART, size)
-            )
-        ):
-            raise user_error(
-                RuntimeError(
-                    "unsupported operation: some elements of the input tensor and the written-to "
-                    "tensor refer to a single memory location. Please clone() the tensor before "
-                    "performing the operation."
-                )
-            )
-
-
-def give_each(name: str, results: tuple[Tensor, ...], out: Any) -> Any:
-    """Write results into as many tensors. Raises: RuntimeError if their number differs."""
+def give_each(
+    name: str, results: tuple[Tensor, ...], out: Any, operands: Sequence[Any] = ()
+) -> Any:
+    """Write results into as many tensors. Raises: RuntimeError if their number differs, or as
+    `check_apart`."""
     if not isinstance(out, (tuple, list)):
         raise TypeError(f"{name}(): argument 'out' must be tuple of Tensors")
     if len(out) != len(results):
         raise RuntimeError(f"{name}: expected {len(results)} tensors for 'out', got {len(out)}")
+    check_apart(name, results, out, operands)
     given = [give(name, result, o) for result, o in zip(results, out, strict=True)]
     return type(results)(given) if type(results) is tuple else type(results)(*given)
 
 
-def give(name: str, result: Tensor, out: Tensor) -> Tensor:
-    """Write `result` into `out`, which takes its shape as in PyTorch.
+def give(name: str, result: Tensor, out: Tensor, operands: Sequence[Any] = ()) -> Tensor:
+    """Write `result`, computed from `operands`, into `out`, which takes its shape as in PyTorch.
 
-    Raises: RuntimeError if either requires grad, DTypeError if the dtype does not fit.
+    Raises: RuntimeError if either requires grad, or as `check_apart`; DTypeError if the dtype does
+    not fit.
     """
     if not isinstance(out, Tensor):
         raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
@@ -159,6 +122,8 @@ def give(name: str, result: Tensor, out: Tensor) -> Tensor:
                 f"{out._type.dtype} instead"
             )
         )
+    if operands:
+        check_apart(name, result, out, operands)
     if out._type.shape == result._type.shape:
         return out._write(result)
     if out._type.numel:

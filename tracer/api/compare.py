@@ -35,7 +35,7 @@ _INTEGRAL = ("bool", "int", "uint")
 def _compare(row: Op, x: Any, y: Any, out: Tensor | None) -> Tensor:
     check_tensor(row.name, x)
     result = elementwise(row, row.name, x, y)
-    return result if out is None else give(row.name, result, out)
+    return result if out is None else give(row.name, result, out, (x, y))
 
 
 def eq(input: Tensor, other: Operand, *, out: Tensor | None = None) -> Tensor:
@@ -128,7 +128,7 @@ def _logical(prim: Any, name: str, x: Any, y: Any, out: Tensor | None) -> Tensor
     check_tensor(name, x)
     check_tensor(name, y, "other", 2)
     result = prim(as_bool(x), as_bool(y))
-    return result if out is None else give(name, result, out)
+    return result if out is None else give(name, result, out, (x, y))
 
 
 def logical_and(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -150,7 +150,7 @@ def logical_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Whether each element is zero."""
     check_tensor("logical_not", input)
     result = prims.bit_not(as_bool(input))
-    return result if out is None else give("logical_not", result, out)
+    return result if out is None else give("logical_not", result, out, (input,))
 
 
 def _bits(row: Op, name: str, x: Any, y: Any, out: Tensor | None) -> Tensor:
@@ -158,7 +158,7 @@ def _bits(row: Op, name: str, x: Any, y: Any, out: Tensor | None) -> Tensor:
     check_kinds(name, x, *_INTEGRAL)
     check_kinds(name, y, *_INTEGRAL)
     result = elementwise(row, name, x, y)
-    return result if out is None else give(name, result, out)
+    return result if out is None else give(name, result, out, (x, y))
 
 
 def bitwise_and(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
@@ -181,7 +181,7 @@ def bitwise_not(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     check_tensor("bitwise_not", input)
     check_kinds("bitwise_not", input, *_INTEGRAL)
     result = prims.bit_not(input)
-    return result if out is None else give("bitwise_not", result, out)
+    return result if out is None else give("bitwise_not", result, out, (input,))
 
 
 def bitwise_left_shift(input: Operand, other: Operand, *, out: Tensor | None = None) -> Tensor:
@@ -271,7 +271,7 @@ def clamp(
         if min is not None:
             x = _above(x, bounds[0])
         result = x if max is None else _below(x, bounds[-1])
-    return result if out is None else give("clamp", result, out)
+    return result if out is None else give("clamp", result, out, (input, min, max))
 
 
 @with_out

@@ -15,7 +15,6 @@ from ..tensor import Tensor
 from .arithmetic import maximum, minimum
 from .common import (
     Dims,
-    check_apart,
     give,
     give_each,
     located,
@@ -158,8 +157,7 @@ def _extreme(name: str, kind: tuple, x: Tensor, dim: Any, keepdim: bool, other: 
         axis = normalize_dim(name, dim, x._type.ndim)
         result = make(*_along(name, x, axis, arg, reduce, keepdim))
     if out is not None:
-        check_apart(name, out, (x,))
-        return give_each(name, result, out)
+        return give_each(name, result, out, (x,))
     return result
 
 

@@ -22,7 +22,7 @@ from ..scoping import GRAD_FN, scoped
 from ..state import STATE
 from ..storage import Storage
 from ..tensor import Tensor, from_host
-from .common import check_apart, give, located, relayout
+from .common import give, located, relayout
 from .convert import assign, full_like_value, move, number_for
 from .creation import tensor
 from .picking import Picks, pick, put, wrapped
@@ -475,11 +475,9 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = None) -> 
         raise user_error(
             DTypeError(f"masked_select: expected BoolTensor for mask, got {mask._type.dtype}")
         )
-    if out is not None:
-        check_apart("masked_select", out, (input, mask))
     result = _masked(input, mask)
     if out is not None:
-        return give("masked_select", result, out)
+        return give("masked_select", result, out, (input, mask))
     return result
 
 

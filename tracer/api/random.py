@@ -106,10 +106,10 @@ def _dtype_of(out: Any) -> DType | None:
     return out._type.dtype if isinstance(out, Tensor) else None
 
 
-def given(name: str, made: Tensor, out: Tensor) -> Tensor:
+def given(name: str, made: Tensor, out: Tensor, *operands: Any) -> Tensor:
     from .common import give
 
-    return give(name, made, out)
+    return give(name, made, out, operands)
 
 
 def rand_like(
@@ -265,7 +265,7 @@ def normal(
         require(std, lambda s: s >= 0, "normal expects all elements of std >= 0.0")
     made = _normals(shape, mean, std, dtype or default_dtype(), generator, device)
     if out is not None:
-        return given("normal", made, out)
+        return given("normal", made, out, mean, std)
     return made.requires_grad_() if requires_grad else made
 
 
@@ -300,7 +300,7 @@ def bernoulli(
     made = _bernoulli(input, p, generator)
     if out is None:
         return made
-    return given("bernoulli", prims.convert(made, out._type.dtype), out)  # of any dtype
+    return given("bernoulli", prims.convert(made, out._type.dtype), out, input)  # of any dtype
 
 
 @scoped(name="bernoulli")

@@ -21,7 +21,6 @@ from ..tensor import Tensor
 from .common import (
     Dims,
     as_dtype,
-    check_apart,
     give,
     located,
     normalize_dim,
@@ -256,8 +255,7 @@ def _cumulative(
         result = relayout(_running(name, prim, neutral, x, dim, dtype), None)
     if out is None:
         return result
-    check_apart(name, out, (x,))
-    return give(name, result, out)
+    return give(name, result, out, (x,))
 
 
 def _running(name: str, prim: Any, neutral: int, x: Tensor, dim: Any, dtype: Any) -> Tensor:

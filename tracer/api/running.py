@@ -11,7 +11,7 @@ from .. import prims
 from ..promotion import check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import as_int, give, normalize_dim, relayout, same_value, with_out
+from .common import as_int, give_each, normalize_dim, relayout, same_value, with_out
 from .join import cat
 from .picking import along
 from .reduce import cumsum, span
@@ -76,7 +76,7 @@ def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
     found = _cummax(input, dim)
     if out is None:
         return found
-    return CUMMAX(give("cummax", found.values, out[0]), give("cummax", found.indices, out[1]))
+    return give_each("cummax", found, out, (input,))
 
 
 def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
@@ -84,7 +84,7 @@ def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
     found = _cummin(input, dim)
     if out is None:
         return found
-    return CUMMIN(give("cummin", found.values, out[0]), give("cummin", found.indices, out[1]))
+    return give_each("cummin", found, out, (input,))
 
 
 @with_out

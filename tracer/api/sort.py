@@ -14,7 +14,6 @@ from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
 from .common import (
     as_int,
-    check_apart,
     dense_strides,
     give,
     give_each,
@@ -48,11 +47,11 @@ SORTED, TOPK, KTHVALUE, MEDIAN, NANMEDIAN, MODE = map(
 )
 
 
-def _given(name: str, pair: Any, out: Any) -> Any:
-    """The pair, written into the two tensors of `out` if there are any."""
+def _given(name: str, pair: Any, out: Any, x: Tensor) -> Any:
+    """The pair, made of `x`, written into the two tensors of `out` if there are any."""
     if out is None:
         return pair
-    return give_each(name, pair, out)
+    return give_each(name, pair, out, (x,))
 
 
 def _ordered(name: str, x: Tensor, axis: int, descending: bool = False) -> tuple[Tensor, Tensor]:
@@ -87,7 +86,7 @@ def sort(
     Equal elements keep their order, whatever `stable` says. Raises: IndexError for a dim
     out of range.
     """
-    return _given("sort", _sort(input, dim, descending), out)
+    return _given("sort", _sort(input, dim, descending), out, input)
 
 
 @with_out
@@ -142,7 +141,7 @@ def topk(
 
     Raises: RuntimeError if there are fewer than `k`.
     """
-    return _given("topk", _topk(input, k, dim, largest), out)
+    return _given("topk", _topk(input, k, dim, largest), out, input)
 
 
 def _taken(x: Tensor, order: Tensor, place: int, axis: int, keepdim: bool) -> tuple[Tensor, Tensor]:
@@ -179,8 +178,7 @@ def kthvalue(
     input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None
 ) -> Any:
     """(values, indices) of the `k`-th smallest element along `dim`, counted from 1."""
-    check_apart("kthvalue", out, (input,))
-    return _given("kthvalue", _kthvalue(input, k, dim, keepdim), out)
+    return _given("kthvalue", _kthvalue(input, k, dim, keepdim), out, input)
 
 
 def _middle(name: str, x: Tensor, axis: int, keepdim: bool, skips_nan: bool) -> tuple:
@@ -231,7 +229,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out:
     found = _median(input, dim, keepdim, False)
     if dim is None:
         return found if out is None else give("median", found, out)
-    return _given("median", found, out)
+    return _given("median", found, out, input)
 
 
 def nanmedian(
@@ -241,7 +239,7 @@ def nanmedian(
     found = _median(input, dim, keepdim, True)
     if dim is None:
         return found if out is None else give("nanmedian", found, out)
-    return _given("nanmedian", found, out)
+    return _given("nanmedian", found, out, input)
 
 
 @scoped
@@ -276,7 +274,7 @@ def _mode(x: Tensor, dim: Any, keepdim: bool) -> Any:
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """(values, indices) of the most frequent element along `dim`: of several the smallest,
     at its last place."""
-    return _given("mode", _mode(input, dim, keepdim), out)
+    return _given("mode", _mode(input, dim, keepdim), out, input)
 
 
 _METHODS_OF = ("linear", "lower", "higher", "midpoint", "nearest")

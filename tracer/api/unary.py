@@ -33,7 +33,7 @@ def _inexact(row: Op, name: str, x: Tensor, out: Tensor | None) -> Tensor:
     else:
         with scope(name):
             result = prims.apply(row, (to_floating(x),))
-    return result if out is None else give(name, result, out)
+    return result if out is None else give(name, result, out, (x,))
 
 
 def _rounded(row: Op, name: str, x: Tensor, out: Tensor | None) -> Tensor:
@@ -41,14 +41,14 @@ def _rounded(row: Op, name: str, x: Tensor, out: Tensor | None) -> Tensor:
     check_tensor(name, x)
     check_kinds(name, x, "float", "int", "uint")
     result = prims.apply(row, (x,)) if x._type.dtype.kind == "float" else same_value(x)
-    return result if out is None else give(name, result, out)
+    return result if out is None else give(name, result, out, (x,))
 
 
 def abs(input: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Absolute value; of complex numbers real. Dtypes: all but bool."""
     check_tensor("abs", input)
     result = _size(input) if input._type.dtype.kind == "complex" else prims.abs(input)
-    return result if out is None else give("abs", result, out)
+    return result if out is None else give("abs", result, out, (input,))
 
 
 def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -62,7 +62,7 @@ def neg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
             )
         )
     result = prims.neg(input)
-    return result if out is None else give("neg", result, out)
+    return result if out is None else give("neg", result, out, (input,))
 
 
 def positive(input: Tensor) -> Tensor:
@@ -257,7 +257,7 @@ def round(input: Tensor, *, decimals: int = 0, out: Tensor | None = None) -> Ten
             result = prims.div(prims.round(prims.mul(input, power)), power)
         else:
             result = prims.mul(prims.round(prims.div(input, power)), power)
-    return result if out is None else give("round", result, out)
+    return result if out is None else give("round", result, out, (input,))
 
 
 def truncated(x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def normalize(
 ) -> Tensor:
     """`input` divided by its p-norm along `dim`, or by `eps` where that is larger."""
     result = input / prims.maximum(_norm(input, p, dim), eps)
-    return result if out is None else give("normalize", result, out)
+    return result if out is None else give("normalize", result, out, (input,))
 
 
 def _norm(x: Tensor, p: float, dim: Any) -> Tensor:
