@@ -348,6 +348,16 @@ LAID_OUT = (
     *("T.stack([x, x])", "T.stack([x, x], 1)", "T.stack([x, x], -1)", "T.dstack([x, x])"),
     "(x > 1)[..., T.tensor([[1, 0], [0, 1]]), 0:1][-2:, :, None][T.tensor([0, 0, 0])]",
     "y[:1, :1].transpose(0, 1)[-2:, T.tensor([[0, 0], [0, 0]]), 0::3]",
+    *("2.0**x", "T.fmax(y, x)", "T.gcd(x.long(), y.long())", "T.polygamma(1, x)"),
+    *("T.mvlgamma(x + 3, 2)", "T.renorm(x, 2, 0, 1.0)", "x.put(T.tensor([0]), x.new_ones(1))"),
+    *("x.rot90(4)", "x.rot90(1)", "T.special.chebyshev_polynomial_t(x, y.long() % 4)"),
+    *("T.einsum('...ij,...ij->...ji', x, y)", "T.einsum('...i,...j->j...i', x, y)"),
+    *("T.nn.functional.dropout(x)", "T.nn.functional.alpha_dropout(x, training=True)"),
+    "T.nn.functional.rrelu(x)",
+    "T.nn.functional.binary_cross_entropy(x / 25, y / 25, reduction='none')",
+    "T.nn.functional.hinge_embedding_loss(x, y, reduction='none')",
+    "x.to(x.dtype, memory_format=T.contiguous_format)",
+    "x.to(T.float32, memory_format=T.contiguous_format)",
 )  # fmt: skip
 
 

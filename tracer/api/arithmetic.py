@@ -28,7 +28,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import scope
 from ..tensor import Tensor
-from .common import give, laid_like, require, with_out
+from .common import give, laid_like, relayout, require, with_out
 from .unary import truncated
 
 _ADD, _SUB, _MUL, _DIV = OPS["add"], OPS["sub"], OPS["mul"], OPS["div"]
@@ -239,6 +239,8 @@ def pow(input: Operand, exponent: Operand, *, out: Tensor | None = None) -> Tens
     if isinstance(exponent, Tensor):
         with scope("pow.tensor" if isinstance(input, Tensor) else "pow.scalar"):
             result = _tensor_power(input, exponent)
+            if not isinstance(input, Tensor):
+                result = relayout(result, None)  # in row order, as in PyTorch
     else:
         exponent = as_operand("pow", exponent, "exponent")
         check_tensor("pow", input)

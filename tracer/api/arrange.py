@@ -19,7 +19,7 @@ from ..scoping import scoped
 from ..state import default_dtype
 from ..tensor import Tensor
 from . import shape as shapes
-from .common import as_int, as_sizes, located, normalize_dim, same_value, with_out
+from .common import as_int, as_sizes, located, normalize_dim, relayout, same_value, with_out
 from .convert import number_for
 from .gather import index_select
 from .join import Tensors, cat, embedded, flip, stack, tensor_list
@@ -212,7 +212,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
             raise ShapeError(f"rot90: Rotation dim{i} out of range, dim{i} = {d}")
     k = as_int("rot90", k, "k") % 4
     if k == 0:
-        return same_value(input)
+        return relayout(same_value(input), None)
     if k == 2:
         return flip(input, dims)
     turned = shapes.transpose(flip(input, (dims[1] if k == 1 else dims[0],)), *dims)

@@ -25,7 +25,7 @@ from ...ir.types import (
 )
 from .. import prims
 from ..devices import CPU, Device, as_device
-from ..formats import contiguous_format, format_strides, preserve_format
+from ..formats import contiguous_format, format_strides, preserve_format, suggested
 from ..function import Function
 from ..promotion import Operand, as_operand, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
@@ -95,8 +95,11 @@ def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         with scope("to"):
             out = prims.convert(out, dtype)
     wanted = kwargs.get("memory_format")
-    if wanted not in (None, preserve_format) and not out.is_contiguous(wanted):
-        return relayout(clone(out) if out is self else out, _format(out, wanted))
+    if wanted not in (None, preserve_format):
+        if out is not self:
+            return relayout(out, _format(out, wanted))
+        if suggested(self._type.shape, self.stride()) is not wanted:
+            return clone(self, memory_format=wanted)
     return clone(self) if copy and out is self else out
 
 

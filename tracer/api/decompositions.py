@@ -18,7 +18,7 @@ from ..amp.autocast import autocasts
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
-from .common import as_int, require, with_out
+from .common import as_int, relayout, require, with_out
 from .linalg import bmm, combined, matmul
 from .picking import along
 from .reduce import span
@@ -1343,7 +1343,7 @@ def addbmm(
         raise ShapeError("addbmm: expand: the number of sizes provided (2) must be greater or equal "
                          f"to the number of dimensions in the tensor ({input._type.ndim})")  # fmt: skip
     product = prims.sum(bmm(batch1, batch2), axes=(0,))
-    return combined("addbmm", input, product, beta, alpha)
+    return relayout(combined("addbmm", input, product, beta, alpha), None)
 
 
 LINALG: dict[str, Callable[..., Any]] = {

@@ -8,11 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.errors import ShapeError
+from ...ir.types import Shape
 from .. import prims, views
 from ..amp.autocast import autocasts
 from ..promotion import check_tensor, promote
 from ..scoping import scoped
 from ..tensor import Tensor
+from .common import relayout
 from .linalg import batched
 from .reduce import sum as total
 
@@ -141,7 +143,7 @@ _matrix_product = autocasts(name="einsum_product")(_product)
 
 
 def _contracted(
-    x: Tensor, xs: list[Label], y: Tensor, ys: list[Label], keep: set[Label]
+    x: Tensor, xs: list[Label], y: Tensor, ys: list[Label], keep: set[Label], output: list[Label]
 ) -> tuple[Tensor, list[Label]]:
     """The product of two operands, summed over the labels they share and nobody needs."""
     shared = [s for s in xs if s in ys]
@@ -152,7 +154,31 @@ def _contracted(
     product = _matrix_product if inner else _product
     out = product(x, y, contract, pairs)
     free = [s for s in xs if s not in shared] + [s for s in ys if s not in shared]
-    return out, batch + free
+    labels = batch + free
+    if not inner and (x._strides is not None or y._strides is not None or labels != output):
+        relayout(out, _product_strides(out._type.shape, labels, ((x, xs), (y, ys)), output))
+    return out, labels
+
+
+def _product_strides(
+    shape: Shape,
+    labels: list[Label],
+    operands: tuple[tuple[Tensor, list[Label]], ...],
+    output: list[Label],
+) -> Shape | None:
+    """Strides of an elementwise product whose axes are in the order of the output's."""
+    order = [s for s in output if s in labels]
+    order += sorted((s for s in labels if s not in output), key=str)
+    sizes = tuple(shape[labels.index(s)] for s in order)
+    layouts = tuple(
+        (
+            tuple(x._type.shape[xs.index(s)] if s in xs else 1 for s in order),
+            tuple(x.stride()[xs.index(s)] if s in xs else 0 for s in order),
+        )
+        for x, xs in operands
+    )
+    strides = prims.dense_strides(sizes, layouts) or views.contiguous_strides(sizes)
+    return tuple(strides[order.index(s)] for s in labels)
 
 
 @autocasts
@@ -182,7 +208,7 @@ def einsum(equation: str, *operands: Any) -> Tensor:
         both = [s for s in xs if s in ys]
         x = _widened(x, xs, both, sizes)
         y = _widened(y, ys, both, sizes)
-        x, xs = _contracted(x, xs, y, ys, later)
+        x, xs = _contracted(x, xs, y, ys, later, output)
     x, xs = _summed(x, xs, set(output))
     order = tuple(xs.index(s) for s in output)
     if order != tuple(range(len(order))):

@@ -13,7 +13,7 @@ from .. import prims
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
-from .common import as_int, as_sizes, located, require, with_out
+from .common import as_int, as_sizes, dense_strides, located, relayout, require, with_out
 from .gather import _as_vector, _index, _scatter_args, _slice_update
 from .indexing import nonzero
 from .picking import along, put, wrapped
@@ -171,7 +171,7 @@ def put_values(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = 
     at = wrapped(name, prims.reshape(index, shape=(count,)), 0, size)
     prim = prims.index_add if accumulate else prims.index_set
     made = prim(flat, prims.reshape(source, shape=(count,)), at)
-    return prims.reshape(made, shape=input._type.shape)
+    return relayout(prims.reshape(made, shape=input._type.shape), dense_strides(input))
 
 
 @scoped

@@ -29,7 +29,7 @@ from ..promotion import (
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
 from .bessel import SPECIAL as BESSEL
-from .common import as_int, laid_like, with_out
+from .common import as_int, laid_like, relayout, with_out
 from .softmax import log_softmax, logsumexp, softmax
 from .unary import _inexact, erf, exp2, expm1, log1p, round, sigmoid
 
@@ -332,7 +332,7 @@ def rad2deg(input: Tensor, *, out: Tensor | None = None) -> Tensor:
 @scoped(name="polygamma")
 def _polygamma(x: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
     x = to_floating(x)
-    return prims.digamma(x) if n == 0 else prims.polygamma(x, order=n)
+    return prims.digamma(x) if n == 0 else laid_like(prims.polygamma(x, order=n), x)
 
 
 def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -364,7 +364,7 @@ def mvlgamma(input: Tensor, p: int, *, out: Tensor | None = None) -> Tensor:
         term = prims.lgamma(prims.sub(x, i / 2) if i else x)
         total = term if total is None else prims.add(total, term)
     assert total is not None
-    return prims.add(total, p * (p - 1) / 4 * math.log(math.pi))
+    return relayout(prims.add(total, p * (p - 1) / 4 * math.log(math.pi)), None)
 
 
 # Whole numbers and parts of numbers
@@ -398,7 +398,7 @@ def _divisor(x: Tensor, y: Tensor) -> Tensor:
 @scoped
 def gcd(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The greatest common divisor of whole numbers."""
-    return _divisor(*_integers("gcd", input, other))
+    return laid_like(_divisor(*_integers("gcd", input, other)), input, other)
 
 
 @with_out
@@ -481,7 +481,8 @@ def _extreme_of_numbers(name: str, x: Tensor, y: Tensor, prim: Any) -> Tensor:
     if a._type.dtype.kind != "float":
         return prim(a, b)
     both = prim(a, b)
-    return prims.select(prims.ne(a, a), b, prims.select(prims.ne(b, b), a, both))
+    made = prims.select(prims.ne(a, a), b, prims.select(prims.ne(b, b), a, both))
+    return laid_like(made, x, y)
 
 
 @with_out
@@ -572,7 +573,7 @@ def _polynomial(name: str) -> Callable[..., Tensor]:
         for k in range(1, highest):
             before, now = now, step(at, k, now, before)
             result = prims.select(prims.eq(degrees, k + 1), now, result)
-        return result
+        return laid_like(result, input, n)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = f"The {name.replace('_', ' ')} of degree `n`, by its recurrence."

@@ -14,7 +14,7 @@ from ..amp.autocast import autocasts
 from ..promotion import check_tensor, to_floating
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
-from .common import Dims, normalize_dim, require, with_out
+from .common import Dims, normalize_dim, relayout, require, with_out
 from .moments import vector_norm
 from .reduce import mean, span, sum
 
@@ -180,7 +180,7 @@ def renorm(
     factor = prims.select(
         prims.gt(size, float(maxnorm)), prims.div(float(maxnorm), prims.add(size, 1e-7)), 1.0
     )
-    return prims.mul(input, prims.convert(factor, input._type.dtype))
+    return relayout(prims.mul(input, prims.convert(factor, input._type.dtype)), None)
 
 
 @autocasts

@@ -337,7 +337,7 @@ def _rrelu(input: Tensor, lower: float, upper: float, training: bool) -> Tensor:
     if training:
         span = rand(input._type.shape, dtype=input._type.dtype, device=input.device)
         slope = prims.add(prims.mul(span, upper - lower), lower)
-    return prims.select(prims.ge(input, 0), input, prims.mul(input, slope))
+    return relayout(prims.select(prims.ge(input, 0), input, prims.mul(input, slope)), None)
 
 
 def rrelu(

@@ -7,6 +7,7 @@ import warnings
 
 from ....ir.errors import ShapeError
 from ... import prims
+from ...api.common import dense_strides, relayout
 from ...api.random import rand
 from ...random import bits
 from ...scoping import scoped
@@ -73,7 +74,11 @@ def _dropout(input: Tensor, mask_shape: tuple[int, ...], p: float) -> Tensor:
     # A 32-bit word is below 2**32 * p with probability p.
     limit = min(round(p * 2**32), 2**32 - 1)
     kept = prims.ge(bits(mask_shape, device=input.device), limit)
-    return prims.select(kept, prims.mul(input, 1 / (1 - p)), 0)
+    return _laid_as(input, prims.select(kept, prims.mul(input, 1 / (1 - p)), 0))
+
+
+def _laid_as(input: Tensor, made: Tensor) -> Tensor:
+    return relayout(made, dense_strides(input))
 
 
 def dropout3d(
@@ -95,7 +100,7 @@ def _alpha(input: Tensor, shape: tuple[int, ...], p: float) -> Tensor:
     a = 1 / math.sqrt((1 - p) * (1 + p * _ALPHA**2))
     shift = -a * _ALPHA * p
     kept = prims.select(keep, input, _ALPHA)
-    return prims.add(prims.mul(kept, a), shift)
+    return _laid_as(input, prims.add(prims.mul(kept, a), shift))
 
 
 def alpha_dropout(

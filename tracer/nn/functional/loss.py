@@ -8,7 +8,7 @@ import warnings
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...amp.autocast import autocasts
-from ...api.common import require
+from ...api.common import laid_like, require
 from ...promotion import promote
 from ...scoping import scoped
 from ...tensor import Tensor
@@ -173,7 +173,8 @@ def binary_cross_entropy(
     target = prims.convert(target, input._type.dtype)
     hit = prims.mul(target, _bounded_log(input))
     miss = prims.mul(prims.sub(1, target), _bounded_log(prims.sub(1, input)))
-    losses = _weighted(prims.neg(prims.add(hit, miss)), weight)
+    losses = laid_like(prims.neg(prims.add(hit, miss)), input, target)
+    losses = _weighted(losses, weight)
     reduction = legacy_reduction(size_average, reduce, reduction)
     return reduce_loss("binary_cross_entropy", losses, reduction)
 

@@ -68,7 +68,7 @@ def hinge_embedding_loss(
     """`input` where the target is 1, `max(0, margin - input)` where it is -1."""
     reduction = legacy_reduction(size_average, reduce, reduction)
     far = (margin - input).clamp(min=0)  # type: ignore[operator]
-    losses = (far * (target != 1)) + input * (target != -1)
+    losses = laid_like((far * (target != 1)) + input * (target != -1), target, input)
     return reduce_loss("hinge_embedding_loss", losses, reduction)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ....ir.errors import ShapeError
 from ....ir.types import uint8
 from ... import prims
-from ...api.common import in_place_of, with_out
+from ...api.common import in_place_of, laid_like, relayout, with_out
 from ...scoping import scoped
 from ...tensor import Tensor
 from . import norm, resize, sampling
@@ -73,7 +73,8 @@ def native_layer_norm(
     axes = norm._last_axes("native_layer_norm", input, normalized_shape, weight, bias)
     shape = input._type.shape
     out, mean, scale = _normalised(input, axes, eps, weight, bias, shape[axes[0] :])
-    return out, mean.detach(), scale.detach()  # they have no gradient in PyTorch
+    # The last two have no gradient in PyTorch.
+    return relayout(out, None), mean.detach(), scale.detach()
 
 
 @scoped
@@ -185,7 +186,7 @@ def _batch_norm_with_update(
 @scoped
 def native_dropout_backward(grad_output: Tensor, mask: Tensor, scale: float) -> Tensor:
     """`grad_output` where the mask holds, times `scale`."""
-    return prims.select(mask, grad_output, 0) * float(scale)
+    return laid_like(prims.select(mask, grad_output, 0) * float(scale), grad_output, mask)
 
 
 @scoped
@@ -194,7 +195,7 @@ def _softmax_backward_data(
 ) -> Tensor:
     """What softmax's gradient is, from its result."""
     product = grad_output * output  # type: ignore[operator]
-    return product - output * product.sum(dim, keepdim=True)
+    return relayout(product - output * product.sum(dim, keepdim=True), None)
 
 
 @scoped
