@@ -18,6 +18,7 @@ from .grad_mode import enable_grad, no_grad
 from .recording import recorder_for, user_error
 from .state import LOCK, STATE
 from .storage import alias
+from .strided import memory_order
 from .tensor import Tensor
 
 
@@ -129,12 +130,21 @@ def _accumulate(slot: GradSlot, c: Value, device: Any, create_graph: bool) -> No
         if STATE.session is not None:
             STATE.session.note_grad_write(slot, None)
         # A result may be the very value of another tensor; its history is not this one's.
-        slot.grad = Tensor._wrap(c if create_graph or c.edge is None else alias(c, None), device)
+        value = c if create_graph or c.edge is None else alias(c, None)
+        slot.grad = Tensor._wrap(value, device, _leaf_strides(slot))
     elif create_graph:
         slot.set(slot.grad + Tensor._wrap(c, device), slot.grad)  # type: ignore[operator]
     else:
         total = recorder_for(device).add(alias(slot.grad._value(), None), c)  # type: ignore
         slot.grad._write_value(total)
+
+
+def _leaf_strides(slot: GradSlot) -> tuple[int, ...] | None:
+    """How the first gradient of a leaf lies in memory: as the leaf, if that fills its memory."""
+    leaf = None if slot.owner is None else slot.owner()
+    if leaf is None or leaf._strides is None:
+        return None
+    return leaf._strides if memory_order(leaf._type.shape, leaf._strides) is not None else None
 
 
 def grad(

@@ -22,6 +22,15 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 F64 = "dtype=T.float64"
 GRAD = f"{F64}, requires_grad=True"
 ROWS: dict[str, tuple[str, ...]] = {
+    # The gradient of a leaf lies in memory as the leaf does, if that has no gaps.
+    "gradients_laid_out_as_leaves": (
+        f"x0 = T.ones(4, 3, {F64}).t_().requires_grad_(); x1 = T.ones(2, 3, 4, 5, {F64})\n"
+        "x2 = x1.permute(0, 3, 1, 2).detach().requires_grad_(); x3 = x1[..., :2].detach().requires_grad_()\n"
+        "x4 = x1[:1, :1].expand(2, 3, 4, 5).detach().requires_grad_()",
+        "v0 = x0.min(0)[0]; v1 = (x2 * x2).sum() + x3.sin().sum() + x4.sum()\n"
+        "(v1 + v0.sum()).backward(); x0.grad = None; (x0 * v0).sum().backward()",
+        "(x0 * v0).sum().backward(); v1.backward()",
+    ),
     # Nothing to do: then PyTorch looks at less.
     "roll_of_nothing": (f"x0 = T.zeros(2, 0, {F64})", "v0 = x0.roll(1, -3); v1 = x0.roll(1, 7)"),
     "product_of_nothing": (
