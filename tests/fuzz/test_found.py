@@ -152,6 +152,26 @@ ROWS: dict[str, tuple[str, ...]] = {
         "x0.scatter_reduce_(0, x1, x0[0], 'amax'); v0 = x0.scatter(0, x1, x0[0])\n"
         "v1 = x0.scatter_add(0, x1, x0[None]); v2 = x0.scatter(0, x1[0], x0)",
     ),
+    "dtypes_of_indices": (
+        f"x0 = T.ones(3, {F64}); x1 = T.tensor([0], dtype=T.int32); x2 = T.ones(1, {F64}); x3 = T.zeros(0)",
+        "v0 = x0.take(x1); v1 = x0.put(x1, x2); v2 = x0.index_copy(0, x1, x2); v3 = x0.index_fill(0, x1, 1)\n"
+        "v4 = x0.gather(0, x1); v5 = x0.scatter_add(0, x1, x2); v6 = x0.index_add(0, x1, x2)\n"
+        "v7 = x0.index_select(0, x1); v8 = x0.index_reduce(0, x1, x2, 'prod'); v9 = x0.gather(0, x3)\n"
+        "v10 = x0.take(x3); v11 = x0.index_select(0, x3); v12 = x0.index_fill(0, x3, 1.0)",
+    ),
+    "sources_without_dims_by_index": (
+        f"x0 = T.ones(3, {F64}); x1 = T.tensor([1]); x2 = T.tensor(2.0, {F64}); x3 = T.tensor([0, 0])",
+        "v0 = x0.index_copy(0, x1, x2); v1 = x0.index_copy(0, x3, x2); v2 = x2.index_copy(0, x1 - 1, x0[:1])\n"
+        "v3 = x2.index_add(0, x1 - 1, x0[:1]); v4 = x2.index_add(0, x1 - 1, x2); v5 = x0.index_add(0, x1, x2)\n"
+        "v6 = x2.index_reduce(0, x1 - 1, x0[:1], 'amax'); v7 = x2.index_select(0, x3)\n"
+        "v8 = x2.index_select(0, x3[:0]); v9 = x2.index_select(0, x3[0])",
+    ),
+    "sizes_of_repeats": (
+        f"x0 = T.ones(3, {F64}); x1 = T.zeros(0, dtype=T.int32)",
+        "v0 = x0.repeat_interleave(2, output_size=5); v1 = x0.repeat_interleave(2, output_size=6)\n"
+        "v2 = T.repeat_interleave(T.tensor([1, 2]), output_size=4); v3 = x0.repeat_interleave(T.tensor([1, -1, 1]))\n"
+        "v4 = T.repeat_interleave(T.tensor([[1, 2]])); v5 = x1.median(); v6 = x1.byte().nanmedian()",
+    ),
     "numbers_scattered": (
         f"x0 = T.ones(3, {GRAD}); x1 = T.tensor(2.0, {GRAD}); x2 = T.tensor(1)",
         "v0 = x0.scatter(0, x2, x1); v1 = x0.scatter_add(0, x2[None], x1); v2 = x0.scatter(0, x2, x0)\n"

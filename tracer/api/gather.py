@@ -17,12 +17,18 @@ from .common import dense_strides, normalize_dim, relayout, same_value, with_out
 from .convert import move, number_for
 from .picking import Picks, along, checked, pick, put, wrapped
 
+# Functions that take no int32 for an index; and those that look at no index without elements.
+_LONG = frozenset(("take", "put", "index_copy", "index_fill"))
+_LENIENT = frozenset(("gather", "scatter", "scatter_add", "scatter_reduce"))
+
 
 def _index(name: str, index: Any, position: int = 3) -> Tensor:
     check_tensor(name, index, "index", position)
-    # PyTorch does not look at the dtype of an index without elements.
-    if index._type.dtype not in (int64, int32) and index._type.numel:
-        raise DTypeError(f"{name}: Expected dtype int32/int64 for index, got {index._type.dtype}")
+    dtypes = (int64,) if name in _LONG else (int64, int32)
+    if index._type.dtype not in dtypes and (index._type.numel or name not in _LENIENT):
+        expected = "/".join(d.name for d in reversed(dtypes))
+        text = f"{name}: Expected dtype {expected} for index, got {index._type.dtype}"
+        raise AxisError(text) if name == "index_fill" else DTypeError(text)
     return prims.convert(index, int64)
 
 
@@ -129,6 +135,10 @@ def index_select(input: Tensor, dim: int, index: Tensor, *, out: Tensor | None =
     check_tensor("index_select", input)
     _, picks = _slices("index_select", input, dim, index)
     if not input._type.ndim:
+        if picks.shape != (1,):
+            raise ShapeError(
+                f"index_select: Index to scalar can have only 1 value, got {picks.shape[0]}"
+            )
         return same_value(input)
     return pick(input, picks)
 
@@ -250,10 +260,26 @@ def scatter_add(
     return _scattered("scatter_add", input, dim, index, src, prims.index_add)
 
 
+def check_scalar(name: str, source: Tensor) -> None:
+    """Raises: ShapeError for a source with dims, where the tensor has none."""
+    if source._type.ndim:
+        raise ShapeError(
+            f"{name}: source tensor shape must match self tensor shape, excluding the specified "
+            f"dimension. Got self.shape = [] source.shape = {list(source._type.shape)}"
+        )
+
+
 def _slice_update(name: str, x: Tensor, dim: Any, index: Any, source: Any) -> tuple[Picks, Tensor]:
     check_tensor(name, source, "source", 4)
     axis, picks = _slices(name, x, dim, index)
-    if not x._type.ndim:
+    scalar = not source._type.ndim
+    if scalar and name == "index_copy" and picks.shape != (1,):
+        raise AxisError(
+            f"{name}: When source is scalar, index should have one element (got {picks.shape[0]})"
+        )
+    if not x._type.ndim and name != "index_copy":
+        check_scalar(name, source)
+    if (x._type.ndim == 1 and name == "index_copy") or (not x._type.ndim and scalar):
         source = _as_vector(source)
     if source._type.dtype is not x._type.dtype:
         raise DTypeError(

@@ -210,13 +210,13 @@ def repeat_interleave(
     """
     check_tensor("repeat_interleave", input)
     if repeats is None:
-        counts = input._host()
+        counts = _repeats(input, output_size)
         return from_host(np.repeat(np.arange(counts.size), counts), device=input.device)
     x = input if dim is not None else prims.reshape(input, shape=(input._type.numel,))
     axis = 0 if dim is None else normalize_dim("repeat_interleave", dim, x._type.ndim)
     size = x._type.shape[axis]
     if isinstance(repeats, Tensor) and repeats._type.numel != 1:
-        counts = repeats._host()
+        counts = _repeats(repeats, output_size)
         if counts.shape != (size,):
             raise ShapeError(
                 "repeat_interleave: repeats must have the same size as input along dim, but got "
@@ -229,10 +229,27 @@ def repeat_interleave(
     times = as_int("repeat_interleave", repeats, "repeats")
     if times < 0:
         raise ShapeError("repeat_interleave: repeats must be non-negative")
+    _check_output_size(size * times, output_size)
     shape = x._type.shape
     column = prims.reshape(x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     wide = prims.broadcast(column, shape=(*shape[: axis + 1], times, *shape[axis + 1 :]))
     return prims.reshape(wide, shape=(*shape[:axis], size * times, *shape[axis + 1 :]))
+
+
+def _repeats(repeats: Tensor, output_size: int | None) -> np.ndarray:
+    """The values of a tensor of repeats. Raises: ShapeError if they are none."""
+    counts = repeats._host()
+    if counts.ndim != 1 or counts.dtype not in (np.int64, np.int32) or (counts < 0).any():
+        raise ShapeError(
+            "repeat_interleave: repeats must be a vector of whole numbers that are not negative"
+        )
+    _check_output_size(int(counts.sum()), output_size)
+    return counts
+
+
+def _check_output_size(size: int, given: int | None) -> None:
+    if given is not None and given != size:
+        raise ShapeError(f"repeat_interleave: Invalid output_size, expected {size} but got {given}")
 
 
 @scoped

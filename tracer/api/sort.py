@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ...ir.errors import AxisError, DTypeError, ShapeError
 from ...ir.ops.reduce import kept
-from ...ir.types import float32, float64, int64
+from ...ir.types import DType, float32, float64, int64
 from .. import prims
 from ..amp.autocast import autocasts
 from ..promotion import check_tensor
@@ -206,14 +206,20 @@ def _middle(name: str, x: Tensor, axis: int, keepdim: bool, skips_nan: bool) -> 
     return values, index
 
 
+def _none(dtype: DType) -> Any:
+    """The median of nothing: nan, which as a whole number is what the processor makes of it."""
+    if dtype.kind in ("float", "bool"):
+        return float("nan") if dtype.kind == "float" else True
+    return {64: -(2**63), 32: -(2**31)}.get(8 * dtype.itemsize, 0)
+
+
 @scoped(name="median", grad_fn="MedianBackward0")
 def _median(x: Tensor, dim: Any, keepdim: bool, skips_nan: bool) -> Any:
     name = "nanmedian" if skips_nan else "median"
     check_tensor(name, x)
     if dim is None:
         if not x._type.numel:
-            empty = float("nan") if x._type.dtype.kind == "float" else -(2**63)
-            return prims.full(empty, shape=(), dtype=x._type.dtype, device=x.device)
+            return prims.full(_none(x._type.dtype), shape=(), dtype=x._type.dtype, device=x.device)
         flat = prims.reshape(x, shape=(x._type.numel,))
         return _middle(name, flat, 0, False, skips_nan)[0]
     axis = normalize_dim(name, dim, x._type.ndim)
