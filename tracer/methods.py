@@ -159,7 +159,7 @@ def _operator(name: str, fn: Callable[..., Tensor]) -> Callable[..., Any]:
 
 def _augmented(name: str, operator: Callable[..., Any]) -> Callable[..., Any]:
     def augmented(self: Tensor, other: Any) -> Any:
-        result = operator(self, other)
+        result = operator(self._past_hooks(), other)
         return result if result is NotImplemented else self._write(result)
 
     augmented.__name__ = augmented.__qualname__ = name
@@ -173,7 +173,8 @@ def _inplace(name: str, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
     @functools.wraps(fn)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         try:
-            result = fn(self, *args, **kwargs)
+            read = self._past_hooks() if isinstance(self, Tensor) else self
+            result = fn(read, *args, **kwargs)
         except (RuntimeError, IndexError, ValueError):
             # PyTorch refuses a leaf before it looks at the rest.
             if STATE.grad_enabled and isinstance(self, Tensor) and self._view is not None:

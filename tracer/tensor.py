@@ -131,6 +131,14 @@ class Tensor(TensorMethods):
         link = self._view
         return storage.value if link is None else storage.read(link)
 
+    def _past_hooks(self) -> Tensor:
+        """This tensor as a write in place reads it: views with hooks, be it this or one that it was
+        made of, are passed by, as in PyTorch, where the write goes to the base."""
+        storage, link = self._storage, self._view
+        if storage.hooks is None or link is None:
+            return self
+        return self._handle(storage, views.apart(link), self._type)
+
     def _write(self, result: Tensor, alike: bool = False) -> Tensor:
         """Make this tensor's elements those of `result`, in place.
 
@@ -169,6 +177,9 @@ class Tensor(TensorMethods):
             return
         enabled = STATE.grad_enabled
         family = self._check_writable(link, value.edge is not None) if enabled else None
+        own = link
+        if storage.hooks is not None:
+            link = views.apart(link)
         detached = not enabled or family is not None
         old = storage.value
         b = recorder_for(storage.device)
@@ -199,8 +210,8 @@ class Tensor(TensorMethods):
         storage.set(alias(value, old.edge) if detached else value, not views.is_data(link))
         if family is not None and edge is not family.edge:
             storage.give_history(family, edge)
-        if storage.hooks is not None and link in storage.hooks.stale:
-            storage.read(link)  # what `retain_grad` keeps goes over at once
+        if storage.hooks is not None and own in storage.hooks.stale:
+            storage.read(own)  # what `retain_grad` keeps goes over at once
 
     def _check_writable(self, link: views.Link, tracked: bool) -> views.Link | None:
         """The detached view that a write in grad mode, of a value with history or not, ends at.

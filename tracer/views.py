@@ -17,7 +17,7 @@ from ..ir.graph import Value
 from ..ir.ops.shape import inverse
 from ..ir.types import DType, Shape, TensorType, int64
 from .state import STATE
-from .storage import Storage, alias, root
+from .storage import BARE, Storage, alias, root
 
 if TYPE_CHECKING:
     from .engine import GradSlot
@@ -152,6 +152,16 @@ def rebase(
             made[key] = Link(new, step.kind, step.args, step.type, step.strides, step.name, born)
         new = made[key]
     return new
+
+
+def apart(link: Link) -> Link:
+    """The same view by links of its own, as far as they lead to the memory of one family."""
+    bottom: Link | None = link
+    while bottom is not None and bottom.kind not in BARE:
+        bottom = bottom.parent
+    made = rebase(link, bottom, bottom)
+    assert made is not None
+    return made
 
 
 def chain(link: Link | None) -> list[Link | None]:

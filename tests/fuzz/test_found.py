@@ -114,6 +114,14 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v4.sum().backward(); v5 = v2 * 2; v4.sum().backward()\n"
         "(v1 * v5).sum().backward()",
     ),
+    # The write goes to the base, past the hooks of the views on the way.
+    "hooks_on_written_views": (
+        f"x0 = T.ones(2, 3, 2, {GRAD})",
+        "v0 = x0 * 2; v1 = v0[0]; v2 = v1[1:]; v3 = v0[1]; v4 = v3[:2]; v5 = v4[T.tensor([0])]\n"
+        "v1.register_hook(lambda g: g * 5); v3.retain_grad(); v2.retain_grad(); v2[0].mul_(3); v4[0] += 1\n"
+        "v3[:, 0].fill_(2.0); v4[T.tensor([1])] *= 4; v1 *= 2",
+        "(v0 * v0).sum().backward(); v5.sum().backward(); v2.sum().backward()",
+    ),
     "around_a_written_view": (
         f"x0 = T.arange(12.0, {GRAD})",
         "v0 = x0 * 2; v1 = v0.view(3, 4)[0]; v2 = v1.as_strided((2, 2), (4, 0), 1); v1 -= 1; v3 = v2 * 3\n"

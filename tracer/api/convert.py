@@ -291,7 +291,7 @@ def fill_diagonal_(self: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     for other in axes[2:]:
         hit = prims.bit_and(hit, prims.eq(axes[0], other))
     number = number_for("fill_diagonal_", fill_value, self._type.dtype)
-    return self._write(prims.select(hit, number, self))
+    return self._write(prims.select(hit, number, self._past_hooks()))
 
 
 def is_floating_point(input: Tensor) -> bool:

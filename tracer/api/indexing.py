@@ -391,6 +391,7 @@ def _without_leading_ones(value: Tensor, ndim: int) -> Tensor:
 def _put(view: Tensor, entries: list[Entry], value: Any) -> None:
     if view._view is not None and STATE.grad_enabled:  # before the indices are looked at
         view._check_writable(view._view, tracked=False)
+    view = view._past_hooks()
     dtype = view._type.dtype
     mask = entries[0].index
     one = not isinstance(value, Tensor) or value._type.numel == 1
