@@ -338,11 +338,18 @@ def _pad(input: Tensor, amounts: Ints, mode: str, value: Any) -> Tensor:
     for i in range(len(amounts) // 2):
         low[ndim - 1 - i], high[ndim - 1 - i] = amounts[2 * i], amounts[2 * i + 1]
     if mode == "constant":
-        if any(n + a + b < 0 for n, a, b in zip(input._type.shape, low, high, strict=True)):
+        bounds = zip(input._type.shape, low, high, strict=True)
+        if any(n + min(a, 0) + min(b, 0) < 0 for n, a, b in bounds):
             raise ShapeError(
                 f"pad: {amounts} crops more than there is of shape {input._type.shape}"
             )
         return prims.pad(input, value, low=tuple(low), high=tuple(high), interior=(0,) * ndim)
+    if ndim not in (len(amounts) // 2 + 1, len(amounts) // 2 + 2):
+        raise NotImplementedError(
+            f"Padding size {len(amounts)} is not supported for {ndim}D input tensor."
+        )
+    if mode != "circular" and 0 in input._type.shape[ndim - len(amounts) // 2 - 1 :]:
+        raise ShapeError(f"pad: mode {mode} needs elements, but the shape is {input._type.shape}")
     for axis in range(ndim):
         if low[axis] or high[axis]:
             input = _extend(input, axis, low[axis], high[axis], mode)
@@ -352,15 +359,20 @@ def _pad(input: Tensor, amounts: Ints, mode: str, value: Any) -> Tensor:
 def _extend(x: Tensor, axis: int, before: int, after: int, mode: str) -> Tensor:
     size = x._type.shape[axis]
     cropped = size + min(before, 0) + min(after, 0)
-    limit = {"reflect": size - 1, "circular": size}.get(mode, max(before, after))
-    if max(before, after) > limit or cropped < 0 or (mode == "replicate" and not size):
+    limit = {"reflect": size - 1, "circular": cropped}.get(mode, max(before, after))
+    left = cropped if mode == "circular" else size + before + after - 1
+    if max(before, after) > limit or left < 0:
         raise ShapeError(
             f"pad: padding size ({before}, {after}) is too large for mode {mode} at axis {axis} "
             f"of shape {x._type.shape}"
         )
-    if mode == "replicate" and min(before, after) < 0:
-        # Where one edge is cropped away whole, the other side repeats the edge that was there.
-        place = np.clip(np.arange(-before, size + after), 0, size - 1)
+    if mode != "circular" and min(before, after) < 0:
+        # What is cropped on one side is there for the other all the same.
+        place = np.arange(-before, size + after)
+        if mode == "replicate":
+            place = np.clip(place, 0, size - 1)
+        else:
+            place = size - 1 - np.abs(size - 1 - np.abs(place))
         return x.index_select(axis, from_host(place, device=x.device))  # type: ignore[attr-defined]
     if min(before, after) < 0:
         x = _piece(x, axis, max(-before, 0), cropped)
