@@ -145,9 +145,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v5 = v3 * 1",
         "v1.sum().backward(); v4.sum().backward(); v5.sum().backward()",
     ),
-    "turned_is_no_view": (
-        f"x0 = T.ones(2, 3, {F64})",
-        "v0 = T.rot90(x0); v0.detach_(); v1 = v0.t()",
+    "made_anew_is_no_view": (
+        f"x0 = T.ones(2, 3, {F64}); x1 = T.ones(1, 4, 2, 2, {F64})",
+        "v0 = T.rot90(x0); v0.detach_(); v1 = v0.t(); v2 = T.kron(x0, x0); v2.detach_()\n"
+        "v3 = T.combinations(x0[0]); v3.detach_(); v4 = T.nn.functional.pixel_shuffle(x1, 2); v4.detach_()\n"
+        "v5 = T.nn.functional.unfold(x1, 2); v5.detach_(); v6 = T.nn.functional.channel_shuffle(x1, 2)\n"
+        "v6.detach_(); v7 = T.nn.functional.pairwise_distance(x0, x0 * 2); v7.detach_()",
     ),
     # Refusals and their classes.
     "written_where_elements_are_one": (

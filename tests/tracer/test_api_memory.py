@@ -354,6 +354,7 @@ LAID_OUT = (
     *("T.einsum('...ij,...ij->...ji', x, y)", "T.einsum('...i,...j->j...i', x, y)"),
     *("T.nn.functional.dropout(x)", "T.nn.functional.alpha_dropout(x, training=True)"),
     "T.nn.functional.rrelu(x)",
+    *("T.nn.functional.group_norm(x, 1)", "T.nn.functional.rms_norm(x, x.shape[-1:])"),
     "T.nn.functional.binary_cross_entropy(x / 25, y / 25, reduction='none')",
     "T.nn.functional.hinge_embedding_loss(x, y, reduction='none')",
     "x.to(x.dtype, memory_format=T.contiguous_format)",

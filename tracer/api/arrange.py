@@ -166,7 +166,7 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     rows = np.array([*choose(range(input._type.shape[0]), r)], np.int64).reshape(-1, r)
     at = prims.constant(data=Constant(rows.reshape(-1)), device=input.device)
-    return index_select(input, 0, at).reshape(rows.shape)
+    return prims.reshape(index_select(input, 0, at), shape=rows.shape)
 
 
 # Turning

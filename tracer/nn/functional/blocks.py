@@ -11,7 +11,6 @@ import numpy as np
 
 from ....ir.errors import ShapeError
 from ... import prims
-from ...formats import contiguous_format
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
 
@@ -35,7 +34,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     x = input.reshape(*lead, c // (r * r), r, r, h, w)
     x = x.permute(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    return x.clone(memory_format=contiguous_format).view(*lead, c // (r * r), h * r, w * r)
+    return prims.reshape(x, shape=(*lead, c // (r * r), h * r, w * r))
 
 
 @scoped
@@ -58,7 +57,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     n = len(lead)
     x = input.reshape(*lead, c, h // r, r, w // r, r)
     x = x.permute(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    return x.clone(memory_format=contiguous_format).view(*lead, c * r * r, h // r, w // r)
+    return prims.reshape(x, shape=(*lead, c * r * r, h // r, w // r))
 
 
 @scoped
@@ -77,7 +76,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise ShapeError("Number of channels must be divisible by groups. Got "
                          f"{shape[1]} channels and {groups} groups.")  # fmt: skip
     x = input.reshape(shape[0], groups, shape[1] // groups, *shape[2:])
-    return x.transpose(1, 2).clone(memory_format=contiguous_format).view(shape)
+    return prims.reshape(x.transpose(1, 2), shape=shape)
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -127,8 +126,8 @@ def unfold(
     j = from_host(columns.reshape(-1).astype(np.int64), device=x.device)
     x = x.index_select(2, i).index_select(3, j)  # type: ignore[attr-defined]
     x = x.reshape(n, c, *rows.shape, *columns.shape).permute(0, 1, 2, 4, 3, 5)
-    x = x.reshape(n, c * k[0] * k[1], rows.shape[1] * columns.shape[1])
-    return x if input._type.ndim == 4 else x.squeeze(0)
+    blocks = (c * k[0] * k[1], rows.shape[1] * columns.shape[1])
+    return prims.reshape(x, shape=(n, *blocks) if input._type.ndim == 4 else blocks)
 
 
 @scoped

@@ -50,7 +50,7 @@ def pairwise_distance(
 ) -> Tensor:
     """The p-norm of `x1 - x2 + eps` along the last axis."""
     out = _norm(x1 - x2 + eps, p, -1)  # type: ignore[operator]
-    return out if keepdim else out.squeeze(-1)  # type: ignore[attr-defined]
+    return out if keepdim else prims.reshape(out, shape=out._type.shape[:-1])
 
 
 @autocasts

@@ -141,7 +141,7 @@ def _batch_norm(
         scale = prims.mul(scale, _column(weight, column, x))
     shift = None if bias is None else _column(bias, column, x)
     out = narrow(_scaled(m, scale, shift), input._type.dtype)
-    return relayout(out, format_strides("batch_norm", shape, suggested(shape, input.stride())))
+    return keeping_format(input, out)
 
 
 def _column(t: Tensor, shape: Ints, like: Tensor) -> Tensor:
@@ -208,7 +208,7 @@ def rms_norm(
         out = prims.div(x, prims.sqrt(mean))
     else:
         out = prims.mul(x, prims.rsqrt(mean))
-    return relayout(narrow(_affine(out, weight, None), input._type.dtype), None)
+    return keeping_format(input, narrow(_affine(out, weight, None), input._type.dtype))
 
 
 def _last_axes(
@@ -289,7 +289,13 @@ def group_norm(
     column = (shape[1], *(1,) * (len(shape) - 2))
     weight = None if weight is None else prims.reshape(weight, shape=column)
     bias = None if bias is None else prims.reshape(bias, shape=column)
-    return relayout(narrow(_affine(out, weight, bias), input._type.dtype), None)
+    return keeping_format(input, narrow(_affine(out, weight, bias), input._type.dtype))
+
+
+def keeping_format(input: Tensor, made: Tensor) -> Tensor:
+    """`made`, of the shape of `input`, channels last if that is, else in row order."""
+    shape = input._type.shape
+    return relayout(made, format_strides("norm", shape, suggested(shape, input.stride())))
 
 
 @scoped(grad_fn="ViewBackward0")

@@ -98,7 +98,7 @@ def native_group_norm(
     out, mean, scale = _normalised(x, (2, 3), eps, weight, bias, column)
     small = (N, group)
     return (
-        prims.reshape(out, shape=input._type.shape),
+        norm.keeping_format(input, prims.reshape(out, shape=input._type.shape)),
         prims.reshape(mean, shape=small),
         prims.reshape(scale, shape=small),
     )
