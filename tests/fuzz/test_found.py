@@ -224,6 +224,17 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v2 = T.nn.functional.binary_cross_entropy_with_logits(x1, x0.detach(), pos_weight=x1)",
         "v0.backward()",
     ),
+    "dtypes_of_losses": (
+        f"x0 = T.ones(3, {F64}); x1 = T.full((), 0.5); x2 = T.ones(2, 3); x3 = T.tensor([0, 2])",
+        "v0 = T.nn.functional.mse_loss(x1, x0.half()); v1 = T.nn.functional.huber_loss(x0, x1)\n"
+        "v2 = T.nn.functional.cross_entropy(x2, x2.double() / 2, label_smoothing=0.25)\n"
+        "v3 = T.nn.functional.nll_loss(x2, x3.int()); v4 = T.nn.functional.cross_entropy(x2, x3.byte())",
+    ),
+    "biases_that_do_not_fit": (
+        "x0 = T.ones(3); x1 = T.ones(4, 3)",
+        "v0 = T.nn.functional.linear(x0, x1, x1[:, :1]); v1 = T.nn.functional.linear(x1, x1, x0[:1])\n"
+        "v2 = T.nn.functional.linear(x1, x1, x1[:, :1]); v3 = x0[0].index_reduce(1, T.tensor([0]), x0[0], 'prod')",
+    ),
     "lerp_is_laid_out_as_its_start": (
         f"x0 = T.ones(3, 2, {F64}); x1 = T.ones(2, 3, {F64})",
         "v0 = T.lerp(x0.t(), x1, x1); v1 = T.lerp(x1, x0.t(), x0.t()); v2 = x0.t().lerp(x1, 0.5)",

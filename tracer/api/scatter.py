@@ -13,7 +13,16 @@ from .. import prims
 from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor, from_host
-from .common import as_int, as_sizes, dense_strides, located, relayout, require, with_out
+from .common import (
+    as_int,
+    as_sizes,
+    dense_strides,
+    located,
+    normalize_dim,
+    relayout,
+    require,
+    with_out,
+)
 from .gather import _as_vector, _index, _scatter_args, _slice_update, check_scalar
 from .indexing import nonzero
 from .picking import along, put, wrapped
@@ -133,6 +142,7 @@ def index_reduce(
     _check_reduce(name, reduce, ("prod", "mean", "amax", "amin"))
     if not input._type.ndim:
         check_scalar(name, source)
+        normalize_dim(name, dim, 0)
         picked = index_reduce(
             prims.reshape(input, shape=(1,)), 0, index, _as_vector(source), reduce,
             include_self=include_self,

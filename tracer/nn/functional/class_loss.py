@@ -11,6 +11,7 @@ import math
 from typing import Any
 
 from ....ir.errors import DTypeError, ShapeError
+from ....ir.promotion import promote_types
 from ....ir.types import DType, int64
 from ... import prims, views
 from ...amp.autocast import autocasts
@@ -61,6 +62,8 @@ def _cross_entropy(
     axis = min(1, x.ndim - 1)
     wide = widen(input)
     if target._type.shape == x.shape and target._type.dtype.is_floating_point:
+        dtype = promote_types(dtype, target._type.dtype)
+        wide = prims.convert(wide, promote_types(wide._type.dtype, dtype))
         losses = _from_probabilities(wide, target, weight, smoothing, axis)
         if reduction != "mean":
             return narrow(reduce_loss("cross_entropy", losses, reduction), dtype)
@@ -280,7 +283,7 @@ def _check_indices(name: str, input: Tensor, target: Tensor, axis: int, ignore_i
         raise ShapeError(
             f"{name}: an input of shape {x.shape} wants targets of shape {expected}, got {t.shape}"
         )
-    if t.dtype.name not in ("int64", "uint8", "int32"):
+    if t.dtype.name not in ("int64", "uint8"):
         raise DTypeError(f"{name}: expected class indices as int64 or uint8, got {t.dtype}")
     message = f"{name}: Target {{}} is out of bounds for {x.shape[axis]} classes."
     check_range(target, x.shape[axis], message, besides=ignore_index)

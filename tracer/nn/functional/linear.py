@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....ir.errors import DTypeError, ShapeError
+from ....ir.promotion import broadcast_shapes
 from ... import prims
 from ...amp.autocast import autocasts
 from ...api.common import with_out
@@ -32,7 +33,13 @@ def _addmm(bias: Tensor, input: Tensor, weight: Tensor) -> Tensor:
         raise DTypeError(
             f"linear: input is {input.dtype} and bias {bias.dtype}: they must have one dtype"
         )
-    return prims.add(_product(input, weight), bias)
+    product = _product(input, weight)
+    shape = product._type.shape
+    if broadcast_shapes("linear", shape, bias._type.shape) != shape:
+        raise ShapeError(
+            f"linear: bias of shape {bias._type.shape} does not broadcast to the product's {shape}"
+        )
+    return prims.add(product, bias)
 
 
 @scoped(name="linear_without_bias", grad_fn="MmBackward0")

@@ -47,9 +47,15 @@ def mse_loss(
     return _mse_loss(input, target, legacy_reduction(size_average, reduce, reduction), weight)
 
 
+def _alike(input: Tensor, target: Tensor) -> list[Tensor]:
+    """Both in one dtype; as they are expanded first, one without dims counts as any other."""
+    shape = (1,) if input._type.ndim or target._type.ndim else ()
+    return promote(*(t if t._type.ndim else prims.reshape(t, shape=shape) for t in (input, target)))
+
+
 @scoped(name="mse_loss")
 def _mse_loss(input: Tensor, target: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
-    difference = prims.sub(*promote(input, target))
+    difference = prims.sub(*_alike(input, target))
     losses = _weighted(prims.pow(difference, 2), weight)
     return _reduce_weighted("mse_loss", losses, weight, reduction)
 
@@ -78,7 +84,7 @@ def l1_loss(
 
 @scoped(name="l1_loss", grad_fn="MeanBackward0")
 def _l1_loss(input: Tensor, target: Tensor, reduction: str, weight: Tensor | None) -> Tensor:
-    difference = prims.sub(*promote(input, target))
+    difference = prims.sub(*_alike(input, target))
     losses = _weighted(difference.abs(), weight)  # type: ignore[attr-defined]
     return _reduce_weighted("l1_loss", losses, weight, reduction)
 
@@ -104,7 +110,7 @@ def smooth_l1_loss(
 
 @scoped(name="smooth_l1_loss")
 def _smooth_l1_loss(input: Tensor, target: Tensor, reduction: str, beta: float) -> Tensor:
-    difference = prims.sub(*promote(input, target))
+    difference = prims.sub(*_alike(input, target))
     size = prims.abs(difference)
     near = prims.mul(prims.mul(difference, difference), 0.5 / beta)
     losses = prims.select(prims.lt(size, beta), near, prims.sub(size, 0.5 * beta))
@@ -131,7 +137,7 @@ def huber_loss(
 def _huber_loss(
     input: Tensor, target: Tensor, reduction: str, delta: float, weight: Tensor | None
 ) -> Tensor:
-    difference = prims.sub(*promote(input, target))
+    difference = prims.sub(*_alike(input, target))
     size = prims.abs(difference)
     near = prims.mul(prims.mul(difference, difference), 0.5)
     far = prims.mul(prims.sub(size, 0.5 * delta), delta)
