@@ -25,6 +25,7 @@ from .state import HANDLES, LOCK, STATE
 from .storage import BARE, Storage, Strides, alias, root
 
 if TYPE_CHECKING:
+    from ..ir.build import Builder
     from .engine import GradSlot
     from .grad_fn import GradFn
     from .methods import TensorMethods
@@ -187,8 +188,8 @@ class Tensor(TensorMethods):
         try:
             step: views.Link | None = link
             if link.shared:
-                if family is not None and all(s.kind in BARE for s in views.chain(family) if s):
-                    edge = strided.write(self, b, storage.read(family), value, alike).edge
+                if family is not None:
+                    edge = self._edge_in(family, link, b, value, alike)
                 STATE.grad_enabled = not detached
                 value = strided.write(self, b, old, value, alike)
                 step = None
@@ -212,6 +213,24 @@ class Tensor(TensorMethods):
             storage.give_history(family, edge)
         if storage.hooks is not None and own in storage.hooks.stale:
             storage.read(own)  # what `retain_grad` keeps goes over at once
+
+    def _edge_in(
+        self, family: views.Link, link: views.Link, b: Builder, value: Value, alike: bool
+    ) -> Any:
+        """The history of the detached view `family` once this view, `link`, of it, which may show
+        a place twice, has become `value`."""
+        storage = self._storage
+        if all(s.kind in BARE for s in views.chain(family) if s):
+            return strided.write(self, b, storage.read(family), value, alike).edge
+        step: views.Link | None = link
+        while step is not None and step is not family:
+            if step.repeats():
+                return family.edge
+            value = step.write(b, storage.read(step.parent), value)
+            step = step.parent
+        if family.edge is not None and value.edge is None:
+            value = _overwritten(b, storage.read(family), value)
+        return value.edge
 
     def _check_writable(self, link: views.Link, tracked: bool) -> views.Link | None:
         """The detached view that a write in grad mode, of a value with history or not, ends at.

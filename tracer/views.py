@@ -88,10 +88,12 @@ class Link:
         self.args = args
         self.type = type
         self.strides = strides
-        self.shared = (
-            (parent is not None and parent.shared)
-            or kind == "around"
-            or (kind in _REPEATING and overlaps(type.shape, strides))
+        self.shared = (parent is not None and parent.shared) or self.repeats()
+
+    def repeats(self) -> bool:
+        """Whether it shows elements around its parent, or one of them several times."""
+        return self.kind == "around" or (
+            self.kind in _REPEATING and overlaps(self.type.shape, self.strides)
         )
 
     @property

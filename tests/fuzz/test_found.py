@@ -94,6 +94,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v3 = v2.detach(); v3.copy_(x0 * 3)",
         "(v0 * v0).sum().backward(); v3.sum().backward()",
     ),
+    "detached_around": (
+        f"x0 = T.ones(2, {GRAD}); x1 = T.arange(12.0, {F64})",
+        "v0 = x1[:2].as_strided((2,), (2,), 3); v1 = v0.detach(); v1 += x0; v2 = v1.t()\n"
+        "v3 = x1[1].as_strided((2, 2), (1, 3), 0).detach(); v3[1] = x0 * 2; v3[0].mul_(v1); v3[:, 0] += 1",
+        "(v1 * v1).sum().backward(); (v2 * v2).sum().backward(); (v3 * v3).sum().backward()",
+    ),
     "data_of_what_has_history": (
         f"x0 = T.ones(3, {GRAD}); x1 = T.zeros(3, {F64})",
         "v0 = x0 * 2; v1 = v0[1:]; v0.data = x1; x1 += 1; v2 = v0 * x0; v3 = v1 * 2",
