@@ -211,6 +211,22 @@ def _view_for_detach(program: Program, mode: str, found: Difference) -> bool:
     return "restride in place" in program.features or name[1] in _views_from_inside(program)
 
 
+def _kept_beside(program: Program, mode: str, found: Difference) -> bool:
+    """Whether the gradient differs that one of several views made at once keeps, where one by
+    another of them was asked for."""
+    name = found.text.partition(".grad")[0]
+    beside: set[str] = set()
+    for s in program.statements:
+        if name in s.binds and s.features & {"unbind", "split"}:
+            beside = {*s.binds} - {name}
+    kept = any(
+        name in _asks_by(s) and re.search(r"retain_grad\(|inputs=", s.source)
+        for s in program.statements
+    )
+    asked = any(beside & _asks_by(s) for s in program.statements if _is_gradient(s))
+    return found.category == "grad" and kept and asked
+
+
 def _names_an_equal(program: Program, mode: str, found: Difference) -> bool:
     picks = re.compile(r"\.(topk|median|kthvalue)\(")
     later = ("called again", "one argument twice")  # when drawn there were none
@@ -299,14 +315,9 @@ RULES: tuple[Rule, ...] = (
         _at_the_origin,
     ),
     Rule(
-        "a hook or retain_grad on another output of unbind or split: backward(inputs=) reaches "
-        "it in PyTorch",
-        lambda p, mode, d: bool(
-            d.category == "grad"
-            and "retain_grad" in p.features
-            and p.features & {"unbind", "split"}
-            and any("inputs=" in s.source for s in p.statements)
-        ),
+        "retain_grad on another output of unbind or split than the one asked for by a gradient: "
+        "PyTorch reaches it",
+        _kept_beside,
     ),
     Rule(
         "which of several equal elements topk, median and kthvalue name, once a second call "
