@@ -46,6 +46,14 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v6 = x0.take_along_dim(x1.int(), 1)",
         "((v0 * v0).sum() + v1.sum() + v2.sum() + v5.sum()).backward()",
     ),
+    "integrals_at_places_of_other_shapes": (
+        f"x0 = T.arange(12.0, {GRAD}).view(3, 4); x1 = T.tensor([0.0, 1, 3, 4], {F64})",
+        "v0 = T.trapezoid(x0, x1[None, None]); v1 = T.trapezoid(x1, x0); v2 = T.trapezoid(x0, x1[:3])\n"
+        "v3 = T.trapezoid(x0[:, :0].long()); v4 = T.trapezoid(x0[:, :0], x1); v5 = T.trapezoid(x0, dx=0.5)\n"
+        "v6 = T.cumulative_trapezoid(x1, x0); v7 = T.cumulative_trapezoid(x0[:, :1], x1)\n"
+        "v8 = T.cumulative_trapezoid(x0[:, :0]); v9 = T.trapezoid(x0[:, :1].long())",
+        "(v0.sum() + v1.sum() + v5.sum() + v6.sum()).backward()",
+    ),
     "nothing_but_parts_left_out": (
         f"x0 = T.zeros(0, {GRAD}); x1 = T.zeros(0, dtype=T.int64); x2 = T.zeros(0, 2)",
         "v0 = T.cat([x0, x0], 3); v1 = T.cat([x1, x0], -7); v2 = T.concat([x1], 1)\n"

@@ -8,7 +8,7 @@ from typing import Any
 from ...ir.errors import DTypeError, ShapeError
 from ...ir.types import int64
 from .. import prims
-from ..promotion import check_tensor, to_floating
+from ..promotion import check_tensor
 from ..scoping import scoped
 from ..tensor import Tensor
 from .common import as_int, give_each, normalize_dim, relayout, same_value, with_out
@@ -157,55 +157,66 @@ def diff(
     return same_value(x) if x is input else x
 
 
-def _areas(name: str, y: Tensor, x: Any, dx: Any, dim: Any) -> tuple[Tensor, int]:
+def _axis(name: str, y: Tensor, x: Any, dx: Any, dim: Any) -> int:
     check_tensor(name, y)
     if y._type.dtype.kind == "bool" or (isinstance(x, Tensor) and x._type.dtype.kind == "bool"):
         raise DTypeError(f"{name}: received a bool input, but bool is not supported")
     axis = normalize_dim(name, dim, y._type.ndim)
     if not y._type.ndim:
         raise ShapeError(f"{name}: the input must have a dim to integrate along")
-    size = y._type.shape[axis]
     if x is not None and dx is not None:
         raise RuntimeError(f"{name}: expected only one of 'x' or 'dx'")
-    if size < 2:
-        rest = span(y, axis, 0, 0)
-        return to_floating(rest), axis
-    heights = span(y, axis, 1, size - 1) + span(y, axis, 0, size - 1)
+    return axis
+
+
+def _ends(x: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """All but the last element along `axis`, and all but the first."""
+    size = x._type.shape[axis]
+    count = max(size - 1, 0)
+    return span(x, axis, 0, count), span(x, axis, size - count, count)
+
+
+def _areas(name: str, y: Tensor, x: Any, step: Any, axis: int) -> Tensor:
+    """Twice the areas between neighbours."""
+    left, right = _ends(y, axis)
+    heights = left + right
     if not isinstance(x, Tensor):
-        step = 1 if dx is None else dx
-        return heights * step / 2 if isinstance(step, Tensor) else heights / 2 * step, axis
+        return heights * step
+    size, ndim = y._type.shape[axis], y._type.ndim
     if x._type.ndim == 1:
         if x._type.shape[0] != size:
             raise ShapeError(
                 f"{name}: There must be one `x` value for each sample point, got "
                 f"{x._type.shape[0]} for {size}"
             )
-        widths = span(x, 0, 1, size - 1) - span(x, 0, 0, size - 1)
-        widths = widths.reshape([size - 1 if a == axis else 1 for a in range(y._type.ndim)])
-    else:
-        own = x
-        while own._type.ndim < y._type.ndim:
-            own = own.unsqueeze(0)
-        at = axis + own._type.ndim - y._type.ndim
-        count = own._type.shape[at]
-        if count not in (1, size):
-            raise ShapeError(f"{name}: There must be one `x` value for each sample point")
-        widths = span(own, at, 1, count - 1) - span(own, at, 0, count - 1)
-    return heights * widths / 2, axis
+        x = x.reshape([size if a == axis else 1 for a in range(ndim)])
+    elif x._type.ndim < ndim:
+        x = x.reshape((*(1,) * (ndim - x._type.ndim), *x._type.shape))
+    before, after = _ends(x, axis)
+    return heights * (after - before)
 
 
 @scoped
 def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """The integral along `dim` by the trapezoidal rule, at places `x` or `dx` apart."""
-    areas, axis = _areas("trapezoid", y, x, dx, dim)
-    return areas.sum(axis)
+    return _integral("trapezoid", y, x, dx, dim)
 
 
 @scoped
 def trapz(y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1) -> Tensor:
     """As `trapezoid`."""
-    areas, axis = _areas("trapezoid", y, x, dx, dim)
-    return areas.sum(axis)
+    return _integral("trapz", y, x, dx, dim)
+
+
+def _integral(name: str, y: Tensor, x: Any, dx: Any, dim: Any) -> Tensor:
+    axis = _axis(name, y, x, dx, dim)
+    step = 1 if dx is None else dx
+    if not y._type.shape[axis]:
+        return y.detach().sum(axis, dtype=y._type.dtype)  # type: ignore[call-arg]
+    if isinstance(x, Tensor) or isinstance(step, Tensor):
+        return _areas(name, y, x, step, axis).sum(axis) / 2
+    first, last = y.select(axis, 0), y.select(axis, -1)  # type: ignore[attr-defined]
+    return (y.sum(axis) - (first + last) * 0.5) * step
 
 
 @scoped
@@ -213,8 +224,9 @@ def cumulative_trapezoid(
     y: Tensor, x: Tensor | None = None, *, dx: Any = None, dim: int = -1
 ) -> Tensor:
     """The running integral along `dim` by the trapezoidal rule."""
-    areas, axis = _areas("cumulative_trapezoid", y, x, dx, dim)
-    return cumsum(areas, axis)
+    axis = _axis("cumulative_trapezoid", y, x, dx, dim)
+    step = 1 if dx is None else dx
+    return cumsum(_areas("cumulative_trapezoid", y, x, step, axis), axis) / 2
 
 
 METHODS = {f.__name__: f for f in (cummax, cummin, logcumsumexp, diff)}
