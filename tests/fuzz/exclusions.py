@@ -87,12 +87,20 @@ def _is_gradient(s: Statement) -> bool:
     return GRADIENT.search(s.source) is not None
 
 
+def _same_objects(program: Program, names: set[str]) -> set[str]:
+    """`names` and all other names of the same tensors in the end."""
+    snapshot = run_torch(program)[0].snapshot
+    shown = {} if snapshot is None else snapshot.tensors
+    known = {shown[n].identity for n in names if n in shown}
+    return names | {n for n, t in shown.items() if t.identity in known}
+
+
 def _by_a_result(program: Program, mode: str, found: Difference) -> bool:
     """Whether a gradient differs after one by something that the function returned was asked
     for outside."""
     if "compiled" not in mode or found.category not in ("value", "grad", "error"):
         return False
-    made = set(program.live())
+    made = _same_objects(program, set(program.live()))
     asking = [s for s in program.after if made & _asks_by(s)]
     hooked = any(not _is_gradient(s) for s in asking)
     starts = [s for s in program.after if s in asking or (hooked and _is_gradient(s))]
@@ -167,7 +175,8 @@ _CREATE_GRAPH = _feature("create_graph", "requires_grad", "is_leaf", "error", "n
 
 
 def _hangs_on_nothing(program: Program, mode: str, found: Difference) -> bool:
-    refused = "does not require grad" in found.text or "was not refused" in found.text
+    says = ("does not require grad", "requires_grad=False", "was not refused")
+    refused = any(part in found.text for part in says)
     return (found.category != "error" or refused) and _CREATE_GRAPH(program, mode, found)
 
 
@@ -205,6 +214,10 @@ def _views_from_inside(program: Program) -> set[str]:
 
 
 def _view_for_detach(program: Program, mode: str, found: Difference) -> bool:
+    if found.text.startswith("'the compiled call' raised RuntimeError: Can't detach views"):
+        detached = {s.source.removesuffix(".detach_()") for s in program.body}
+        restrided = (s for s in program.statements if "restride in place" in s.features)
+        return any(s.names & detached for s in restrided)
     name = re.match(r"'([xv]\d+)\.detach_\(\)'", found.text)
     if name is None or found.category not in ("error", "not refused"):
         return False
