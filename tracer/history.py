@@ -12,6 +12,7 @@ from typing import Any
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
+from .engine import GradSlot
 from .evaluate import Part
 
 _DETACH, _GRAFT, _OPAQUE = OPS["detach"], OPS["graft"], OPS["opaque"]
@@ -93,8 +94,12 @@ class _Differentiable:
         if isinstance(call, Node) and call.op.saved is not None and self.ends:
             return self.append(_OPAQUE, (value,), (call.op.name.removesuffix("Backward"),))
         target = self.of_edge(o.edge)
-        if target is None or target is source:
+        if target is source:
             return value
+        if target is None:
+            # What a function transform differentiated by ends there, once its level is left.
+            left = not isinstance(call, (Node, GradSlot, Unmarked)) and source in self.flows
+            return self.detached(source) if left else value
         return self.append(_GRAFT, (value, self.env[target]))
 
     def of_edge(self, edge: Any) -> Value | None:

@@ -260,6 +260,15 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v2 = v1[0]; v3 = v2[T.tensor(0)].clone()",
         "(v3 * v3).sum().backward(); v2.sum().backward()",
     ),
+    # What a transform differentiated by is no way to what was detached.
+    "transforms_of_what_is_detached": (
+        f"x0 = T.ones(2, {GRAD}); x1 = T.arange(2.0, {F64})",
+        "v0 = T.func.jvp(lambda t: t.sin() * t, (x0.data,), (x0,))[1]\n"
+        "v1 = T.func.vjp(lambda t: t.sin() * t, x0.detach())[1](x0)[0]\n"
+        "v2 = T.func.grad(lambda t: (t.sin() * t * x0).sum())(x0.data * x1)\n"
+        "v3 = T.func.grad(lambda t: (t.sin() * t * x1).sum())(x0)",
+        "(v0 * v1).sum().backward(); (v2 * v2).sum().backward(); v3.sum().backward()",
+    ),
     "gradient_by_a_view_from_outside": (
         f"x0 = T.ones(2, 3, {GRAD}); v0 = x0[:, 1:-1]; v1 = T.cat([x0, v0], 1)",
         "v2, v3, = [g * 2 for g in T.autograd.grad((v1 * v0).sum(), [x0, v0])]",
