@@ -249,6 +249,10 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v0 = T.nn.functional.linear(x0, x1, x1[:, :1]); v1 = T.nn.functional.linear(x1, x1, x0[:1])\n"
         "v2 = T.nn.functional.linear(x1, x1, x1[:, :1]); v3 = x0[0].index_reduce(1, T.tensor([0]), x0[0], 'prod')",
     ),
+    "kron_is_laid_out_as_the_product": (
+        f"x0 = T.arange(12.0, {F64}).view(2, 2, 3)",
+        "v0 = x0.diagonal(-1, 2, 0); v1 = T.kron(v0, v0); v2 = T.kron(x0[0], x0[1])",
+    ),
     "lerp_is_laid_out_as_its_start": (
         f"x0 = T.ones(3, 2, {F64}); x1 = T.ones(2, 3, {F64})",
         "v0 = T.lerp(x0.t(), x1, x1); v1 = T.lerp(x1, x0.t(), x0.t()); v2 = x0.t().lerp(x1, 0.5)",

@@ -1322,7 +1322,9 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     b = (1,) * (ndim - other._type.ndim) + other._type.shape
     x = input.reshape([n for m in a for n in (m, 1)])
     y = other.reshape([n for m in b for n in (1, m)])
-    return prims.reshape(x * y, shape=tuple(m * n for m, n in zip(a, b, strict=True)))
+    product: Tensor = x * y
+    seen = product.reshape([m * n for m, n in zip(a, b, strict=True)])
+    return relayout(prims.reshape(product, shape=seen._type.shape), seen._strides)
 
 
 @autocasts
