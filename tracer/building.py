@@ -212,6 +212,15 @@ class _Building:
         number = self.slots.get(id(slot))
         return weakref.ref(slot) if number is None else number
 
+    def _links_before(self) -> set[Link | None]:
+        """The links of tensors that were there before the run, as far as one can tell."""
+        captured = [capture.handle() for capture in self.session.captures.values()]
+        watch = self.session.watch
+        found = [*watch.objects.values(), *watch.entries.values()]
+        tensors = (t for t in (*captured, *(f.value for f in found)) if isinstance(t, Tensor))
+        views = [self._before(t)[1] for t in tensors if self.session.knew(t)]
+        return {link for view in views for link in chain(view)}
+
     def _is_made(self, slot: GradSlot) -> bool:
         """Whether it is that of a leaf that the run made."""
         return slot.made_in is not None and slot.made_in is self.session.token
@@ -275,8 +284,12 @@ class _Building:
         for link in [e.link for e in trace.leaves] + links:
             trace.places |= {index: number(index) for index in self._indices(link)}
             for step in chain(link):
-                if step is not None and step.kind == "leaf" and not self._is_made(step.slot):
+                if step is None:
+                    continue
+                if step.kind == "leaf" and not self._is_made(step.slot):
                     trace.slots[step.slot] = self._slot_ref(step.slot)
+                if step.kind == "detach" and step in self._links_before():
+                    trace.detached.add(step)
         slots = (leaf_slot(link) for link in made)
         leaves_made = [slot for slot in slots if slot is not None and self._is_made(slot)]
         if any(slot.hooks or slot.post_hooks for slot in leaves_made):

@@ -76,7 +76,8 @@ class Views:
             args = (self._slot(link.slot),)
         elif link.kind == "pick" and self.new and args[1] in self.trace.places:
             args = (args[0], self.new[self.trace.places[args[1]]])
-        if args == link.args and parent is link.parent and link.kind != "detach":
+        begins = link.kind == "detach" and link not in self.trace.detached
+        if args == link.args and parent is link.parent and not begins:
             return link
         made = Link(parent, link.kind, args, link.type, link.strides, link.name, link.born)
         self.made[link] = made
@@ -107,6 +108,7 @@ class Trace:
         self.places: dict[Storage, int] = {}
         # Those in chains of views that were there before.
         self.slots: dict[GradSlot, SlotRef] = {}
+        self.detached: set[Link] = set()
         self.effects = [effect for _, effect in session.effects]
         self.schedulers = list({id(s): s for s, _ in session.effects}.values())
         self.attributes = [

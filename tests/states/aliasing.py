@@ -701,6 +701,22 @@ ROWS = (
         recompiles=0,
     ),
     program(
+        "view of what was detached, with history of its own, before",
+        """
+        w = x.clone().requires_grad_()
+        y = x * 1
+        z = y.detach()
+        z *= w
+        @compile
+        def f():
+            return z[1:]
+        for i in range(3):
+            out = f()
+            (out * out).sum().backward()
+            show(out, w.grad)
+        """,
+    ),
+    program(
         "two views of one detached result, one of which gets history",
         """
         w = x.clone().requires_grad_()

@@ -626,6 +626,11 @@ MUTANTS: dict[str, Mutant] = {
     "links of views apart": Mutant(
         "", links_apart, ("aliasing: two views of one detached result, one of which gets history",)
     ),
+    "every detached view is new": Mutant(
+        "",
+        nothing(building._Building, "_links_before", frozenset()),
+        ("aliasing: view of what was detached, with history of its own, before",),
+    ),
     "slots of arguments": Mutant(
         "", argument_slots, ("aliasing: views of an argument that the call gave other data",)
     ),

@@ -201,8 +201,7 @@ def _spread(name: str, x: Tensor, dim: Dims, correction: Any, keepdim: Any, dtyp
     )
     if correction:
         count = prims.maximum(prims.sub(count, float(correction)), 0.0)
-    out = prims.div(summed, prims.convert(count, summed._type.dtype))
-    return prims.real(out) if out._type.dtype.kind == "complex" else out
+    return prims.div(summed, prims.convert(count, summed._type.dtype))
 
 
 @scoped(name="masked_var")
