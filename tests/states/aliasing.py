@@ -704,15 +704,14 @@ ROWS = (
         "view of what was detached, with history of its own, before",
         """
         w = x.clone().requires_grad_()
-        y = x * 1
-        z = y.detach()
+        z = (x * 1).detach()
         z *= w
         @compile
         def f():
             return z[1:]
         for i in range(3):
             out = f()
-            (out * out).sum().backward()
+            (out * out).sum().backward(retain_graph=True)
             show(out, w.grad)
         """,
     ),
