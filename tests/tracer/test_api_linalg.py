@@ -65,6 +65,7 @@ PRODUCTS = (
     ("addmm_", lambda T, x, y, z: z.clone().addmm_(x, y), (A, B, array(3, 5))),
     ("addmv", lambda T, x, y, z: T.addmv(z, x, y, alpha=2), (A, V, array(3))),
     ("addr", lambda T, x, y, z: T.addr(z, x, y), (array(3), V, A)),
+    ("addr-bool", lambda T, x, y, z: T.addr(z > 0, x > 0, y > 0), (array(3), V, array(3, 4))),
     ("baddbmm", lambda T, x, y, z: T.baddbmm(z, x, y, beta=2), (BATCH, BATCH2, array(2, 3, 5))),
     ("trace", lambda T, x: x.trace(), (A,)),
     ("trace-int", lambda T, x: x.trace(), (integers(3, 3).astype(np.int32),)),

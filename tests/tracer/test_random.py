@@ -68,6 +68,22 @@ def test_distribution(name: str):
     assert abs((centred[:-1] * centred[1:]).mean()) < 6 / math.sqrt(COUNT)
 
 
+WITH_DTYPE = {
+    "rand": lambda t, **k: t.rand(2, **k),
+    "randn": lambda t, **k: t.randn(2, **k),
+    "normal": lambda t, **k: t.normal(0.0, 1.0, (2,), **k),
+    "randint": lambda t, **k: t.randint(5, (2,), **k),
+    "randperm": lambda t, **k: t.randperm(2, **k),
+}
+
+
+@pytest.mark.parametrize("name", WITH_DTYPE)
+def test_a_dtype_that_is_not_that_of_out_is_refused(name: str):
+    for t in (torch, thrace):
+        with pytest.raises(RuntimeError, match="does not match dtype of out parameter"):
+            WITH_DTYPE[name](t, dtype=t.float32, out=t.empty(2, dtype=t.float64))
+
+
 INTO = {
     "rand": lambda t, out: t.rand(COUNT, out=out),
     "randn": lambda t, out: t.randn(COUNT, out=out),

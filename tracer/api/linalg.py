@@ -206,7 +206,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
 def combined(name: str, base: Tensor, product: Tensor, beta: Number, alpha: Number) -> Tensor:
     """`beta * base + alpha * product`, where `base` is expanded to the product's shape."""
     shape, dtype = product._type.shape, product._type.dtype
-    if dtype.kind == "bool":
+    if dtype.kind == "bool" and name != "addr":  # PyTorch has products of bools by elements alone
         raise DTypeError(f"{name}: not implemented for {dtype}")
     if base._type.dtype is not dtype:
         raise DTypeError(

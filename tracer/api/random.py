@@ -21,7 +21,7 @@ from ..scoping import scoped
 from ..state import default_dtype
 from ..tensor import Tensor
 from .common import as_dtype, as_int, as_sizes, check_sizes, in_place_of, located, require
-from .filled import like_layout
+from .filled import check_out_dtype, like_layout
 
 Generator = source.Generator
 
@@ -81,7 +81,7 @@ def rand(
     **ignored: Any,
 ) -> Tensor:
     """Numbers from the uniform distribution on [0, 1)."""
-    dtype = _dtype_of(out) if dtype is None else dtype
+    dtype = _dtype_of("rand", dtype, out)
     made = _drawn("rand", size, source.uniform, generator, dtype, device, requires_grad, ignored)
     return made if out is None else given("rand", made, out)
 
@@ -96,14 +96,20 @@ def randn(
     **ignored: Any,
 ) -> Tensor:
     """Numbers from the standard normal distribution."""
-    dtype = _dtype_of(out) if dtype is None else dtype
+    dtype = _dtype_of("randn", dtype, out)
     made = _drawn("randn", size, source.normal, generator, dtype, device, requires_grad, ignored)
     return made if out is None else given("randn", made, out)
 
 
-def _dtype_of(out: Any) -> DType | None:
-    """The dtype of a tensor that numbers are drawn for, if there is one."""
-    return out._type.dtype if isinstance(out, Tensor) else None
+def _dtype_of(name: str, dtype: DType | None, out: Any) -> DType | None:
+    """The dtype to draw numbers in: that asked for, or that of a tensor they are drawn for.
+
+    Raises: RuntimeError if those are two.
+    """
+    if not isinstance(out, Tensor):
+        return dtype
+    check_out_dtype(name, dtype, out)
+    return out._type.dtype
 
 
 def given(name: str, made: Tensor, out: Tensor, *operands: Any) -> Tensor:
@@ -183,7 +189,7 @@ def randint(
         low, high, size = 0, low, high
     low, high = as_int("randint", low, "low"), as_int("randint", high, "high")
     sizes = located(check_sizes)("randint", as_sizes("randint", (size,)))
-    dtype = dtype or _dtype_of(out) or int64
+    dtype = _dtype_of("randint", dtype, out) or int64
     made = integers(sizes, low, high, dtype, generator, device)
     if out is not None:
         return given("randint", made, out)
@@ -251,7 +257,7 @@ def normal(
     pin_memory: bool = False,
 ) -> Tensor:
     """Normal numbers with a mean and a standard deviation, numbers or tensors of them."""
-    dtype = _dtype_of(out) if dtype is None else dtype
+    dtype = _dtype_of("normal", dtype, out)
     if size is None:
         shape = _common_shape(mean, std)
         example = mean if isinstance(mean, Tensor) else std
@@ -334,8 +340,9 @@ def randperm(
     n = as_int("randperm", n, "n")
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
+    dtype = _dtype_of("randperm", dtype, out) or int64
     made = _shuffled(n, generator, as_device(device))
-    made = prims.convert(made, int64 if dtype is None else as_dtype("randperm", dtype))
+    made = prims.convert(made, as_dtype("randperm", dtype))
     if out is not None:
         return given("randperm", made, out)
     return made.requires_grad_() if requires_grad else made
