@@ -135,14 +135,10 @@ def input_specs(texts: list[str]) -> tuple[list[Spec], dict[str, Spec]]:
     named: dict[str, Spec] = {}
     for text in texts:
         name, equals, type_text = text.rpartition("=")
-        type_text = type_text.strip()
-        wants_grad = type_text.endswith(" grad")
         try:
-            found = Spec(type_text.removesuffix(" grad"), requires_grad=wants_grad)
+            found = Spec(type_text.strip())
         except ValueError as e:
             raise CommandError(f"--input: {e}") from None
-        if wants_grad and found.type.dtype.kind not in ("float", "complex"):
-            raise CommandError(f"--input: {text!r} has no gradient, {found.type.dtype} has none")
         if equals and name.strip() in named:
             raise CommandError(f"--input: {name.strip()!r} is given twice")
         if equals:

@@ -26,22 +26,28 @@ from .tensor import Tensor
 
 
 class Spec:
-    """The type of a tensor argument, written as `f32[64,1,8,8]`; `requires_grad` marks it as
-    a leaf. Without a device it is where the other tensors of the call are."""
+    """The type of a tensor argument, written as `f32[64,1,8,8]`; `requires_grad`, or `grad` behind
+    the type, marks it as a leaf. Without a device it is where the other tensors of the call are."""
 
     def __init__(self, text: str | TensorType, requires_grad: bool = False, device: Any = None):
-        self.type = text if isinstance(text, TensorType) else parse_type(text)
-        self.requires_grad = requires_grad
+        marked = isinstance(text, str) and text.endswith(" grad")
+        plain = text.removesuffix(" grad") if isinstance(text, str) else text
+        self.type = plain if isinstance(plain, TensorType) else parse_type(plain)
+        self.requires_grad = requires_grad or marked
         self.device = None if device is None else as_device(device)
+        if self.requires_grad and self.type.dtype.kind not in ("float", "complex"):
+            raise ValueError(f"{str(self.type)!r} has no gradient: only tensors of floating point "
+                             "and complex dtype can require gradients")  # fmt: skip
 
     def __repr__(self) -> str:
-        return f"thrace.spec({str(self.type)!r})"
+        return f"thrace.spec('{self.type}{' grad' if self.requires_grad else ''}')"
 
 
 def spec(text: str | TensorType, requires_grad: bool = False, device: Any = None) -> Spec:
-    """A stand-in for an example tensor: `spec("f32[64,1,8,8]")`.
+    """A stand-in for an example tensor: `spec("f32[64,1,8,8]")`, or `spec("f32[64] grad")` for one
+    that requires grad.
 
-    Raises: ValueError if the text is not a type.
+    Raises: ValueError if the text is not a type, or the type has no gradient.
     """
     return Spec(text, requires_grad, device)
 

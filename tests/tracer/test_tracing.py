@@ -620,3 +620,12 @@ def test_history_that_makes_no_data_is_in_the_graph():
         t = thrace.tensor(x, requires_grad=True)
         compiled(t, thrace.tensor(z)).backward()
         assert t.grad is not None and t.grad.tolist() == [6, 6, 6]
+
+
+def test_a_spec_may_be_marked_as_requiring_grad():
+    marked = spec("f32[2] grad")
+    assert marked.requires_grad and str(marked) == "thrace.spec('f32[2] grad')"
+    assert thrace.trace(lambda x: x * 2, marked).requires_grad == (True,)
+    for refused in (lambda: spec("i64[2] grad"), lambda: spec("i64[2]", requires_grad=True)):
+        with pytest.raises(ValueError, match="has no gradient"):
+            refused()
