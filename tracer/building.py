@@ -212,15 +212,6 @@ class _Building:
         number = self.slots.get(id(slot))
         return weakref.ref(slot) if number is None else number
 
-    def _links_before(self) -> set[Link | None]:
-        """The links of tensors that were there before the run, as far as one can tell."""
-        captured = [capture.handle() for capture in self.session.captures.values()]
-        watch = self.session.watch
-        found = [*watch.objects.values(), *watch.entries.values()]
-        tensors = (t for t in (*captured, *(f.value for f in found)) if isinstance(t, Tensor))
-        views = [self._before(t)[1] for t in tensors if self.session.knew(t)]
-        return {link for view in views for link in chain(view)}
-
     def _is_made(self, slot: GradSlot) -> bool:
         """Whether it is that of a leaf that the run made."""
         return slot.made_in is not None and slot.made_in is self.session.token
@@ -288,7 +279,7 @@ class _Building:
                     continue
                 if step.kind == "leaf" and not self._is_made(step.slot):
                     trace.slots[step.slot] = self._slot_ref(step.slot)
-                if step.kind == "detach" and step in self._links_before():
+                if step.kind == "detach" and step.number < session.first_link:
                     trace.detached.add(step)
         slots = (leaf_slot(link) for link in made)
         leaves_made = [slot for slot in slots if slot is not None and self._is_made(slot)]
@@ -299,6 +290,8 @@ class _Building:
         kept = {"_retained", "_retains"}
         if any(isinstance(t, Tensor) and kept.intersection(t.__dict__) for t in leaves):
             raise NotReplayable(Why.RETAINED)
+        if any(handle.id in handle.hooks for handle in session.hooks_added):
+            raise NotReplayable(Why.HOOK)
         if session.reasons:
             raise NotReplayable()
         for t, storage, link, _ in session.handles.values():
@@ -367,7 +360,8 @@ class _Building:
                 return Leaf("owner", number)
             return Leaf("bound", number, self._settled(leaf))
         lasts = self.trace.bindings[number].kind != "argument" and not self._indices(leaf._view)
-        lasts = lasts and self.session.knew(leaf)
+        view = leaf._view
+        lasts = lasts and (view is None or view.number < self.session.first_link)
         return Leaf("bound", number, self._settled(leaf), weakref.ref(leaf) if lasts else None)
 
     def _kept(
@@ -380,10 +374,12 @@ class _Building:
     def _settled(self, leaf: Tensor) -> Link | None:
         """The chain of a tensor of the result, for another storage or the same one later."""
         ground: Link | None = None
+        bare = True
         for link in reversed(chain(leaf._view)):
-            if link is not None and link.kind not in BARE:
-                break
-            ground = link
+            bare = bare and (link is None or link.kind in BARE)
+            before = link is not None and link.number < self.session.first_link
+            if bare or (before and link.kind == "detach"):  # type: ignore[union-attr]
+                ground = link
         return self._kept(leaf, ground, leaf._storage.writes)
 
     def _place_outputs(self, storages: dict[int, Storage]) -> None:

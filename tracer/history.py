@@ -12,7 +12,6 @@ from typing import Any
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops import OPS
-from .engine import GradSlot
 from .evaluate import Part
 
 _DETACH, _GRAFT, _OPAQUE = OPS["detach"], OPS["graft"], OPS["opaque"]
@@ -97,9 +96,10 @@ class _Differentiable:
         if target is source:
             return value
         if target is None:
-            # What a function transform differentiated by ends there, once its level is left.
-            left = not isinstance(call, (Node, GradSlot, Unmarked)) and source in self.flows
-            return self.detached(source) if left else value
+            # A leaf that was made on the way, and what a function transform differentiated by:
+            # the history of what they were made from is not theirs.
+            ends = not isinstance(call, (Node, Unmarked)) and source in self.flows
+            return self.detached(source) if ends else value
         return self.append(_GRAFT, (value, self.env[target]))
 
     def of_edge(self, edge: Any) -> Value | None:

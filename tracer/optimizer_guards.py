@@ -24,6 +24,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _form(value: Any) -> Any:
+    """What a hyper-parameter that is an input may not change: a number stays one, a tensor one
+    of its type."""
+    if isinstance(value, tuple):
+        return (*map(_form, value),)
+    return getattr(value, "_type", "number" if _is_number(value) else None)
+
+
 class Items:
     """Some of a dictionary's items, and of what types the others are."""
 
@@ -37,11 +45,10 @@ class Items:
         self.others = _picker([name for name in space if name not in names])
         self.kinds = [*map(type, self.others(space))]
 
-    def same(self) -> bool:
-        """Whether they are the same objects, and the others of the same types. May be False where
-        they are merely equal."""
-        space = self.space
-        if len(space) != self.count:
+    def same(self, space: dict[str, Any]) -> bool:
+        """Whether this is that dictionary, with the same objects and the others of the same types.
+        May be False where all are merely equal."""
+        if space is not self.space or len(space) != self.count:
             return False
         try:
             found, others = self.pick(space), self.others(space)
@@ -81,7 +88,7 @@ class OptimizerForm:
         self.hooks = [own[name] for name in _HOOKS if name in own]
         self.rest = [
             Items(group, [k for k, _ in options])
-            for group, (_, options, _) in zip(optimizer.param_groups, self.options, strict=True)
+            for group, (_, options, *_) in zip(optimizer.param_groups, self.options, strict=True)
         ]
         fixed = [value for items in self.rest for value in items.values]
         self.settled = not any(map(may_change, fixed)) and not any(self.hooks)
@@ -93,6 +100,8 @@ class OptimizerForm:
             yield from group["params"]
         for state in self.optimizer.state.values():
             yield from (state, *state.values())
+        for name in _HOOKS:
+            yield from vars(self.optimizer).get(name, {}).values()
 
     def _attributes(self) -> Any:
         own = vars(self.optimizer)
@@ -111,6 +120,7 @@ class OptimizerForm:
                     if k != "params" and (id(group), k) not in inputs and not _is_number(v)
                 ],
                 id(group),
+                [(k, _form(v)) for k, v in group.items() if (id(group), k) in inputs],
             )
             for group in self.optimizer.param_groups
         ]
@@ -133,7 +143,8 @@ class OptimizerForm:
             values = chain.from_iterable(map(dict.values, states.values()))
             if not all(map(same, values, self.held)):
                 return not self.difference()
-        if self.settled and not any(self.hooks) and all(i.same() for i in (self.own, *self.rest)):
+        pairs = ((self.own, vars(self.optimizer)), *zip(self.rest, groups, strict=True))
+        if self.settled and not any(self.hooks) and all(i.same(space) for i, space in pairs):
             return True
         return self._attributes() == self.attributes and self._groups(False) == self.options
 
@@ -147,7 +158,7 @@ class OptimizerForm:
             changed = [
                 k
                 for new, old in zip(groups, self.groups, strict=True)
-                for k, _ in {*new[1]} ^ {*old[1]}
+                for k, _ in {*new[1], *new[3]} ^ {*old[1], *old[3]}
             ]
             return f"{', '.join(sorted({*changed})) or 'param_groups'} of {name}"
         if self._attributes() != self.attributes:

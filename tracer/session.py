@@ -29,7 +29,7 @@ from .state import LOCK, STATE
 from .storage import Storage, root
 from .structures import Structure, is_structure
 from .tensor import Tensor
-from .views import Link
+from .views import NUMBERS, Link
 from .watch import Watch
 
 T = TypeVar("T")
@@ -70,6 +70,7 @@ class Session:
         self.recorder = Recorder(device, session=self)
         self.start = next_seq()  # nodes with a smaller number were recorded before
         self.captures: dict[int, Capture] = {}
+        self.hooks_added: list[Any] = []  # handles of hooks of modules and optimizers
         self.families: list[weakref.ref[Link]] = []  # detached views that got history
         self.seen: set[Value] = set()  # their values
         self.written: dict[int, Storage] = {}
@@ -84,6 +85,7 @@ class Session:
         self.optimizers: dict[int, Any] = {}
         self.conditions: list[tuple[Value, bool]] = []  # what `is_true` was told
         self.token = object()
+        self.first_link = next(NUMBERS)  # those of the run have higher numbers
         # Gradient slots: what `.grad` was when first read, and which were assigned.
         self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
         self.grad_writes: dict[int, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Any
 
 from .entries import exact
@@ -44,13 +45,25 @@ class Space:
             if [exact(v) for v in space.values()] == [exact(v) for v in self.values]:
                 return None
             return label, [*space.values()], self.values
-        if (*space,) != self.keys:
-            names = sorted(map(str, set(space) ^ set(self.keys)))
+        free = {self.keys[i] for i in self.free}
+        found, expected = _telling(space), _telling(dict(zip(self.keys, self.values, strict=True)))
+        if [*found] != [*expected]:
+            names = sorted(map(str, set(found) ^ set(expected)))
             return f"{label}'s attributes", ", ".join(names) or "their order", "as recorded"
-        for i, ((key, now), before) in enumerate(zip(space.items(), self.values, strict=True)):
-            if now is not before and i not in self.free and exact(now) != exact(before):
+        for key, now in found.items():
+            before = expected[key]
+            if now is not before and key not in free and exact(now) != exact(before):
                 return f"{label}.{key}", now, before
         return None
+
+
+def _telling(space: dict) -> dict:
+    """The items without empty dictionaries of hooks, which come and stay once looked for."""
+    return {
+        k: v
+        for k, v in space.items()
+        if not (type(v) is OrderedDict and not v and str(k).endswith("_hooks"))
+    }
 
 
 def space_of(owner: Any) -> Any:

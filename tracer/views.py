@@ -8,6 +8,7 @@ beside, because they decide which reshapes alias.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,9 @@ _REPEATING = ("expand", "as_strided", "unfold")  # kinds of links that may show 
 MANY = ("split", "split_with_sizes", "chunk", "unbind")
 
 
+NUMBERS = itertools.count()
+
+
 class Link:
     """One step of a view chain. Compared by identity, by which the storage caches its value.
 
@@ -62,12 +66,12 @@ class Link:
     is read; empty inside API functions, and for a link that is part of the next one's call.
     `shared` says that elements seen here may lie in one place, so that writing goes by place.
     `edge` is the history of a detached view's own, which a write through it gave it. `born` counts
-    the writes to the storage before the link was made.
+    the writes to the storage before the link was made. Later links have a higher `number`.
     """
 
     __slots__ = (
-        *("__weakref__", "args", "born", "edge", "kind", "name", "parent", "shared", "strides"),
-        "type",
+        *("__weakref__", "args", "born", "edge", "kind", "name", "number", "parent", "shared"),
+        *("strides", "type"),
     )
 
     def __init__(
@@ -82,6 +86,7 @@ class Link:
     ):
         self.name = name
         self.born = born
+        self.number = next(NUMBERS)
         self.edge: Any = None
         self.parent = parent
         self.kind = kind

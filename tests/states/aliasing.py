@@ -755,6 +755,52 @@ ROWS = (
         """,
     ),
     program(
+        "tensors of containers, returned",
+        """
+        listed, named = [x * 1], {'t': x * 2}
+        detached = [(x * 3).detach()]
+        w = x.clone().requires_grad_()
+        @compile
+        def f():
+            return listed[0], named['t'], detached[0], detached[0][1:], [t for t in listed][0]
+        for i in range(3):
+            a, b, c, d, e = f()
+            show(a is listed[0], b is named['t'], c is detached[0], e is a)
+        d += w[1:]
+        show(c.requires_grad, f()[3].requires_grad)
+        a.requires_grad_()
+        show(listed[0].requires_grad, f()[0].requires_grad)
+        """,
+        traces=2,
+        guard="a captured tensor",
+    ),
+    program(
+        "leaf made inside of what was detached",
+        """
+        w = x.clone().requires_grad_()
+        @compile
+        def detached(x):
+            leaf = (w * x).detach().requires_grad_()
+            return (leaf * w).sum()
+        @compile
+        def parameter(x):
+            leaf = nn.Parameter(w.detach() * 2)
+            return (leaf * w * x).sum()
+        @compile
+        def inner(x):
+            leaf = (w * x).detach().requires_grad_()
+            (g,) = torch.autograd.grad((leaf**3).sum(), leaf, create_graph=True)
+            return (g * w).sum()
+        for i in range(3):
+            for f in (detached, parameter, inner):
+                w.grad = None
+                f(x + i).backward()
+                show(w.grad)
+        """,
+        traces=3,
+        recompiles=0,
+    ),
+    program(
         "several views of one new leaf",
         """
         @compile

@@ -764,4 +764,65 @@ for i in range(3):
             show(y, y.grad)
         """,
     ),
+    program(
+        "parameter group replaced",
+        """
+        w = nn.Parameter(x.clone())
+        opt = torch.optim.SGD([w], lr=0.1, momentum=0.9)
+        @compile
+        def f():
+            opt.zero_grad()
+            (w * w).sum().backward()
+            opt.step()
+        for i in range(4):
+            f()
+        show(w)
+        opt.param_groups[0] = {**opt.param_groups[0], 'maximize': True, 'lr': 0.01}
+        for i in range(3):
+            f()
+            show(w)
+        opt.param_groups[0]['lr'] = torch.tensor(0.2)
+        for i in range(2):
+            f()
+            show(w)
+        """,
+        traces=3,
+        guard="SGD",
+    ),
+    program(
+        "hook registered inside at each call",
+        """
+        model = nn.Linear(3, 3, bias=False)
+        with torch.no_grad():
+            model.weight.copy_(torch.arange(9.0).reshape(3, 3))
+        @compile
+        def f(x):
+            model.register_forward_hook(lambda m, a, out: out * 2)
+            return model(x)
+        for i in range(3):
+            show(f(x), len(model._forward_hooks))
+        """,
+        "HOOK",
+    ),
+    program(
+        "hook of an optimizer replaced by another",
+        """
+        w = nn.Parameter(x.clone())
+        opt = torch.optim.SGD([w], lr=0.1)
+        @compile
+        def f():
+            opt.zero_grad()
+            (w * w).sum().backward()
+            opt.step()
+        for factor in (0.5, 4.0, 0.25):
+            h = opt.register_step_post_hook(lambda o, a, k, factor=factor: w.data.mul_(factor))
+            for i in range(3):
+                f()
+            show(w)
+            h.remove()
+            del h
+        """,
+        traces=3,
+        guard="SGD",
+    ),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -341,13 +342,37 @@ def argument_slots() -> Patches:
 
 
 def handles_known() -> Patches:
-    """Every tensor counts as one from before the run."""
-    real = session.Session.knew
+    """Every view counts as one from before the run."""
+    real = session.Session.__init__
 
-    def broken(self: Any, value: Any) -> bool:
-        return isinstance(value, Tensor) or real(self, value)
+    def broken(self: Any, *args: Any, **kwargs: Any) -> None:
+        real(self, *args, **kwargs)
+        self.first_link = sys.maxsize
 
-    return [mock.patch.object(session.Session, "knew", broken)]
+    return [mock.patch.object(session.Session, "__init__", broken)]
+
+
+def detached_anew() -> Patches:
+    """What was detached before the run counts as detached in it."""
+    real = replay.Views.of
+
+    def broken(self: Any, *args: Any) -> Any:
+        self.trace.detached.clear()
+        return real(self, *args)
+
+    return [mock.patch.object(replay.Views, "of", broken)]
+
+
+def leaves_flow() -> Patches:
+    """A leaf that the run made has the history of what it was made from."""
+    real = history._Differentiable.use
+
+    def broken(self: Any, o: Any) -> Any:
+        if o.edge is not None and isinstance(o.edge[0], engine.GradSlot):
+            return self.env[o.source or o] if self.of_edge(o.edge) is None else real(self, o)
+        return real(self, o)
+
+    return [mock.patch.object(history._Differentiable, "use", broken)]
 
 
 def no_history_from_before() -> Patches:
@@ -628,8 +653,11 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "every detached view is new": Mutant(
         "",
-        nothing(building._Building, "_links_before", frozenset()),
+        detached_anew,
         ("aliasing: view of what was detached, with history of its own, before",),
+    ),
+    "leaves made inside flow": Mutant(
+        "", leaves_flow, ("aliasing: leaf made inside of what was detached",)
     ),
     "slots of arguments": Mutant(
         "", argument_slots, ("aliasing: views of an argument that the call gave other data",)
@@ -695,6 +723,7 @@ MUTANTS: dict[str, Mutant] = {
             ),
             Why.DETACHED: ("aliasing: detached state returned with history",),
             Why.FUNCTION: ("reasons: history of an autograd.Function returned",),
+            Why.HOOK: ("modules: hook registered inside at each call",),
             Why.LEAF: ("reasons: leaf made inside with its gradient",),
             Why.RETAINED: ("reasons: gradient kept by a tensor that is no leaf",),
             Why.REQUIRES_GRAD: ("reasons: requires_grad of a tensor from outside changed",),

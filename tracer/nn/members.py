@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..parameter import Parameter
 from ..tensor import Tensor
-from .hooks import Hooks, Kept
+from .hooks import Hooks
 
 if TYPE_CHECKING:
     from .module import Module
@@ -38,7 +38,6 @@ class Members:
         put(self, "_buffers", {})
         put(self, "_non_persistent_buffers_set", set())
         put(self, "_modules", {})
-        put(self, "_hooks_kept", Kept())
         put(self, "_scope_name", "")
 
     def __getattr__(self, name: str) -> Any:
