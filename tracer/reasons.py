@@ -110,7 +110,7 @@ class Why(Enum):
         "compile the forward pass and the backward pass together, or detach the tensor",
     )
     HOOK = (
-        "it registers a hook on a tensor made outside",
+        "it registers a hook on a tensor or module made outside",
         "register it once, outside of the call",
     )
     LATE_HOOK = (
