@@ -35,7 +35,7 @@ def _form(value: Any) -> Any:
 class Items:
     """Some of a dictionary's items, and of what types the others are."""
 
-    __slots__ = ("count", "kinds", "others", "pick", "space", "values")
+    __slots__ = ("count", "kinds", "others", "pick", "plain", "space", "tuples", "values")
 
     def __init__(self, space: dict[str, Any], names: list[str]):
         self.space = space
@@ -44,17 +44,22 @@ class Items:
         self.pick = _picker(names)
         self.others = _picker([name for name in space if name not in names])
         self.kinds = [*map(type, self.others(space))]
+        rest = {k: v for k, v in space.items() if k not in names and k != "params"}
+        self.tuples = [(k, [*map(type, v)]) for k, v in rest.items() if isinstance(v, tuple)]
+        self.plain = all(map(_is_number, rest.values()))  # no tensors, whose types may change
 
     def same(self, space: dict[str, Any]) -> bool:
         """Whether this is that dictionary, with the same objects and the others of the same types.
         May be False where all are merely equal."""
-        if space is not self.space or len(space) != self.count:
+        if space is not self.space or len(space) != self.count or not self.plain:
             return False
         try:
             found, others = self.pick(space), self.others(space)
         except KeyError:  # another name took the place of one
             return False
-        return all(map(operator.is_, found, self.values)) and [*map(type, others)] == self.kinds
+        if not all(map(operator.is_, found, self.values)) or [*map(type, others)] != self.kinds:
+            return False
+        return all([*map(type, space[k])] == kinds for k, kinds in self.tuples)
 
 
 def _picker(names: list[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
