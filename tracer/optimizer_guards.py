@@ -37,8 +37,8 @@ class Items:
 
     __slots__ = ("count", "kinds", "others", "pick", "plain", "space", "tuples", "values")
 
-    def __init__(self, space: dict[str, Any], names: list[str], others: type | None = None):
-        """`others` is object where the rest may be anything of its types, else it is numbers."""
+    def __init__(self, space: dict[str, Any], names: list[str], numbers: bool = True):
+        """With `numbers`, all that is not named must be numbers for them to count as the same."""
         self.space = space
         self.count = len(space)
         self.values = [space[name] for name in names]
@@ -48,7 +48,7 @@ class Items:
         rest = {k: v for k, v in space.items() if k not in names and k != "params"}
         self.tuples = [(k, [*map(type, v)]) for k, v in rest.items() if isinstance(v, tuple)]
         # No tensors, whose own types may change.
-        self.plain = others is object or all(map(_is_number, rest.values()))
+        self.plain = not numbers or all(map(_is_number, rest.values()))
 
     def same(self, space: dict[str, Any]) -> bool:
         """Whether this is that dictionary, with the same objects and the others of the same types.
@@ -91,7 +91,7 @@ class OptimizerForm:
         self.params = [list(group["params"]) for group in optimizer.param_groups]
         self.held = [t for state in optimizer.state.values() for t in state.values()]
         own = vars(optimizer)
-        self.own = Items(own, [k for k in own if k not in _OWN], object)
+        self.own = Items(own, [k for k in own if k not in _OWN], numbers=False)
         self.hooks = [own[name] for name in _HOOKS if name in own]
         self.rest = [
             Items(group, [k for k, _ in options])

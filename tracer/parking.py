@@ -14,7 +14,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..ir.graph import Value
 from .engine import GradSlot
@@ -25,9 +25,6 @@ from .state import LOCK
 from .storage import Storage
 from .tensor import REPOINTED, Tensor
 from .writer import Unwritable
-
-if TYPE_CHECKING:
-    pass
 
 
 class ParkedStorage(Storage):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...ir.types import Shape
+from ...ir.types import TensorType
 from .. import strided
 from ..recording import user_error
 from ..tensor import Tensor
@@ -86,7 +86,6 @@ def check_apart(name: str, result: Any, out: Any, operands: Sequence[Any]) -> No
 def _check_one(letters: str, result: Any, out: Any, operands: Sequence[Any]) -> None:
     if not isinstance(out, Tensor) or not isinstance(result, Tensor):
         return
-    shape = result._type.shape
     if any(n > 1 and not s for n, s in zip(out._type.shape, out.stride(), strict=True)):
         raise user_error(
             RuntimeError(
@@ -99,7 +98,7 @@ def _check_one(letters: str, result: Any, out: Any, operands: Sequence[Any]) -> 
     tensors = [x for x in tensors if isinstance(x, Tensor)]
     for i, x in enumerate(tensors):
         letter = letters[min(i, len(letters) - 1)]
-        if x._storage is out._storage and _shared(letter, x, out, shape):
+        if x._storage is out._storage and _shared(letter, x, out, result._type):
             raise user_error(
                 RuntimeError(
                     "unsupported operation: some elements of the input tensor and the written-to "
@@ -109,13 +108,10 @@ def _check_one(letters: str, result: Any, out: Any, operands: Sequence[Any]) -> 
             )
 
 
-def _shared(letter: str, x: Tensor, out: Tensor, shape: Shape) -> bool:
-    if letter == "-" or (letter == "e" and x._type.shape != shape):
+def _shared(letter: str, x: Tensor, out: Tensor, result: TensorType) -> bool:
+    if letter == "-" or (letter == "e" and x._type.shape != result.shape):
         return False
     whole = letter == "w"
     if x is out:
         return whole
-    size = 1
-    for n in shape:
-        size *= n
-    return strided.partly_overlap(x, out, whole, size)
+    return strided.partly_overlap(x, out, whole, result.numel)
