@@ -23,6 +23,7 @@ from programs import (
     MANY_SHAPE,
     MLP,
     WEIGHT_DECAY,
+    Convolution,
     Difference,
     Program,
     first_weight,
@@ -88,6 +89,38 @@ class Side:
         params, stats = self.put((model.params, model.stats))
         batches = self.put([model.convert(x) for x, _ in program.batches()])
         return lambda i: apply(params, stats, batches[i % len(batches)])
+
+    def convolution(self, made: Convolution) -> Callable[[int], Any]:
+        """A convolution between two of 1x1; the result speaks of all gradients."""
+        image = np.ascontiguousarray(made.image().transpose(0, 2, 3, 1))
+        # (..., in / groups, out); of a transposed one the other way round, and from its end.
+        w = (
+            made.weight().transpose(2, 3, 0, 1)[::-1, ::-1]
+            if made.transposed
+            else (made.weight().transpose(2, 3, 1, 0))
+        )
+        side = made.kernel - 1 - made.padding if made.transposed else made.padding
+        spread = (made.stride,) * 2 if made.transposed else (1, 1)
+
+        def loss_of(x: jax.Array, before: jax.Array, w: jax.Array, after: jax.Array):
+            y = lax.conv_general_dilated(
+                jnp.tanh(apply_conv(before, x)),
+                w,
+                (1, 1) if made.transposed else (made.stride,) * 2,
+                [(side, side)] * 2,
+                lhs_dilation=spread,
+                dimension_numbers=("NHWC", "HWIO", "NHWC"),
+                feature_group_count=made.groups,
+            )
+            return (apply_conv(after, jnp.tanh(y)) ** 2).mean()
+
+        @jax.jit
+        def step(*args: jax.Array) -> jax.Array:
+            return sum(((g**2).sum() for g in jax.grad(loss_of, range(4))(*args)), jnp.zeros(()))
+
+        before, after = (made.outer(n).transpose(2, 3, 1, 0) for n in ("before", "after"))
+        args = self.put((image, before, np.ascontiguousarray(w), after))
+        return lambda i: step(*args)
 
     def call(self, size: int) -> Callable[[int], Any]:
         """An addition of few elements: next to nothing but the cost of a call."""

@@ -18,6 +18,7 @@ from programs import (
     MANY_RATE,
     MANY_SHAPE,
     MLP,
+    Convolution,
     Difference,
     Program,
     first_weight,
@@ -96,6 +97,27 @@ class Side:
         self.step = step
         batches = [self.tensor(x) for x, _ in program.batches()]
         return lambda i: step(batches[i % len(batches)])
+
+    def convolution(self, made: Convolution) -> Callable[[int], Any]:
+        """A convolution between two of 1x1; the result speaks of all gradients."""
+        torch, F = self.torch, self.torch.nn.functional
+        arrays = made.image(), made.outer("before"), made.weight(), made.outer("after")
+        args = [self.tensor(a).requires_grad_() for a in arrays]
+        layer = F.conv_transpose2d if made.transposed else F.conv2d
+        options = {"stride": made.stride, "padding": made.padding, "groups": made.groups}
+
+        @self.part
+        def loss_of(x, before, w, after):
+            y = torch.tanh(layer(torch.tanh(F.conv2d(x, before)), w, **options))
+            return F.conv2d(y, after).square().mean()
+
+        @self.whole
+        def step(*args):
+            grads = torch.autograd.grad(loss_of(*args), args)
+            return sum(g.square().sum() for g in grads)
+
+        self.step = step
+        return lambda i: step(*args)
 
     def call(self, size: int) -> Callable[[int], Any]:
         """An addition of few elements: next to nothing but the cost of a call."""

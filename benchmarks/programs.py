@@ -65,7 +65,43 @@ class GPT(NamedTuple):
         return [(t[:, :-1].copy(), t[:, 1:].copy()) for t in tokens]
 
 
+class Convolution(NamedTuple):
+    """A layer and its gradients, as it stands between two of 1x1; images are square."""
+
+    channels: int
+    size: int
+    batch: int
+    kernel: int = 3
+    groups: int = 1
+    stride: int = 1
+    transposed: bool = False
+
+    def image(self) -> np.ndarray:
+        return _normal(0, (self.batch, self.channels, self.size, self.size))
+
+    def weight(self) -> np.ndarray:
+        """As PyTorch has it: (out, in / groups, ...), or (in, out / groups, ...) transposed."""
+        shape = (self.channels, self.channels // self.groups, self.kernel, self.kernel)
+        return first_weight("conv.weight", shape)
+
+    def outer(self, name: str) -> np.ndarray:
+        """A kernel of 1x1, for before or after it."""
+        return first_weight(f"{name}.weight", (self.channels, self.channels, 1, 1))
+
+    @property
+    def padding(self) -> int:
+        return (self.kernel - 1) // 2
+
+
 Program = MLP | CNN | GPT
+
+CONVOLUTIONS: dict[str, Convolution] = {
+    "plain": Convolution(channels=64, size=16, batch=32),
+    "depthwise": Convolution(channels=64, size=32, batch=32, groups=64),
+    "depthwise-7x7": Convolution(channels=96, size=28, batch=8, kernel=7, groups=96),
+    "grouped": Convolution(channels=128, size=16, batch=32, groups=32),
+    "transposed": Convolution(channels=64, size=16, batch=16, kernel=4, stride=2, transposed=True),
+}
 
 FULL: dict[str, Program] = {
     "mlp": MLP(widths=(784, 512, 512, 10), batch=128),

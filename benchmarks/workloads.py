@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from programs import DEEP, FULL, QUICK
+from programs import CONVOLUTIONS, DEEP, FULL, QUICK
 
 # glibc's own variables for what THRACE_ALLOCATOR=keep does, for processes without thrace.
 KEPT = {
@@ -108,6 +108,19 @@ def _models() -> dict[str, Workload]:
     return found
 
 
+def _convolutions() -> dict[str, Workload]:
+    return {
+        f"conv-{name}": Workload(
+            "convolution",
+            (made,),
+            (made._replace(size=7, batch=2),),
+            (Row(f"{name} convolution, and gradients"),),
+            tuple(s for s in ALL if s not in ("torchax", "tinygrad")),
+        )
+        for name, made in CONVOLUTIONS.items()
+    }
+
+
 def _per_op(method: str, title: str, ops: int, rounds: int, marks: Any) -> Workload:
     row = Row(f"{title}, of {ops:,}", "µs/op", 1e6 / ops, marks=marks)
     return Workload(method, (ops,), (100,), (row,), PAIR, rounds=rounds, checked=False)
@@ -129,6 +142,7 @@ FIRST_OP = (
 
 WORKLOADS: dict[str, Workload] = {
     **_models(),
+    **_convolutions(),
     "call": Workload(
         "call", (16,), (16,), (Row("call on 16 elements", "µs", 1e6, marks={PAIR: 1.5}),)
     ),

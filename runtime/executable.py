@@ -16,8 +16,8 @@ import numpy as np
 from ..ir import log
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
-from ..ir.passes import channels_last, checked
-from . import allocator, checks, counters, determinism, faults, room
+from ..ir.passes import channels_last, checked, rewrite_convolutions
+from . import allocator, checks, counters, determinism, faults, room, xla_options
 from .apart import apart
 from .device import CPU, NARROWED_BY_JAX, Device, jax_device, normalize, with_64_bits
 from .memory_cache import MemoryCache, size_kept
@@ -278,8 +278,8 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         run = as_run(graph, device)
         _, stage = traced(run, device, donate, box, seconds=scopes)
         quickest = None
-        options = determinism.compiler_options(device)
-        if not donate and options is None and len(graph) <= _FEW_NODES and not _is_wide(graph):
+        options = xla_options.of(graph, device)
+        if not donate and not options and len(graph) <= _FEW_NODES and not _is_wide(graph):
             # What `jit` made under the settings of the call it takes without Python code, and
             # has compiled already if this is what we compile.
             with jax.enable_x64(usual):
@@ -293,7 +293,7 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         lowered = stage.lower()
         lowered_at = time.perf_counter()
         doing.name = "in XLA"
-        compiled = lowered.compile(options)
+        compiled = xla_options.compiled(lowered, options)
         done = time.perf_counter()
     counters.executables += 1
     words = len(stage.out_tree.children()) - len(graph.outputs)
@@ -360,8 +360,8 @@ def _slowest(scopes: list[SlowScope]) -> tuple[SlowScope, ...]:
 
 def as_run(graph: Graph, device: Device) -> Graph:
     """The graph as it is lowered for a device."""
-    if device.type == "cpu":  # elsewhere XLA lays convolutions out itself
-        return checked(channels_last, graph)
+    if device.type == "cpu":  # elsewhere XLA has better ones
+        return checked(channels_last, checked(rewrite_convolutions, graph))
     return graph
 
 

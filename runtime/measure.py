@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..ir.cost import graph_cost
 from ..ir.graph import Graph, Node, Value
 from ..ir.memory import ALIASES
-from . import room
+from . import room, xla_options
 from .apart import apart
 from .device import CPU, Device
 from .executable import allocated_bytes, as_run, traced
@@ -101,12 +101,12 @@ def _compile(graph: Graph, device: Device) -> Any:
     import jax
 
     with jax.enable_x64(True):
+        options = xla_options.of(graph, device)
         # A GPU's command buffer is one event: its kernels would not be seen.
-        options: dict[str, str | bool] = {}
         if device.type != "cpu":
             options["xla_gpu_enable_command_buffer"] = ""
         lowered = traced(graph, device, numbered=True)[1].lower()
-        return lowered.compile(compiler_options=options or None)
+        return xla_options.compiled(lowered, options)
 
 
 def _quickest(program: Any, args: Sequence[Any], repeats: int) -> float:

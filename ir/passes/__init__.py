@@ -15,6 +15,7 @@ from ..collector import without_collector
 from ..graph import Graph
 from ..nested import nested_graphs, swap_graphs
 from ..verifier import verify
+from .convolutions import rewrite_convolutions
 from .cse import eliminate_common_subexpressions
 from .dce import eliminate_dead_code
 from .fold import fold_constants
@@ -90,5 +91,6 @@ __all__ = [
     "eliminate_dead_code",
     "fold_constants",
     "optimize",
+    "rewrite_convolutions",
     "simplify",
 ]

@@ -185,6 +185,21 @@ def _permuted(*names: str) -> Callable[[_Layouts, Node], bool]:
     return carry
 
 
+def _reshape(new: _Layouts, node: Node) -> bool:
+    """Of spatial axes alone."""
+    x, shape = node.operands[0], node.attr("shape")
+    if len(shape) < 3 or shape[:2] != x.type.shape[:2]:  # type: ignore[union-attr]
+        return False
+    last = new.last[x]  # type: ignore[index]
+    new.last[node.outputs[0]] = new.emit("reshape", last, shape=(shape[0], *shape[2:], shape[1]))
+    return True
+
+
+def _same(new: _Layouts, node: Node) -> bool:
+    new.last[node.outputs[0]] = new.emit(node.op.name, new.last[node.operands[0]])  # type: ignore[index]
+    return True
+
+
 def _concatenate(new: _Layouts, node: Node) -> bool:
     ndim = node.outputs[0].type.ndim
     operands = [new.turned(o, ndim) for o in node.operands]
@@ -211,5 +226,7 @@ CARRY: dict[str, Callable[[_Layouts, Node], bool]] = {
     "pad": _permuted("low", "high", "interior"),
     "concatenate": _concatenate,
     "reverse": _reverse,
+    "reshape": _reshape,
+    "barrier": _same,
     "transpose": _transpose,
 }
