@@ -110,7 +110,7 @@ FULL: dict[str, Program] = {
 }
 QUICK: dict[str, Program] = {
     "mlp": MLP(widths=(20, 16, 10), batch=8),
-    "cnn": CNN(stages=(4, 8), size=8, batch=4),
+    "cnn": CNN(stages=(8, 16), size=8, batch=8),
     "gpt": GPT(width=16, heads=2, layers=1, length=8, batch=2, vocabulary=11),
 }
 
