@@ -278,7 +278,7 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         run = as_run(graph, device)
         _, stage = traced(run, device, donate, box, seconds=scopes)
         quickest = None
-        options = xla_options.of(graph, device)
+        options = xla_options.of(graph, device, donate)
         if not donate and not options and len(graph) <= _FEW_NODES and not _is_wide(graph):
             # What `jit` made under the settings of the call it takes without Python code, and
             # has compiled already if this is what we compile.

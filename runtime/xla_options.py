@@ -1,14 +1,19 @@
-"""What XLA is told beside the program it compiles.
+"""What XLA is told beside the program it compiles. Measured with `benchmarks/compare.py`.
 
-A convolution on CPU is better left to XLA's own routine. By default (jaxlib 0.10) XLA hands it
-to YNNPACK, which shares one out over cores only along its channels and the width of its images:
-with fewer than 128 channels it runs on one core. The gradient by a kernel of one pixel
-takes it ten times as long. Measured with `benchmarks/compare.py cnn`.
+Two options of its CPU backend (jaxlib 0.10) are not as they are by default:
+
+- Convolutions are left to XLA's own routine. Else it hands them to YNNPACK, which shares one out
+  over cores only along its channels and the width of its images: with fewer than 128 channels it
+  runs on one core. The gradient by a kernel of one pixel takes it ten times as long.
+- Where a program takes arguments' buffers for its results, XLA looks more closely at when a
+  buffer is free, as it does on other devices. Else it copies weights whose last reader, a
+  product in the backward pass, might come after they are written.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir.graph import Graph
@@ -16,38 +21,37 @@ from ..ir.nested import nested_graphs
 from . import determinism
 from .device import Device
 
+Options = dict[str, str | bool]
+
 _LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
 # XLA's default without INDIVIDUAL_CONVOLUTION: an option of a program takes no "-NAME".
 _WITHOUT_CONVOLUTIONS = "LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
+_CLOSER_LOOK = "xla_cpu_copy_insertion_use_region_analysis"
 
 
-Options = dict[str, str | bool]
-
-
-def of(graph: Graph, device: Device) -> Options:
-    """What XLA is told of the graph on `device`."""
+def of(graph: Graph, device: Device, donate: Sequence[int] = ()) -> Options:
+    """What XLA is told of the graph on `device`. What the user tells it in XLA_FLAGS stands."""
     options: Options = {**(determinism.compiler_options(device) or {})}
-    if device.type == "cpu" and _has_convolution(graph) and not _is_set_by_user():
-        options[_LIBRARY] = _WITHOUT_CONVOLUTIONS
+    if device.type == "cpu":
+        said = os.environ.get("XLA_FLAGS", "")
+        if donate and _CLOSER_LOOK not in said:
+            options[_CLOSER_LOOK] = True
+        if _LIBRARY not in said and _has_convolution(graph):
+            options[_LIBRARY] = _WITHOUT_CONVOLUTIONS
     return options
 
 
 def compiled(lowered: Any, options: Options) -> Any:
-    """What XLA makes of a lowered graph under `options`."""
+    """What XLA makes of a lowered graph under `options`, less those that it does not have."""
     try:
         return lowered.compile(options or None)
     except Exception as error:
-        if _LIBRARY not in options or _LIBRARY not in str(error):
+        known = {name: value for name, value in options.items() if name not in str(error)}
+        if len(known) == len(options):
             raise
-        # An XLA that has no such option has no such library.
-        rest = {name: value for name, value in options.items() if name != _LIBRARY}
-        return lowered.compile(rest or None)
+        return compiled(lowered, known)
 
 
 def _has_convolution(graph: Graph) -> bool:
     inner = (node for g in nested_graphs(graph) for node in g.nodes)
     return any(node.op.name == "convolution" for node in inner)
-
-
-def _is_set_by_user() -> bool:
-    return _LIBRARY in os.environ.get("XLA_FLAGS", "")

@@ -43,16 +43,25 @@ def test_also_inside_loops():
     assert xla_options.of(graph, CPU)
 
 
+def test_programs_that_take_buffers():
+    graph = graph_of(lambda x: x + 1, thrace.spec("f32[4]"))
+    assert xla_options.of(graph, CPU) == {}
+    assert list(xla_options.of(graph, CPU, (0,))) == [xla_options._CLOSER_LOOK]
+
+
 def test_what_the_user_says_stands(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=+eltwise")
-    assert xla_options.of(graph_of(conv, *SPECS), CPU) == {}
+    names = xla_options._LIBRARY, xla_options._CLOSER_LOOK
+    monkeypatch.setenv("XLA_FLAGS", " ".join(f"--{name}=x" for name in names))
+    assert xla_options.of(graph_of(conv, *SPECS), CPU, (0,)) == {}
 
 
-def test_an_xla_without_the_option(monkeypatch: pytest.MonkeyPatch):
+def test_an_xla_without_the_options(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(xla_options, "_LIBRARY", "xla_no_such_option")
+    monkeypatch.setattr(xla_options, "_CLOSER_LOOK", "xla_none_either")
     x, w = np.ones((2, 3, 5, 5), np.float32), np.ones((4, 3, 2, 2), np.float32)
-    (out,) = compile_graph(graph_of(lambda x, w: conv(x, w) + 0.25, *SPECS))([x, w])
-    assert (np.asarray(out) == 12.25).all()
+    graph = graph_of(lambda x, w: (conv(x, w), w + 0.25), *SPECS)
+    out, new = compile_graph(graph, donate=(1,))([x, w])
+    assert (np.asarray(out) == 12).all() and (np.asarray(new) == 1.25).all()
 
 
 def test_a_real_error_is_not_hidden():
@@ -61,4 +70,4 @@ def test_a_real_error_is_not_hidden():
             raise RuntimeError("out of memory")
 
     with pytest.raises(RuntimeError, match="out of memory"):
-        xla_options.compiled(Lowered(), {xla_options._LIBRARY: "x"})
+        xla_options.compiled(Lowered(), {xla_options._CLOSER_LOOK: True})
