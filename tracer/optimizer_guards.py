@@ -24,6 +24,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _is_plain(value: Any) -> bool:
+    """Whether a value's type says all that `_form` says: it is no tensor, and has none in it."""
+    if isinstance(value, tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, (int, float))
+
+
 def _form(value: Any) -> Any:
     """What a hyper-parameter that is an input may not change: a number stays one, a tensor one
     of its type."""
@@ -38,7 +45,7 @@ class Items:
     __slots__ = ("count", "kinds", "others", "pick", "plain", "space", "tuples", "values")
 
     def __init__(self, space: dict[str, Any], names: list[str], numbers: bool = True):
-        """With `numbers`, all that is not named must be numbers for them to count as the same."""
+        """With `numbers`, nothing that is not named may be a tensor, for them to count as the same."""
         self.space = space
         self.count = len(space)
         self.values = [space[name] for name in names]
@@ -47,8 +54,7 @@ class Items:
         self.kinds = [*map(type, self.others(space))]
         rest = {k: v for k, v in space.items() if k not in names and k != "params"}
         self.tuples = [(k, [*map(type, v)]) for k, v in rest.items() if isinstance(v, tuple)]
-        # No tensors, whose own types may change.
-        self.plain = not numbers or all(map(_is_number, rest.values()))
+        self.plain = not numbers or all(map(_is_plain, rest.values()))
 
     def same(self, space: dict[str, Any]) -> bool:
         """Whether this is that dictionary, with the same objects and the others of the same types.
