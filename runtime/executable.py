@@ -16,7 +16,7 @@ import numpy as np
 from ..ir import log
 from ..ir.graph import Graph
 from ..ir.hash import structural_key
-from ..ir.passes import channels_last, checked, rewrite_convolutions
+from ..ir.passes import channels_last, checked, pad_products, rewrite_convolutions
 from . import allocator, checks, counters, determinism, faults, room, xla_options
 from .apart import apart
 from .device import CPU, NARROWED_BY_JAX, Device, jax_device, normalize, with_64_bits
@@ -360,8 +360,9 @@ def _slowest(scopes: list[SlowScope]) -> tuple[SlowScope, ...]:
 
 def as_run(graph: Graph, device: Device) -> Graph:
     """The graph as it is lowered for a device."""
-    if device.type == "cpu":  # elsewhere XLA has better ones
-        return checked(channels_last, checked(rewrite_convolutions, graph))
+    if device.type == "cpu":  # elsewhere XLA knows better
+        for run in (rewrite_convolutions, channels_last, pad_products):
+            graph = checked(run, graph)
     return graph
 
 

@@ -20,6 +20,7 @@ from .cse import eliminate_common_subexpressions
 from .dce import eliminate_dead_code
 from .fold import fold_constants
 from .layout import channels_last
+from .products import pad_products
 from .simplify import simplify
 
 Pass = Callable[[Graph], Graph]
@@ -91,6 +92,7 @@ __all__ = [
     "eliminate_dead_code",
     "fold_constants",
     "optimize",
+    "pad_products",
     "rewrite_convolutions",
     "simplify",
 ]
