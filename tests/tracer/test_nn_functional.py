@@ -119,6 +119,14 @@ SAMPLES = {
     "attention_causal": Sample(
         lambda f, q, k, v: f.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.7), HEADS
     ),
+    # In blocks of rows: even ones, uneven ones, with fewer keys than rows, with more.
+    **{
+        f"attention_causal_{rows}_{keys}": Sample(
+            lambda f, q, k, v: f.scaled_dot_product_attention(q, k, v, is_causal=True),
+            (array(2, rows, 3), array(2, keys, 3, seed=1), array(2, keys, 4, seed=2)),
+        )
+        for rows, keys in ((128, 128), (131, 131), (300, 70), (130, 200))
+    },
     "attention_bool": Sample(
         lambda f, q, k, v, m: f.scaled_dot_product_attention(q, k, v, attn_mask=m), (*HEADS, LOOK)
     ),

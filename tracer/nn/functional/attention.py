@@ -16,6 +16,10 @@ from .dropout import dropout
 
 Ints = tuple[int, ...]
 
+# Causal attention is computed in at most so many blocks, of at least so many rows: four do five
+# eighths of the work, and more are more nodes.
+_BLOCKS, _BLOCK_ROWS = 4, 64
+
 
 @autocasts
 def scaled_dot_product_attention(
@@ -55,8 +59,20 @@ def _attention(
     causal: bool,
     scale: float | None,
     grouped: bool,
-) -> tuple[Tensor, Tensor]:
-    """The result and the attention weights, after dropout."""
+) -> tuple[Tensor, Tensor | None]:
+    """The result and the attention weights, after dropout; those of causal attention are not
+    there as a whole."""
+    query, key, value = _operands(query, key, value, scale, grouped)
+    if causal and not dropout_p:
+        return _causal_attention(query, key, value), None
+    look = _looks_back(query, key) if causal else None
+    return _attend(query, key, value, look, mask, dropout_p)
+
+
+def _operands(
+    query: Tensor, key: Tensor, value: Tensor, scale: float | None, grouped: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Query times the scale, key and value, with the same leading axes."""
     name = "scaled_dot_product_attention"
     q, k, v = query._type, key._type, value._type
     if min(q.ndim, k.ndim, v.ndim) < 2:
@@ -82,19 +98,51 @@ def _attention(
     if scale is None:
         scale = 1 / math.sqrt(q.shape[-1]) if q.shape[-1] else 1.0
     query = _expand(prims.mul(query, scale), lead)
-    key, value = _expand(key, lead), _expand(value, lead)
-    n = len(lead)
+    return query, _expand(key, lead), _expand(value, lead)
+
+
+def _causal_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Rows in blocks, each of which reads no more keys than its last row looks at."""
+    rows, keys = query._type.shape[-2], key._type.shape[-2]
+    size = max(-(-rows // _BLOCKS), _BLOCK_ROWS)
+    parts = []
+    for first in range(0, max(rows, 1), size):
+        end = min(first + size, rows)
+        q = _rows(query, first, end)
+        k, v = (_rows(x, 0, min(end, keys)) for x in (key, value))
+        parts.append(_attend(q, k, v, _looks_back(q, k, first), None, 0.0)[0])
+    return parts[0] if len(parts) == 1 else prims.concatenate(*parts, axis=query._type.ndim - 2)
+
+
+def _attend(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    look: Tensor | None,
+    mask: Tensor | None,
+    dropout_p: float,
+) -> tuple[Tensor, Tensor]:
+    """The result and the weights; of the scores, those stay where `look` is True."""
+    n = query._type.ndim - 2
     batch = (tuple(range(n)), tuple(range(n)))
     scores = widen(prims.dot_general(query, key, contract=((n + 1,), (n + 1,)), batch=batch))
-    if causal:
-        look = _causal(q.shape[-2], k.shape[-2], query)
+    if look is not None:
         scores = prims.select(look, scores, -math.inf)
     if mask is not None:
-        scores = _masked(name, scores, mask)
-    weights = narrow(_softmax(scores, never_empty=mask is None), q.dtype)
+        scores = _masked("scaled_dot_product_attention", scores, mask)
+    weights = narrow(_softmax(scores, never_empty=mask is None), query._type.dtype)
     if dropout_p:
         weights = dropout(weights, dropout_p)
     return prims.dot_general(weights, value, contract=((n + 1,), (n,)), batch=batch), weights
+
+
+def _rows(x: Tensor, first: int, end: int) -> Tensor:
+    shape = x._type.shape
+    if (first, end) == (0, shape[-2]):
+        return x
+    starts = (*(0,) * (len(shape) - 2), first, 0)
+    sizes = (*shape[:-2], end - first, shape[-1])
+    return prims.slice(x, starts=starts, sizes=sizes, strides=(1,) * len(shape))
 
 
 def _expand(x: Tensor, lead: Ints) -> Tensor:
@@ -119,12 +167,13 @@ def _repeat_heads(x: Tensor, query: Ints) -> Tensor:
     return prims.reshape(rows, shape=(*shape[:-3], query[-3], *shape[-2:]))
 
 
-def _causal(rows: int, columns: int, like: Tensor) -> Tensor:
-    """True where column <= row."""
-    place = like.device
+def _looks_back(query: Tensor, key: Tensor, first: int = 0) -> Tensor:
+    """True where a key is no later than the row of `query`, the first of which is number
+    `first`."""
+    rows, columns, place = query._type.shape[-2], key._type.shape[-2], query.device
     row = prims.iota(shape=(rows, 1), axis=0, dtype=int64, device=place)
     column = prims.iota(shape=(1, columns), axis=1, dtype=int64, device=place)
-    return prims.le(column, row)
+    return prims.le(column, prims.add(row, first) if first else row)
 
 
 def _masked(name: str, scores: Tensor, mask: Tensor) -> Tensor:
