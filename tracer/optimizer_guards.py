@@ -45,7 +45,7 @@ class Items:
     __slots__ = ("count", "kinds", "others", "pick", "plain", "space", "tuples", "values")
 
     def __init__(self, space: dict[str, Any], names: list[str], numbers: bool = True):
-        """With `numbers`, nothing that is not named may be a tensor, for them to count as the same."""
+        """With `numbers`, no tensor may be among what is not named, for them to count as same."""
         self.space = space
         self.count = len(space)
         self.values = [space[name] for name in names]
