@@ -80,8 +80,10 @@ def convolution(node, x, w):
     axes = tuple(range(x.ndim))
     padding = list(zip(node.attr("low"), node.attr("high"), strict=True))
     lhs_dilation = node.attr("lhs_dilation")
-    if any(low < 0 < high for low, high in padding):
-        # XLA's CPU backend (jaxlib 0.10.2) takes wrong elements for such a window.
+    larger = math.prod(w.shape[2:]) > math.prod(x.shape[2:]) and any(d > 1 for d in lhs_dilation)
+    if larger or any(low < 0 < high for low, high in padding):
+        # XLA (jaxlib 0.10.2) takes wrong elements for such a window, and ends the process where
+        # it would let a spread image change places with a larger kernel.
         gaps = [(*p, d - 1) for p, d in zip(padding, lhs_dilation, strict=True)]
         x = lax.pad(x, np.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *gaps])
         padding = [(0, 0)] * len(padding)

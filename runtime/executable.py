@@ -278,7 +278,7 @@ def _compile(graph: Graph, device: Device, donate: tuple[int, ...]) -> Program:
         run = as_run(graph, device)
         _, stage = traced(run, device, donate, box, seconds=scopes)
         quickest = None
-        options = xla_options.of(graph, device, donate)
+        options = xla_options.of(run, device, donate)
         if not donate and not options and len(graph) <= _FEW_NODES and not _is_wide(graph):
             # What `jit` made under the settings of the call it takes without Python code, and
             # has compiled already if this is what we compile.
@@ -360,7 +360,7 @@ def _slowest(scopes: list[SlowScope]) -> tuple[SlowScope, ...]:
 
 def as_run(graph: Graph, device: Device) -> Graph:
     """The graph as it is lowered for a device."""
-    if device.type == "cpu":  # elsewhere XLA knows better
+    if device.type == "cpu":  # the passes are for XLA's backend there
         for run in (rewrite_convolutions, channels_last, pad_products):
             graph = checked(run, graph)
     return graph

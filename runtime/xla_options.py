@@ -27,10 +27,12 @@ _LIBRARY = "xla_cpu_experimental_ynn_fusion_type"
 # XLA's default without INDIVIDUAL_CONVOLUTION: an option of a program takes no "-NAME".
 _WITHOUT_CONVOLUTIONS = "LIBRARY_FUSION_TYPE_REDUCE,LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"
 _CLOSER_LOOK = "xla_cpu_copy_insertion_use_region_analysis"
+_FOR_SPEED = (_LIBRARY, _CLOSER_LOOK)
 
 
 def of(graph: Graph, device: Device, donate: Sequence[int] = ()) -> Options:
-    """What XLA is told of the graph on `device`. What the user tells it in XLA_FLAGS stands."""
+    """What XLA is told of the graph, as it is lowered for `device`. What the user tells it in
+    XLA_FLAGS stands."""
     options: Options = {**(determinism.compiler_options(device) or {})}
     if device.type == "cpu":
         said = os.environ.get("XLA_FLAGS", "")
@@ -42,14 +44,15 @@ def of(graph: Graph, device: Device, donate: Sequence[int] = ()) -> Options:
 
 
 def compiled(lowered: Any, options: Options) -> Any:
-    """What XLA makes of a lowered graph under `options`, less those that it does not have."""
+    """What XLA makes of a lowered graph under `options`; those for speed are left out where it
+    does not have them."""
     try:
         return lowered.compile(options or None)
     except Exception as error:
-        known = {name: value for name, value in options.items() if name not in str(error)}
-        if len(known) == len(options):
+        unknown = [name for name in _FOR_SPEED if name in options and name in str(error)]
+        if not unknown:
             raise
-        return compiled(lowered, known)
+        return compiled(lowered, {k: v for k, v in options.items() if k not in unknown})
 
 
 def _has_convolution(graph: Graph) -> bool:

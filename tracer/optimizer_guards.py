@@ -45,7 +45,7 @@ class Items:
     __slots__ = ("count", "kinds", "others", "pick", "plain", "space", "tuples", "values")
 
     def __init__(self, space: dict[str, Any], names: list[str], numbers: bool = True):
-        """With `numbers`, no tensor may be among what is not named, for them to count as same."""
+        """With `numbers`, they count as changed where a tensor is among what is not named."""
         self.space = space
         self.count = len(space)
         self.values = [space[name] for name in names]

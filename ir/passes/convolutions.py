@@ -15,7 +15,7 @@ The others stay. Sums may run in another order.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -25,15 +25,31 @@ from ..build import Builder
 from ..graph import Graph, Node, Value
 from ..nested import nested_graphs, swap_graphs
 from ..ops.linalg import conv_shape
-from ..ops.shape import Constant
+from ..ops.shape import Constant, inverse
 from ..rebuild import Rebuilder
 from ..types import Shape, TensorType, float32, int64, is_half
 from .layout import order
 
 Attrs = dict[str, Any]
+Form = Callable[..., Value]  # of a builder, the image, the kernel and the attributes
 
-_TAPS = 64  # of a kernel that is applied tap by tap: each is some five nodes
+_TAPS = 64  # of a kernel that is applied tap by tap
+_MERGED = 2  # sums of taps that may become one: with more, compiling takes long
+# What XLA merges with what it comes from, besides elementwise work.
+_MOVES = frozenset(
+    (
+        *("barrier", "broadcast", "concatenate", "dynamic_slice", "pad", "reshape", "reverse"),
+        *("slice", "transpose", "unslice"),
+    )
+)
 _PHASES = 16  # convolutions that one becomes
+_MANY = 16  # channels of a result that is worth so many convolutions
+
+
+class _Builder(Builder):
+    """`apart`: what is built next is to be kept from what its operands come from."""
+
+    apart = False
 
 
 def rewrite_convolutions(graph: Graph) -> Graph:
@@ -45,19 +61,29 @@ def rewrite_convolutions(graph: Graph) -> Graph:
 
 
 def _rewritten(graph: Graph) -> Graph:
-    if not any(_form_of(node.operands, _attrs(node)) for node in graph.nodes if _is_one(node)):
+    if not any(map(_is_one, graph.nodes)):
         return graph
     new = Rebuilder(graph)
-    b = Builder()
+    b = _Builder()
     b.nodes = new.nodes
+    changed = False
+    sums: dict[Value, int] = {}  # how many sums of taps, one after the other, XLA may merge
     for node in graph.nodes:
         operands = new.map(node.operands)
-        if _is_one(node) and _form_of(operands, _attrs(node)):
-            b.scope, b.loc, b.cause = node.scope, node.loc, node.cause
-            new.replace(node, [_convolution(b, *operands, **_attrs(node))])
-        else:
+        before = max((sums.get(o, 0) for o in node.operands if isinstance(o, Value)), default=0)
+        form = _form_of(operands, _attrs(node)) if _is_one(node) else None
+        if form is None:
             new.copy(node, operands)
-    return new.finish()
+            if before and (node.op.elementwise or node.op.name in _MOVES):
+                sums.update(dict.fromkeys(node.outputs, before))
+            continue
+        b.scope, b.loc, b.cause = node.scope, node.loc, node.cause
+        b.apart = before >= _MERGED
+        new.replace(node, [form(b, *operands, _attrs(node))])
+        if not b.apart:
+            sums[node.outputs[0]] = before + 1
+        changed = True
+    return new.finish() if changed else graph
 
 
 def _is_one(node: Node) -> bool:
@@ -68,13 +94,13 @@ def _attrs(node: Node) -> Attrs:
     return dict(zip(node.op.attrs, node.attrs, strict=True))
 
 
-def _convolution(b: Builder, x: Any, w: Any, **at: Any) -> Value:
+def _convolution(b: _Builder, x: Value, w: Value, at: Attrs) -> Value:
     """The result of a convolution, in its quickest form."""
     form = _form_of((x, w), at)
     return form(b, x, w, at) if form else b.convolution(x, w, **at)
 
 
-def _form_of(operands: Any, at: Attrs) -> Callable[[Builder, Value, Value, Attrs], Value] | None:
+def _form_of(operands: Sequence[Any], at: Attrs) -> Form | None:
     x, w = (v.type.shape for v in operands)
     if 0 in x or 0 in w:
         return None
@@ -82,13 +108,13 @@ def _form_of(operands: Any, at: Attrs) -> Callable[[Builder, Value, Value, Attrs
     if at["batch_groups"] > 1:
         if at["groups"] > 1:
             return None
-        one_each = x[0] == w[0] == at["batch_groups"] and set(at["lhs_dilation"]) == {1}
-        few = one_each and prod(_result_sizes(x, w, at)) <= _TAPS
+        alone = x[0] == w[0] == at["batch_groups"] and set(at["lhs_dilation"]) == {1}
+        few = alone and prod(_result_sizes(x, w, at)) <= _TAPS
         return _sum_by_sum if few else _by_groups_of_channels
-    if _has_phases(kernel, at):
+    depthwise = at["groups"] > 1 and w[1] == 1 and w[0] == x[1]
+    if (depthwise or w[0] >= _MANY) and _has_phases(kernel, at):
         return _phase_by_phase
-    one_each = at["groups"] > 1 and w[1] == 1 and w[0] == x[1]
-    return _tap_by_tap if one_each and prod(kernel) <= _TAPS else None
+    return _tap_by_tap if depthwise and prod(kernel) <= _TAPS else None
 
 
 def _has_phases(kernel: Shape, at: Attrs) -> bool:
@@ -99,14 +125,14 @@ def _has_phases(kernel: Shape, at: Attrs) -> bool:
     )
 
 
-def _by_groups_of_channels(b: Builder, x: Value, w: Value, at: Attrs) -> Value:
+def _by_groups_of_channels(b: _Builder, x: Value, w: Value, at: Attrs) -> Value:
     """Parts of the batch side by side, as the channels that a group reads."""
     parts = at["batch_groups"]
     n, channels, *spatial = x.type.shape
     x = b.reshape(x, (parts, n // parts, channels, *spatial))
     x = b.transpose(x, (1, 0, *range(2, x.type.ndim)))
     x = b.reshape(x, (n // parts, parts * channels, *spatial))
-    return _convolution(b, x, w, **{**at, "groups": parts, "batch_groups": 1})
+    return _convolution(b, x, w, {**at, "groups": parts, "batch_groups": 1})
 
 
 def _result_sizes(x: Shape, w: Shape, at: Attrs) -> Shape:
@@ -121,32 +147,74 @@ def _padded(b: Builder, x: Value, at: Attrs) -> Value:
     return b.barrier(x)  # else XLA pads anew for each slice of it
 
 
-def _tap_by_tap(b: Builder, x: Value, w: Value, at: Attrs) -> Value:
-    """The sum over the kernel's elements of an element times the image, shifted."""
+def _tap_by_tap(b: _Builder, x: Value, w: Value, at: Attrs) -> Value:
+    """The sum over the kernel's elements of an element times the image, shifted.
+
+    Where the image comes from other such sums by elementwise work, XLA would merge them, and take
+    minutes for many. A loop, over two or more parts of the batch, it leaves apart.
+    """
     dtype = x.type.dtype
     if is_half(dtype.np):  # sums are taken in float32, as in a convolution
         x, w = b.convert(x, float32), b.convert(w, float32)
     channels, _, *kernel = w.type.shape
-    rank = len(kernel)
     sizes = _result_sizes(x.type.shape, w.type.shape, at)
-    x = _padded(b, x, at)
-    weights = b.transpose(b.reshape(w, (channels, prod(kernel))), (1, 0))
+    last = order(x.type.ndim)
+    x = b.transpose(_padded(b, x, at), last)
+    rows = b.transpose(b.reshape(w, (channels, prod(kernel))), (1, 0))
+    batch, *image = x.type.shape
+    parts = _least_divisor(batch) if b.apart else 1
+    if parts == 1:
+        out = _sum_of_taps(b, x, rows, kernel, sizes, at)
+    else:
+        xs = b.reshape(x, (parts, batch // parts, *image))
+        inner = Builder()
+        one, weights = Value(xs.type.with_shape(xs.type.shape[1:])), Value(rows.type)
+        total = _sum_of_taps(inner, one, weights, kernel, sizes, at)
+        step = inner.finish([one, weights], [total])
+        (out,) = _loop(b, step, parts, xs, rows)
+        out = b.reshape(out, (batch, *sizes, channels))
+    return b.convert(b.transpose(out, inverse(last)), dtype)
+
+
+def _sum_of_taps(
+    b: Builder, image: Value, rows: Value, kernel: Sequence[int], sizes: Shape, at: Attrs
+) -> Value:
+    """Of an image, channels last and padded, and weights (taps, channels)."""
+    batch, channels = image.type.shape[0], image.type.shape[-1]
     total: Any = None
-    for i, tap in enumerate(itertools.product(*map(range, kernel))):
-        starts = tuple(t * r for t, r in zip(tap, at["rhs_dilation"], strict=True))
+    for i, tap in enumerate(np.ndindex(*kernel)):
         shifted = b.slice(
-            x,
-            starts=(0, 0, *starts),
-            sizes=(*x.type.shape[:2], *sizes),
-            strides=(1, 1, *at["strides"]),
+            image,
+            starts=(0, *(t * r for t, r in zip(tap, at["rhs_dilation"], strict=True)), 0),
+            sizes=(batch, *sizes, channels),
+            strides=(1, *at["strides"], 1),
         )
-        weight = b.slice(weights, starts=(i, 0), sizes=(1, channels), strides=(1, 1))
-        term = b.mul(shifted, b.reshape(weight, (1, channels, *(1,) * rank)))
+        weight = b.slice(rows, starts=(i, 0), sizes=(1, channels), strides=(1, 1))
+        term = b.mul(shifted, b.reshape(weight, (channels,)))
         total = term if total is None else b.add(total, term)
-    return b.convert(total, dtype)
+    return total
 
 
-def _sum_by_sum(b: Builder, x: Value, w: Value, at: Attrs) -> Value:
+def _loop(b: Builder, step: Graph, length: int, xs: Value, *consts: Value) -> tuple[Value, ...]:
+    """What `step` makes of each element of xs and of the others, stacked."""
+    return b.scan(
+        xs,
+        *consts,
+        graph=step,
+        carries=0,
+        xs=1,
+        length=length,
+        reverse=False,
+        saves=False,
+    )
+
+
+def _least_divisor(n: int) -> int:
+    """The least above 1, or 1 of 1."""
+    return next((d for d in range(2, n + 1) if n % d == 0), 1)
+
+
+def _sum_by_sum(b: _Builder, x: Value, w: Value, at: Attrs) -> Value:
     """Of depthwise convolutions, the gradient by the kernel: batch and channels have changed
     places in x and w, and each element of the result is a sum over a slice of x times w."""
     dtype = x.type.dtype
@@ -160,17 +228,7 @@ def _sum_by_sum(b: Builder, x: Value, w: Value, at: Attrs) -> Value:
     taps = np.array(list(np.ndindex(*sizes)), np.int64) * np.array(at["strides"], np.int64)
     starts = np.pad(taps, ((0, 0), (1, 1)))  # in the batch and in the channels
     step = _sum_of_one(x.type, w.type, (1, *at["rhs_dilation"], 1))
-    sums = b.scan(
-        b.constant(data=Constant(starts)),
-        x,
-        w,
-        graph=step,
-        carries=0,
-        xs=1,
-        length=len(starts),
-        reverse=False,
-        saves=False,
-    )[0]
+    (sums,) = _loop(b, step, len(starts), b.constant(data=Constant(starts)), x, w)
     channels = w.type.shape[-1]
     return b.convert(b.reshape(b.transpose(sums, (1, 0)), (1, channels, *sizes)), dtype)
 
@@ -198,7 +256,7 @@ def _swapped(b: Builder, x: Value) -> Value:
     return b.transpose(x, perm)
 
 
-def _phase_by_phase(b: Builder, x: Value, w: Value, at: Attrs) -> Value:
+def _phase_by_phase(b: _Builder, x: Value, w: Value, at: Attrs) -> Value:
     """Output i of one axis, spread by d, reads the kernel's elements k with i + k - low a multiple
     of d; those with the same i % d make one convolution.
 
@@ -236,7 +294,7 @@ def _phase_by_phase(b: Builder, x: Value, w: Value, at: Attrs) -> Value:
             strides=(1, 1, *steps),
         )
         plain = {**at, "low": tuple(low), "high": tuple(high), "lhs_dilation": (1,) * len(steps)}
-        parts[phase] = _convolution(b, x, part, **plain)
+        parts[phase] = _convolution(b, x, part, plain)
     out = _interleaved(b, parts, steps)
     shape = tuple(
         size if d > 1 else n for size, d, n in zip(sizes, steps, out.type.shape[2:], strict=True)

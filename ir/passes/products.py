@@ -21,17 +21,18 @@ from ..types import float32, float64
 _ROW = 4096  # bytes: rows of a multiple of it get longer
 _LINE = 64  # bytes: by so much
 _FEW = 128  # rows
+_LARGE = 8 << 20  # bytes: beyond the caches there is nothing to gain by a copy
 
 
 def pad_products(graph: Graph) -> Graph:
     """The graph with longer rows where a product reads columns; inputs and outputs stay."""
     done: dict[int, Graph] = {}
     for g in nested_graphs(graph):
-        done[id(g)] = _padded(swap_graphs(g, done))
+        done[id(g)] = _longer(swap_graphs(g, done))
     return done[id(graph)]
 
 
-def _padded(graph: Graph) -> Graph:
+def _longer(graph: Graph) -> Graph:
     if not any(map(_reads_columns, graph.nodes)):
         return graph
     new = Rebuilder(graph)
@@ -71,6 +72,6 @@ def _reads_columns(node: Node) -> bool:
         and contract == (summed, summed)
         and y.ndim > len(summed)
         and rows >= max(columns_of_y, _FEW)  # else the copies cost more than they gain
-        and x.shape[-1] > 0
+        and 0 < x.size_bytes <= _LARGE
         and x.shape[-1] * x.dtype.itemsize % _ROW == 0
     )

@@ -14,6 +14,7 @@ PRODUCTS = {
     "the gradient by a weight": ("f32[128,1024]", "f32[128,3]", ((0,), (0,)), True),
     "with batch and sequence": ("f32[4,32,1024]", "f32[4,32,3,2]", ((0, 1), (0, 1)), True),
     "in double precision": ("f64[128,512]", "f64[128,3]", ((0,), (0,)), True),
+    "too large to stay in a cache": ("f32[4096,1024]", "f32[4096,3]", ((0,), (0,)), False),
     "other rows": ("f32[128,1000]", "f32[128,3]", ((0,), (0,)), False),
     "few rows": ("f32[64,1024]", "f32[64,3]", ((0,), (0,)), False),
     "many columns": ("f32[128,1024]", "f32[128,200]", ((0,), (0,)), False),

@@ -56,18 +56,31 @@ def test_what_the_user_says_stands(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_an_xla_without_the_options(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(xla_options, "_LIBRARY", "xla_no_such_option")
-    monkeypatch.setattr(xla_options, "_CLOSER_LOOK", "xla_none_either")
+    names = "xla_no_such_option", "xla_none_either"
+    for constant, name in zip(("_LIBRARY", "_CLOSER_LOOK"), names, strict=True):
+        monkeypatch.setattr(xla_options, constant, name)
+    monkeypatch.setattr(xla_options, "_FOR_SPEED", names)
     x, w = np.ones((2, 3, 5, 5), np.float32), np.ones((4, 3, 2, 2), np.float32)
     graph = graph_of(lambda x, w: (conv(x, w), w + 0.25), *SPECS)
     out, new = compile_graph(graph, donate=(1,))([x, w])
     assert (np.asarray(out) == 12).all() and (np.asarray(new) == 1.25).all()
 
 
-def test_a_real_error_is_not_hidden():
+def test_this_xla_has_the_options():
+    import jax
+
+    options = xla_options.of(graph_of(conv, *SPECS), CPU, (0,))
+    assert [*options] == [xla_options._CLOSER_LOOK, xla_options._LIBRARY]
+    jax.jit(lambda x: x + 1).lower(1.0).compile(options)
+
+
+@pytest.mark.parametrize("message", ["out of memory", "xla_gpu_deterministic_ops: unknown"])
+def test_a_real_error_is_not_hidden(message: str):
     class Lowered:
         def compile(self, options: Any) -> Any:
-            raise RuntimeError("out of memory")
+            raise RuntimeError(message)
 
-    with pytest.raises(RuntimeError, match="out of memory"):
-        xla_options.compiled(Lowered(), {xla_options._CLOSER_LOOK: True})
+    with pytest.raises(RuntimeError, match=message):
+        xla_options.compiled(
+            Lowered(), {xla_options._CLOSER_LOOK: True, "xla_gpu_deterministic_ops": True}
+        )

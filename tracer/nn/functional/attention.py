@@ -38,7 +38,8 @@ def scaled_dot_product_attention(
     (..., L, S); the result is (..., L, Ev). A bool mask has True where to look; a floating
     one is added. `is_causal` lets position i look at positions up to i. `scale` is
     1 / sqrt(E) by default. Under `enable_gqa`, several query heads (axis -3) share a key
-    head. A row that may look nowhere gives zeros.
+    head. A row that may look nowhere gives zeros. Keys that causal attention does not look at may
+    be left unread: whether a nan among them reaches a result is not said.
     Raises: RuntimeError for a mask together with `is_causal`, ShapeError, DTypeError.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
     """

@@ -96,8 +96,9 @@ def multi_head_attention_forward(
     out = linear(out, out_proj_weight, out_proj_bias)
     out = prims.reshape(out, shape=(length, count, out._type.shape[1]))
     out = out if batched else out.squeeze(1)  # type: ignore[attr-defined]
-    if not need_weights or found is None:
+    if not need_weights:
         return out, None
+    assert found is not None  # only causal attention has none
     found = found.mean(1) if average_attn_weights else found  # type: ignore[attr-defined]
     return out, found if batched else found.squeeze(0)
 
