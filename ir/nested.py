@@ -6,7 +6,7 @@ Imported inside `ir` by whatever looks at a whole program: verifier, printers, h
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .graph import Graph, Node
@@ -74,6 +74,14 @@ def _runs_effect(graph: Graph) -> bool:
                 n.op.effect or any(_EFFECTS[h] for h in held_graphs(n)) for n in g.nodes
             )
     return _EFFECTS[graph]
+
+
+def changed_graphs(graph: Graph, change: Callable[[Graph], Graph]) -> Graph:
+    """`graph` after `change` of every graph of the program, those that it holds first."""
+    done: dict[int, Graph] = {}
+    for g in nested_graphs(graph):
+        done[id(g)] = change(swap_graphs(g, done))
+    return done[id(graph)]
 
 
 def swap_graphs(graph: Graph, new: dict[int, Graph]) -> Graph:

@@ -8,17 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .build import Builder
 from .graph import Graph, Node, Operand, Value
 
 
 class Rebuilder:
-    """Copies a graph node by node; `replace` puts other values in a node's place."""
+    """Copies a graph node by node; `replace` puts other values in a node's place.
 
-    def __init__(self, graph: Graph):
+    `builder`, or one of its own, appends to the same nodes.
+    """
+
+    def __init__(self, graph: Graph, builder: Builder | None = None):
         self.graph = graph
         self.env: dict[Value, Operand] = {v: Value(v.type) for v in graph.inputs}
         self.inputs = list(self.env.values())
-        self.nodes: list[Node] = []
+        self.builder = Builder() if builder is None else builder
+        self.nodes = self.builder.nodes
 
     def map(self, operands: Iterable[Operand]) -> tuple[Operand, ...]:
         return tuple(self.env[o] if isinstance(o, Value) else o for o in operands)
@@ -30,6 +35,12 @@ class Rebuilder:
         self.nodes.append(new)
         self.replace(node, new.outputs)
         return new.outputs
+
+    def building(self, node: Node) -> Builder:
+        """A builder of what takes the place of a node: it has its scope and source line."""
+        b = self.builder
+        b.scope, b.loc, b.cause = node.scope, node.loc, node.cause
+        return b
 
     def replace(self, node: Node, values: Sequence[Operand]) -> None:
         for old, new in zip(node.outputs, values, strict=True):

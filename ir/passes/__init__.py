@@ -13,7 +13,7 @@ from collections.abc import Callable
 from .. import log
 from ..collector import without_collector
 from ..graph import Graph
-from ..nested import nested_graphs, swap_graphs
+from ..nested import changed_graphs
 from ..verifier import verify
 from .convolutions import rewrite_convolutions
 from .cse import eliminate_common_subexpressions
@@ -43,10 +43,7 @@ def optimize(graph: Graph, saw: Saw | None = None) -> Graph:
     """
     if saw is None and log.enabled("passes"):
         saw = _logged
-    done: dict[int, Graph] = {}
-    for g in nested_graphs(graph):
-        done[id(g)] = _until_settled(swap_graphs(g, done), saw)
-    return done[id(graph)]
+    return changed_graphs(graph, lambda g: _until_settled(g, saw))
 
 
 def _until_settled(graph: Graph, saw: Saw | None) -> Graph:

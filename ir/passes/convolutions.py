@@ -23,7 +23,7 @@ import numpy as np
 
 from ..build import Builder
 from ..graph import Graph, Node, Value
-from ..nested import nested_graphs, swap_graphs
+from ..nested import changed_graphs
 from ..ops.linalg import conv_shape
 from ..ops.shape import Constant, inverse
 from ..rebuild import Rebuilder
@@ -54,32 +54,28 @@ class _Builder(Builder):
 
 def rewrite_convolutions(graph: Graph) -> Graph:
     """The graph with its convolutions in the quicker forms; inputs and outputs stay."""
-    done: dict[int, Graph] = {}
-    for g in nested_graphs(graph):
-        done[id(g)] = _rewritten(swap_graphs(g, done))
-    return done[id(graph)]
+    return changed_graphs(graph, _rewritten)
 
 
 def _rewritten(graph: Graph) -> Graph:
     if not any(map(_is_one, graph.nodes)):
         return graph
-    new = Rebuilder(graph)
     b = _Builder()
-    b.nodes = new.nodes
+    new = Rebuilder(graph, b)
     changed = False
     sums: dict[Value, int] = {}  # how many sums of taps, one after the other, XLA may merge
     for node in graph.nodes:
         operands = new.map(node.operands)
         before = max((sums.get(o, 0) for o in node.operands if isinstance(o, Value)), default=0)
-        form = _form_of(operands, _attrs(node)) if _is_one(node) else None
+        form = _form_of(operands, node.attr_dict()) if _is_one(node) else None
         if form is None:
             new.copy(node, operands)
             if before and (node.op.elementwise or node.op.name in _MOVES):
                 sums.update(dict.fromkeys(node.outputs, before))
             continue
-        b.scope, b.loc, b.cause = node.scope, node.loc, node.cause
+        new.building(node)
         b.apart = before >= _MERGED
-        new.replace(node, [form(b, *operands, _attrs(node))])
+        new.replace(node, [form(b, *operands, node.attr_dict())])
         if not b.apart:
             sums[node.outputs[0]] = before + 1
         changed = True
@@ -88,10 +84,6 @@ def _rewritten(graph: Graph) -> Graph:
 
 def _is_one(node: Node) -> bool:
     return node.op.name == "convolution"
-
-
-def _attrs(node: Node) -> Attrs:
-    return dict(zip(node.op.attrs, node.attrs, strict=True))
 
 
 def _convolution(b: _Builder, x: Value, w: Value, at: Attrs) -> Value:
@@ -263,43 +255,33 @@ def _phase_by_phase(b: _Builder, x: Value, w: Value, at: Attrs) -> Value:
     Source: Shi et al. 2016, arXiv:1609.07009, section 4.
     """
     steps, kernel, images = at["lhs_dilation"], w.type.shape[2:], x.type.shape[2:]
-    sizes = tuple(
-        (n - 1) * d + 1 + low + high - (k - 1) * r if d > 1 else 0
-        for n, d, low, high, k, r in zip(
-            images, steps, at["low"], at["high"], kernel, at["rhs_dilation"], strict=True
-        )
-    )
+    sizes = _result_sizes(x.type.shape, w.type.shape, at)
     parts: dict[tuple[int, ...], Value] = {}
     for phase in itertools.product(*map(range, steps)):
-        firsts, low, high = [], [], []
+        firsts, taps, low, high = [], [], [], []
         for axis, (d, r) in enumerate(zip(steps, phase, strict=True)):
             before, k = at["low"][axis], kernel[axis]
             if d == 1:
                 firsts.append(0)
+                taps.append(k)
                 low.append(before)
                 high.append(at["high"][axis])
                 continue
             first = (before - r) % d
-            taps = -(-(k - first) // d)
             firsts.append(first)
+            taps.append(-(-(k - first) // d))
             low.append((before - r - first) // d)
-            high.append(-(-sizes[axis] // d) + taps - 1 - images[axis] - low[-1])
+            high.append(-(-sizes[axis] // d) + taps[-1] - 1 - images[axis] - low[-1])
         part = b.slice(
             w,
             starts=(0, 0, *firsts),
-            sizes=(
-                *w.type.shape[:2],
-                *(-(-(k - f) // d) for k, f, d in zip(kernel, firsts, steps, strict=True)),
-            ),
+            sizes=(*w.type.shape[:2], *taps),
             strides=(1, 1, *steps),
         )
         plain = {**at, "low": tuple(low), "high": tuple(high), "lhs_dilation": (1,) * len(steps)}
         parts[phase] = _convolution(b, x, part, plain)
     out = _interleaved(b, parts, steps)
-    shape = tuple(
-        size if d > 1 else n for size, d, n in zip(sizes, steps, out.type.shape[2:], strict=True)
-    )
-    whole = (*out.type.shape[:2], *shape)
+    whole = (*out.type.shape[:2], *sizes)
     if whole == out.type.shape:
         return out
     return b.slice(out, starts=(0,) * len(whole), sizes=whole, strides=(1,) * len(whole))

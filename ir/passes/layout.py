@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..graph import Graph, Node, Operand, Value
-from ..nested import nested_graphs, swap_graphs
+from ..nested import changed_graphs
 from ..ops import OPS
 from ..ops.shape import inverse
 from ..rebuild import Rebuilder
@@ -28,10 +28,7 @@ def channels_last(graph: Graph) -> Graph:
 
     Inputs, outputs and their types stay. Sums may run in another order.
     """
-    done: dict[int, Graph] = {}
-    for g in nested_graphs(graph):
-        done[id(g)] = _channels_last(swap_graphs(g, done))
-    return done[id(graph)]
+    return changed_graphs(graph, _channels_last)
 
 
 def _channels_last(graph: Graph) -> Graph:
@@ -78,10 +75,9 @@ class _Layouts(Rebuilder):
         super().__init__(graph)
         self.last: dict[Value, Value] = {}
         self.beside: dict[tuple[Value, int], Value] = {}
-        self.at: Node | None = None
 
     def visit(self, node: Node) -> None:
-        self.at = node
+        self.building(node)
         carry = CARRY.get(node.op.name, _elementwise if node.op.elementwise else None)
         turned = any(isinstance(o, Value) and o in self.last for o in node.operands)
         if turned and carry is not None and carry(self, node):
@@ -93,15 +89,8 @@ class _Layouts(Rebuilder):
 
     def emit(self, name: str, *operands: Operand, **attrs: Any) -> Value:
         """A node of the scope and place of the one that is looked at."""
-        op, at = OPS[name], self.at
-        assert at is not None
-        packed = op.pack(attrs) if op.attrs else ()
-        types = tuple(o.type if isinstance(o, Value) else None for o in operands)
-        node = Node(op, operands, packed, at.loc, at.scope, at.cause, len(self.nodes))
-        value = Value(op.infer(types, packed), node)
-        node.outputs = (value,)
-        self.nodes.append(node)
-        return value
+        op = OPS[name]
+        return self.builder.emit(op, operands, op.pack(attrs) if op.attrs else ())
 
     def plain(self, operand: Operand) -> Any:
         if not isinstance(operand, Value):
@@ -140,7 +129,7 @@ def _elementwise(new: _Layouts, node: Node) -> bool:
     ):
         return False
     operands = [new.turned(o, out.ndim) for o in node.operands]
-    attrs = dict(zip(node.op.attrs, node.attrs, strict=True))
+    attrs = node.attr_dict()
     new.last[node.outputs[0]] = new.emit(node.op.name, *operands, **attrs)
     return True
 
@@ -174,7 +163,7 @@ def _permuted(*names: str) -> Callable[[_Layouts, Node], bool]:
         out = node.outputs[0].type
         if node.operands[0].type.ndim != out.ndim:  # type: ignore[union-attr]
             return False
-        attrs = dict(zip(node.op.attrs, node.attrs, strict=True))
+        attrs = node.attr_dict()
         perm = order(out.ndim)
         for name in names:
             attrs[name] = tuple(attrs[name][a] for a in perm)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..build import Builder
 from ..graph import Graph, Value
 from ..rebuild import Rebuilder
 from ..types import DType
@@ -27,8 +26,7 @@ def pack_outputs(graph: Graph, numbers: Sequence[int]) -> tuple[Graph, list[Plac
     for node in graph.nodes:
         new.copy(node, new.map(node.operands))
     outputs = [new.env[v] for v in graph.outputs]
-    b = Builder()
-    b.nodes = new.nodes
+    b = new.builder
     flat: dict[DType, list[Value]] = {}
     size: dict[DType, int] = {}
     starts: dict[int, int] = {}

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from math import prod
 
-from ..build import Builder
 from ..graph import Graph, Node, Value
-from ..nested import nested_graphs, swap_graphs
+from ..nested import changed_graphs
 from ..rebuild import Rebuilder
 from ..types import float32, float64
 
@@ -26,24 +25,19 @@ _LARGE = 8 << 20  # bytes: beyond the caches there is nothing to gain by a copy
 
 def pad_products(graph: Graph) -> Graph:
     """The graph with longer rows where a product reads columns; inputs and outputs stay."""
-    done: dict[int, Graph] = {}
-    for g in nested_graphs(graph):
-        done[id(g)] = _longer(swap_graphs(g, done))
-    return done[id(graph)]
+    return changed_graphs(graph, _longer)
 
 
 def _longer(graph: Graph) -> Graph:
     if not any(map(_reads_columns, graph.nodes)):
         return graph
     new = Rebuilder(graph)
-    b = Builder()
-    b.nodes = new.nodes
     for node in graph.nodes:
         operands = new.map(node.operands)
         if not _reads_columns(node):
             new.copy(node, operands)
             continue
-        b.scope, b.loc, b.cause = node.scope, node.loc, node.cause
+        b = new.building(node)
         x, y = operands
         assert isinstance(x, Value)
         more = _LINE // x.type.dtype.itemsize

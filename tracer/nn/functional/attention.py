@@ -9,6 +9,7 @@ from ....ir.promotion import broadcast_shapes
 from ....ir.types import int64
 from ... import prims, views
 from ...amp.autocast import autocasts
+from ...api.reduce import span
 from ...scoping import scoped
 from ...tensor import Tensor
 from .common import keep, narrow, widen
@@ -138,12 +139,8 @@ def _attend(
 
 
 def _rows(x: Tensor, first: int, end: int) -> Tensor:
-    shape = x._type.shape
-    if (first, end) == (0, shape[-2]):
-        return x
-    starts = (*(0,) * (len(shape) - 2), first, 0)
-    sizes = (*shape[:-2], end - first, shape[-1])
-    return prims.slice(x, starts=starts, sizes=sizes, strides=(1,) * len(shape))
+    whole = (first, end) == (0, x._type.shape[-2])
+    return x if whole else span(x, x._type.ndim - 2, first, end - first)
 
 
 def _expand(x: Tensor, lead: Ints) -> Tensor:
