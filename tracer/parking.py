@@ -14,12 +14,15 @@ import weakref
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..ir.graph import Value
+from ..ir.passes.pack import Place, parts_of_flat
 from .engine import GradSlot
 from .evaluate import Lost
-from .packing import unpacked
+from .packing import has_own_writes, unpacked
 from .replay import Trace, handle, is_deleted
 from .state import LOCK
 from .storage import Storage
@@ -64,6 +67,14 @@ class ParkedSlot(GradSlot):
                 self.grad = new
 
 
+class _Seen(NamedTuple):
+    """What somebody saw of a flat array, at last, and how often: arrays by where they start."""
+
+    array: Any
+    times: int
+    parts: dict[int, Any]
+
+
 class Lot:
     """Which storages and slots a trace parks, and where its results have their arrays."""
 
@@ -72,44 +83,37 @@ class Lot:
         self.array = array  # the class of arrays on its device
         self.last: Any = lambda: None  # a weak reference to the parking
         self.repointed = -1  # the count when it was made
-        # In the order of the program's inputs, so that they are handed over in one piece.
+        if not has_own_writes(trace):
+            raise Unwritable
         writes = sorted(trace.writes, key=itemgetter(0))
         self.bindings = [b for b, _ in writes]
         self.owners = [trace.bindings[b] for b in self.bindings]
         self.slots: list[Any] = [slot for slot, _ in trace.grads]
         self.made = [None if number is None else trace.new[number] for _, number in trace.grads]
         self.types = [trace.type_of(source.output) for _, source in writes]
-        self._require_own()
-        outputs = [source.output for _, source in writes]
-        # Where arrays of gradients stand behind those of storages; one that is None has none.
+        places = [trace.place_of_input(b) for b in self.bindings]
+        # The inputs that a parking has arrays for: in the program's order, so that they are
+        # handed over in one piece. Flat ones are its last.
+        self.whole = [b for b, at in zip(self.bindings, places, strict=True) if at.start is None]
+        flats = sorted({at.number for at in places if at.start is not None})
+        numbers = [trace.place_of_input(b).number for b in self.whole] + flats
+        self.count, self.flats = len(numbers), len(flats)
+        # Where each storage is among them.
+        self.places = [at._replace(number=numbers.index(at.number)) for at in places]
+        outputs = [-1] * self.count
+        for at, (_, source) in zip(self.places, writes, strict=True):
+            outputs[at.number] = trace.place(source.output).number
+        # Where arrays of gradients stand behind those; one that is None has none.
         self.numbers: list[int] = []
+        self.made_places: list[Place | None] = []
         for made in self.made:
-            self.numbers.append(-1 if made is None else len(outputs))
-            outputs += [] if made is None else [made.source.output]
-        self.count = len(outputs)
-        places = [trace.place(i) for i in outputs]
-        self.places = [None if n < 0 else places[n] for n in self.numbers]
-        self.pick = _picker([place.output for place in places])
-
-    def _require_own(self) -> None:
-        """Raises: Unwritable if what is parked is anybody else's too, or not found again."""
-        trace = self.trace
-        if any(b.kind not in ("storage", "grad") or isinstance(b.ref, int) for b in self.owners):
-            raise Unwritable
-        if any(isinstance(slot, int) for slot in self.slots):
-            raise Unwritable
-        made = [made for made in self.made if made is not None]
-        sources = [source for _, source in trace.writes] + [new.source for new in made]
-        if any(source.history not in (None, -1) for source in sources):
-            raise Unwritable
-        numbers = [n for _, n in trace.grads if n is not None]
-        returned = [leaf.index for leaf in trace.leaves if leaf.kind == "new"]
-        if len({*numbers}) < len(numbers) or not {*numbers}.isdisjoint(returned):
-            raise Unwritable
-        outputs = [source.output for source in sources]
-        others = {trace.new[i].source.output for i in returned}
-        if len({*outputs}) < len(outputs) or not others.isdisjoint(outputs):
-            raise Unwritable
+            at = None if made is None else trace.place(made.source.output)
+            self.made_places.append(at)
+            self.numbers.append(-1 if at is None else len(outputs))
+            outputs += [] if at is None else [at.number]
+        self.size = len(outputs)
+        self.splitters: dict[int, tuple[Any, list[int]]] = {}  # by the numbers of flat arrays
+        self.pick = _picker(outputs)
 
     def slots_set(self) -> dict[int, bool]:
         """The ids of the slots that a call sets, and whether to None."""
@@ -126,12 +130,20 @@ class Lot:
             self.last = weakref.ref(p)
             self.repointed = REPOINTED[0]
         p.settle()
+        pieces: dict[int, Any] = {}
         for i in sorted(p.away):
             storage = self._storage(i)
             if storage.__class__ is ParkedStorage:
                 storage.value  # noqa: B018  # by another trace
-            if storage.__class__ is not Storage or not p.enter(i, storage):
+            if storage.__class__ is not Storage:
                 return None
+            if self.places[i].start is not None:
+                if not p.can_join(storage):
+                    return None
+                pieces[i] = storage
+            elif not p.enter(i, storage):
+                return None
+        p.enter_pieces(pieces)
         return p
 
     def _storage(self, i: int) -> Any:
@@ -141,9 +153,27 @@ class Lot:
             owner = None if owner is None else owner.grad
         return owner._storage if isinstance(owner, Tensor) else owner
 
+    def split(self, number: int, array: Any, often: bool) -> dict[int, Any]:
+        """The pieces of a flat array as arrays of their own, by where they start: by a program of
+        XLA's if that is asked for `often`."""
+        from ..runtime import buffer, executable
+
+        device = self.trace.device
+        if often:
+            if number not in self.splitters:
+                found = zip(self.places, self.types, strict=True)
+                pieces = [(at.start or 0, t) for at, t in found if at.number == number]
+                pieces.sort(key=itemgetter(0))
+                program = executable.compile_graph(parts_of_flat([t for _, t in pieces]), device)
+                self.splitters[number] = program, [start for start, _ in pieces]
+            program, starts = self.splitters[number]
+            return dict(zip(starts, program([array]), strict=True))
+        places = [at for at in self.places if at.number == number]
+        return {at.start or 0: buffer.to_jax(unpacked(at, array), device) for at in places}
+
     def empty(self, p: Parking) -> None:
         """Give everything back."""
-        for i in range(p.count):
+        for i in range(len(self.bindings)):
             storage = p.refs[i]() if i in p.refs else None
             if i not in p.away and storage is not None:
                 p.fetch(i, storage)
@@ -155,20 +185,21 @@ class Lot:
     def failed(self, p: Parking) -> None:
         """The run ended without results: what it consumed is lost."""
         error = sys.exc_info()[1]
-        lost = [i for i, a in enumerate(p.arrays[: p.count]) if is_deleted(a)]
+        lost = [i for i, a in enumerate(p.arrays[: self.count]) if is_deleted(a)]
         if lost and error is not None:
             for i in lost:
                 p.arrays[i] = Lost(f"a call of {self.trace.name}", error)
             self.empty(p)
 
-    def rewrite(self, p: Parking) -> None:
+    def rewrite(self, p: Parking, results: list[Any]) -> None:
         """What somebody took while the call ran gets what the call made of it."""
-        found = self.pick(p.latest)
+        found = self.pick(results)
         for i in p.away:
-            storage = p.refs[i]()
-            if storage is not None and is_deleted(storage.value.buffer):
+            storage, place = p.refs[i](), self.places[i]
+            if storage is not None and p.is_old(i, storage.value):
                 storage.cache = None
-                storage.value = Value(self.types[i], buffer=found[i])
+                array = unpacked(place, found[place.number])
+                storage.value = Value(self.types[i], buffer=array)
         for i in [*p.away_slots]:
             slot = self.slots[i]()
             if slot is None:
@@ -179,7 +210,7 @@ class Lot:
 
     def make_grad(self, i: int, array: Any) -> Tensor | None:
         """The `.grad` of a slot."""
-        made, place = self.made[i], self.places[i]
+        made, place = self.made[i], self.made_places[i]
         if made is None or place is None:
             return None
         value = Value(self.trace.type_of(made.source.output), buffer=unpacked(place, array))
@@ -187,9 +218,11 @@ class Lot:
 
 
 class Parking:
-    """The arrays that a trace's last quick call wrote: those of storages, then those of slots.
+    """The arrays that a trace's last quick call wrote: those of storages, the flat ones with many
+    of them last, then those of slots.
 
-    `arrays` has them, or None for what has left; `latest` has all results of a call that has just
+    `arrays` has them, or None for what has left, but that flat ones stay: `parts` has the values
+    that were made of those; `latest` has all results of a call that has just
     ended, before `pick` takes the arrays out of them: setting it is one instruction, which no
     interrupt can cut in two. Storages and slots keep the parking alive, not it them.
     `away` and `away_slots` are those that have left, `dead` has the weak references of storages
@@ -198,19 +231,20 @@ class Parking:
     """
 
     __slots__ = (
-        *("__weakref__", "arrays", "away", "away_slots", "count", "dead", "latest", "lot"),
-        *("numbers", "refs"),
+        *("__weakref__", "arrays", "away", "away_slots", "dead", "latest", "lot"),
+        *("numbers", "parts", "refs", "seen"),
     )
 
     def __init__(self, lot: Lot):
         self.lot = lot
-        self.count = len(lot.bindings)
-        self.arrays: list[Any] = [None] * lot.count
+        self.arrays: list[Any] = [None] * lot.size
         self.latest: Any = None
-        self.away = set(range(self.count))
+        self.away = set(range(len(lot.bindings)))
         self.away_slots = set(range(len(lot.slots)))
         self.refs: dict[int, weakref.ref] = {}  # the storages
         self.numbers: dict[int, int] = {}  # by the ids of those
+        self.parts: dict[int, Value] = {}
+        self.seen: dict[int, _Seen] = {}
         self.dead: list[weakref.ref] = []
 
     def settle(self) -> None:
@@ -218,12 +252,12 @@ class Parking:
         while self.dead:  # nobody needs what a storage had that is no more
             i = self.numbers[id(self.dead[-1])]
             self.away.add(i)
-            self.arrays[i] = None
+            self._leave(self.arrays, i)
             self.dead.pop()
         if self.latest is not None:
             arrays = self.lot.pick(self.latest)
             for i in self.away:
-                arrays[i] = None
+                self._leave(arrays, i)
             for i in self.away_slots:
                 self._forget(arrays, i)
             self.arrays = arrays
@@ -233,32 +267,69 @@ class Parking:
 
     def enter(self, i: int, storage: Any) -> bool:
         """Park a storage's value, if nobody else has it or its array."""
+        if not self._can_enter(storage):
+            return False
         value = storage.value
-        if value.source is not None or value.edge is not None or value.node is not None:
-            return False
-        if storage.hooks is not None or storage.export is not None:
-            return False
-        if any(view() is not None for view in storage.families):
-            return False
-        if storage.cache is not None:
-            storage.cache = None
-            storage.writes += 1  # as the write will that it is parked for
         array = value.buffer
         if array.__class__ is not self.lot.array:
             return False
         # An array's references: its value, the variable here, and getrefcount's own.
         if sys.getrefcount(value) > _VALUE_REFS or sys.getrefcount(array) > _ARRAY_REFS:
             return False
-        self.arrays[i] = array
-        if i not in self.refs:
+        self.arrays[self.lot.places[i].number] = array
+        self._park(i, storage)
+        return True
+
+    def can_join(self, storage: Any) -> bool:
+        """Whether a storage's value can be copied into a flat array."""
+        array = storage.value.buffer
+        own = array.__class__ is self.lot.array or array.__class__ is np.ndarray
+        return own and self._can_enter(storage)
+
+    def enter_pieces(self, storages: dict[int, Any]) -> None:
+        """Park the values of storages in the flat arrays, where there is a place for each."""
+        from ..runtime.buffer import to_jax, to_numpy
+
+        by_array: dict[int, list[int]] = {}
+        for i in sorted(storages, key=lambda i: self.lot.places[i].start or 0):
+            by_array.setdefault(self.lot.places[i].number, []).append(i)
+        for number, pieces in by_array.items():
+            arrays = [to_numpy(storages[i].value.buffer) for i in pieces]
+            if self.arrays[number] is None:  # then all are here
+                whole = np.concatenate([array.ravel() for array in arrays])
+            else:
+                whole = np.array(to_numpy(self.arrays[number]))
+                for i, array in zip(pieces, arrays, strict=True):
+                    start = self.lot.places[i].start or 0
+                    whole[start : start + array.size] = array.ravel()
+            self.arrays[number] = to_jax(whole, self.lot.trace.device)
+            for i in pieces:
+                self._park(i, storages[i])
+
+    @staticmethod
+    def _can_enter(storage: Any) -> bool:
+        value = storage.value
+        if value.source is not None or value.edge is not None or value.node is not None:
+            return False
+        if storage.hooks is not None or storage.export is not None:
+            return False
+        return not any(view() is not None for view in storage.families)
+
+    def _park(self, i: int, storage: Any) -> None:
+        """A storage whose array is here becomes one that says so."""
+        if storage.cache is not None:
+            storage.cache = None
+            storage.writes += 1  # as the write will that it is parked for
+        ref = self.refs.get(i)
+        if ref is None or ref() is not storage:
             self.refs[i] = weakref.ref(storage, self.dead.append)
             self.numbers[id(self.refs[i])] = i
+        self.parts.pop(i, None)
         storage.parked = (self, i)
         storage.__class__ = ParkedStorage
         # An interrupt before this finds it away, and parked: the next look fetches it.
         self.away.discard(i)
         _SET_VALUE(storage, None)
-        return True
 
     def fetch(self, i: int, storage: Any) -> Any:
         """Give a storage its value back."""
@@ -266,11 +337,43 @@ class Parking:
             # Another thread may have fetched it meanwhile, and another trace parked it.
             if storage.__class__ is ParkedStorage and storage.parked[0] is self:
                 self.settle()
+                place = self.lot.places[i]
+                array = self.arrays[place.number]
+                lost = array.__class__ is Lost
+                buffer = array if lost else unpacked(place, array)
+                value = Value(self.lot.types[i], buffer=buffer)
+                if place.start is not None:
+                    self.parts[i] = value
                 self.away.add(i)
-                _SET_VALUE(storage, Value(self.lot.types[i], buffer=self.arrays[i]))
+                _SET_VALUE(storage, value)
                 storage.__class__ = Storage
-                self.arrays[i] = None
+                self._leave(self.arrays, i)
             return storage.value
+
+    def peek(self, i: int) -> Any:
+        """The array of a storage, which stays parked. Whoever calls has the lock, and looks whether
+        it is an array."""
+        self.settle()
+        place = self.lot.places[i]
+        array = self.arrays[place.number]
+        if place.start is None or array.__class__ is not self.lot.array:
+            return array
+        seen = self.seen.get(place.number)
+        if seen is None or seen.array is not array:
+            times = 1 if seen is None else seen.times + 1
+            seen = _Seen(array, times, self.lot.split(place.number, array, times > _FEW_TIMES))
+            self.seen[place.number] = seen
+        return seen.parts[place.start]
+
+    def is_old(self, i: int, value: Value) -> bool:
+        """Whether a value that was fetched may be that of before a call that has ended."""
+        return is_deleted(value.buffer) or self.parts.get(i) is value
+
+    def _leave(self, arrays: list[Any], i: int) -> None:
+        """A storage that has left has its array itself."""
+        place = self.lot.places[i]
+        if place.start is None:
+            arrays[place.number] = None
 
     # Slots
 
@@ -317,8 +420,14 @@ def _picker(numbers: list[int]) -> Callable[[list[Any]], list[Any]]:
     """A function that takes these of a list, as a list."""
     if numbers and numbers == [*range(numbers[0], numbers[0] + len(numbers))]:
         return itemgetter(slice(numbers[0], numbers[0] + len(numbers)))
-    return lambda out: [out[i] for i in numbers]
+    if len(numbers) < 2:
+        return lambda out: [out[i] for i in numbers]
+    several = itemgetter(*numbers)
+    return lambda out: [*several(out)]
 
+
+# A program that splits a flat array takes as long to compile as so many times by hand.
+_FEW_TIMES = 4
 
 # Of the classes that are not parked.
 _SET_VALUE = Storage.value.__set__  # type: ignore[attr-defined]

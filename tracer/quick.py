@@ -22,7 +22,7 @@ from . import trees
 from .bindings import HyperInput, Leaf
 from .evaluate import observe
 from .guards import Guards
-from .parking import Lot
+from .parking import Lot, ParkedStorage
 from .quick_guards import write_guards
 from .recording import evaluate_all
 from .replay import Trace, Views, handle, ready
@@ -39,9 +39,7 @@ Quick = Callable[..., Any]
 def write(guards: Guards, trace: Trace, with_keywords: bool, miss: Quick) -> Quick | None:
     """The quick function of a trace, or None; it takes the compiled function and the arguments
     of a call, as `miss` does."""
-    special = trace.sets or trace.points or trace.attributes or trace.marked or trace.places
-    special = special or trace.conditions or trace.schedulers
-    if special or (trace.has_history and not trace.freed_history):
+    if trace.is_special:
         return None
     if trace.freed_history and trace.freed_node is None:
         return None  # not yet
@@ -113,7 +111,12 @@ class _Writing:
         """The expression that gives the executable's arguments."""
         w, trace = self.w, self.trace
         written = [] if self.lot is None else self.lot.bindings
-        read = [i for i, b in enumerate(trace.bindings) if b.kind == "storage" and i not in written]
+        whole = [] if self.lot is None else self.lot.whole
+        read = [
+            i
+            for i, b in enumerate(trace.bindings)
+            if b.kind in ("storage", "grad") and i not in written
+        ]
         if self.lot is not None:
             # All that is parked is there, or goes in now.
             lot = w.constant(self.lot)
@@ -124,30 +127,41 @@ class _Writing:
             w.line("if p.latest is not None: p.settle()")
         if read:
             self._read(read)
-        found = {i: ("p.arrays", n) for n, i in enumerate(written)}
+        found = {i: ("p.arrays", n) for n, i in enumerate(whole)}
         found |= {i: ("read", n) for n, i in enumerate(read)}
         parts: list[tuple[str, int, int]] = []  # a list, or a variable, and from where to where
+
+        def hand_over(name: str, start: int, end: int) -> None:
+            if parts and parts[-1][0] == name and parts[-1][2] == start:
+                start = parts.pop()[1]
+            parts.append((name, start, end))
+
         for i, b in enumerate(trace.bindings):
             if i in found:
                 name, at = found[i]
-                if parts and parts[-1][0] == name and parts[-1][2] == at:
-                    parts[-1] = name, parts[-1][1], at + 1
-                else:
-                    parts.append((name, at, at + 1))
+                hand_over(name, at, at + 1)
                 continue
+            if i in written:
+                continue  # in a flat array
             if b.kind not in ("argument", "constant", "hyper") or b.whole:
                 raise Unwritable
             parts.append((self._input(i, b), 0, 0))
-        whole = {"p.arrays": 0 if self.lot is None else self.lot.count, "read": len(read)}
-        return ", ".join(_part(name, start, end, whole) for name, start, end in parts)
+        if self.lot is not None and self.lot.flats:
+            hand_over("p.arrays", len(whole), self.lot.count)
+        sizes = {"p.arrays": 0 if self.lot is None else self.lot.size, "read": len(read)}
+        return ", ".join(_part(name, start, end, sizes) for name, start, end in parts)
 
     def _read(self, numbers: list[int]) -> None:
         """Captured tensors that are only read."""
-        w, refs = self.w, [self.trace.bindings[i].ref for i in numbers]
+        w, bindings = self.w, [self.trace.bindings[i] for i in numbers]
+        if any(isinstance(b.ref, int) for b in bindings):
+            raise Unwritable
+        refs = [b.ref if b.kind == "storage" else _GradOf(b.ref) for b in bindings]
         loose = [c for c in self.guards.owners if c.slot is None and c.tracked]
         if loose:
             raise Unwritable
-        w.line(f"read = {w.constant(_read)}({w.constant(refs)}, {w.constant(self.jax_array)})")
+        array, device = w.constant(self.jax_array), w.constant(self.trace.device)
+        w.line(f"read = {w.constant(_read)}({w.constant(refs)}, {array}, {device})")
         w.miss_if("read is None")
 
     def _input(self, i: int, b: Any) -> str:
@@ -174,6 +188,8 @@ class _Writing:
         w.line(f"if {v} is None: {v} = {w.constant(_shown)}({t})")
         w.line(f"if {v}.source is not None: {v} = {v}.source")
         w.line(f"b{i} = {v}.buffer")
+        get, device = w.constant(ready), w.constant(self.trace.device)
+        w.line(f"if b{i}.__class__ is {w.constant(np.ndarray)}: b{i} = {get}({v}, {device})")
         w.miss_if(f"b{i}.__class__ is not {w.constant(self.jax_array)}")
         return f"b{i}"
 
@@ -212,14 +228,24 @@ class _Writing:
         w, program, lot = self.w, self.trace.executable.program, self.lot
         assert lot is not None
         box = program.box
-        if box is None or set(self.trace.donate) - set(lot.bindings):
+        if (box is None) != (not self.trace.donate) or set(self.trace.donate) - set(lot.bindings):
             raise Unwritable
         b = w.constant(box)
-        w.miss_if(f"not {b}.is_safe")
+        if box is not None:
+            w.miss_if(f"not {b}.is_safe")
         w.line(f"{w.constant(self.trace.executable)}.calls += 1")
         slots = bool(self.trace.grads)
         if slots:
             w.line("change = p.enter_slots() if p.away_slots else ()")
+        if box is None:
+            # Nothing is consumed. No interrupt comes between what follows the run.
+            w.line(f"try: out = [*{w.constant(program.run)}({arguments})]")
+            w.line(f"except RuntimeError: {w.miss}")
+            w.line("p.latest = out")
+            w.line(f"{w.constant(consume)}(change)" if slots else "pass")
+            w.line(f"if p.away or p.away_slots: {w.constant(lot)}.rewrite(p, out)")
+            w.line("p.settle()")
+            return
         with w.block(f"with {b}.lock:"):
             w.line(f"{b}.clear()")
             w.line(f"try: {w.constant(program.run)}({arguments})")
@@ -234,7 +260,7 @@ class _Writing:
                         w.line(f"{w.constant(consume)}(change)")
                 w.line(f"else: {w.constant(lot)}.failed(p)")
                 w.line(f"{b}.taken()")
-        w.line(f"if p.away or p.away_slots: {w.constant(lot)}.rewrite(p)")
+        w.line(f"if p.away or p.away_slots: {w.constant(lot)}.rewrite(p, out)")
         w.line("p.settle()")
 
     def _checks(self) -> None:
@@ -303,7 +329,7 @@ class _Writing:
         if made.source.history is not None:
             edge = w.constant((self.trace.freed_node, made.source.history))
         w.line(f"v = {w.constant(_NEW)}({w.constant(Value)})")
-        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.buffer = out[{place.output}]")
+        w.line(f"v.type = {w.constant(type_)}; v.index = 0; v.buffer = out[{place.number}]")
         w.line("v.node = v.source = None")
         w.line(f"v.edge = {edge}")
         w.line(f"{s} = {w.constant(_NEW)}({w.constant(Storage)})")
@@ -324,30 +350,56 @@ def _runtime(name: str) -> Any:
     return import_module(f"..runtime.{name}", __package__)
 
 
-def _part(name: str, start: int, end: int, whole: dict[str, int]) -> str:
+def _part(name: str, start: int, end: int, sizes: dict[str, int]) -> str:
     """Arguments of a call: a variable, or elements of a list."""
-    if name not in whole:
+    if name not in sizes:
         return name
     if end - start == 1:
         return f"{name}[{start}]"
-    return f"*{name}" if end - start == whole[name] else f"*{name}[{start}:{end}]"
+    return f"*{name}" if end - start == sizes[name] else f"*{name}[{start}:{end}]"
 
 
-def _read(refs: Sequence[Any], array: type) -> list[Any] | None:
+class _GradOf:
+    """Gives the `.grad` of a slot, by a weak reference to that."""
+
+    __slots__ = ("ref",)
+
+    def __init__(self, ref: Callable[[], Any]):
+        self.ref = ref
+
+    def __call__(self) -> Any:
+        slot = self.ref()
+        return None if slot is None else slot.grad
+
+
+def _read(refs: Sequence[Any], array: type, device: Any) -> list[Any] | None:
     """The arrays of captured tensors or storages, by weak references to them; None if one has
-    none, or has history."""
+    none, or has history. What is parked stays so."""
     owners = [*map(operator.call, refs)]
     if type(None) in map(type, owners):
         return None
     storages = [t._storage if isinstance(t, Tensor) else t for t in owners]
-    if any(map(_EDGE, storages)):
+    if ParkedStorage in map(type, storages):
+        with LOCK:
+            arrays = [*map(_peeked, storages)]
+    elif any(map(_EDGE, storages)):
         return None
-    arrays = [*map(_BUFFER, storages)]
+    else:
+        arrays = [*map(_BUFFER, storages)]
     if {*map(type, arrays)} != {array}:
-        arrays = [root(storage.value).buffer for storage in storages]
-        if {*map(type, arrays)} != {array}:
+        values = [root(storage.value) for storage in storages]
+        if not {type(value.buffer) for value in values} <= {array, np.ndarray}:
             return None
+        arrays = [ready(value, device) for value in values]
     return arrays
+
+
+def _peeked(storage: Any) -> Any:
+    if storage.__class__ is ParkedStorage:
+        parking, i = storage.parked
+        return parking.peek(i)
+    value = storage.value
+    return None if value.edge is not None else value.buffer
 
 
 def _hyper(h: HyperInput, device: Any) -> Any:

@@ -120,7 +120,7 @@ class Trace:
         self.donate: tuple[int, ...] = ()
         self.graph: Graph | None = None  # differentiable, as recorded
         self.executable: Any = None
-        self.packing: Packing | None = None  # of the executable's results
+        self.packing: Packing | None = None  # of the executable's inputs and results
         self.steps = bool(session.optimizers)  # an optimizer, which uses the gradients up
         self.watched = 0  # calls that anomaly detection ran node by node
         self.recorded_s = 0.0  # what the recording run took, without the compile at its end
@@ -146,6 +146,13 @@ class Trace:
         return None
 
     @property
+    def is_special(self) -> bool:
+        """Whether a call does what only `run` does."""
+        more = self.sets or self.points or self.attributes or self.marked or self.places
+        more = more or self.conditions or self.schedulers
+        return bool(more) or (self.has_history and not self.freed_history)
+
+    @property
     def calls(self) -> int:
         """How often it ran."""
         return self.executable.calls + self.watched
@@ -153,8 +160,15 @@ class Trace:
     def place(self, output: int) -> Place:
         """Where the executable has an output of the graph."""
         if self.packing is not None:
-            return self.packing.places[output]
+            return self.packing.outputs[output]
         return Place(output, None, self.type_of(output).shape)
+
+    def place_of_input(self, number: int) -> Place:
+        """Where the executable has an input of the graph."""
+        assert self.graph is not None
+        if self.packing is not None:
+            return self.packing.inputs[number]
+        return Place(number, None, self.graph.input_types[number].shape)
 
     def type_of(self, output: int) -> TensorType:
         """The type of an output of the graph."""
@@ -166,7 +180,8 @@ class Trace:
 
         assert self.graph is not None
         graph, self.packing = packed(self, strip_history(self.graph).optimize())
-        self.executable = executable.compile_graph(graph, self.device, self.donate)
+        donate = self.donate if self.packing is None else self.packing.donate
+        self.executable = executable.compile_graph(graph, self.device, donate)
 
     def summary(self) -> str:
         """What was recorded, in a line."""
@@ -259,7 +274,8 @@ class Trace:
         from ..runtime import buffer
 
         device = self.device
-        args = [ready(v, device) for v in inputs]
+        pieces = frozenset() if self.packing is None else self.packing.pieces
+        args = [ready(v, None if i in pieces else device) for i, v in enumerate(inputs)]
         if ANOMALIES.watch_compiled is not None:
             from .anomaly import run_watched
 
@@ -268,6 +284,8 @@ class Trace:
             results += run_watched(ANOMALIES.watch_compiled, self.graph, args, device)
             return
         for i in self.donate:
+            if i in pieces:
+                continue  # copied
             # A value's references: the list here, its storage, and getrefcount's own; an
             # array's: its value, `args`, and getrefcount's own.
             if sys.getrefcount(inputs[i]) > _VALUE_REFS:
@@ -279,12 +297,12 @@ class Trace:
             if self.packing is None:
                 self.executable.into(args, results)
             else:
-                self.packing.into(self.executable, args, results)
+                self.packing.into(self.executable, args, results, device)
         except BaseException as error:
             if not results:
                 lost = Lost(f"a call of {self.name}", error)
                 for i in self.donate:
-                    if args[i] is inputs[i].buffer and args[i].is_deleted():
+                    if args[i] is inputs[i].buffer and is_deleted(args[i]):
                         inputs[i].buffer = lost  # reading it says so
             raise
 
@@ -540,13 +558,15 @@ def _with_history(values: list[Value], source: Source, copies: list[tuple[Value,
 
 
 def ready(value: Any, device: Any) -> Any:
-    """The array of a value, on a device. Raises: StateLostError."""
+    """The array of a value, on a device, or where it is. Raises: StateLostError."""
     data = value.buffer
     if data is None:
         # Another thread left it pending, or a recording run that an error ended.
         settle_foreign(value)
         data = value.buffer
     if isinstance(data, np.ndarray):
+        if device is None:
+            return data
         from ..runtime import buffer
 
         data = value.buffer = buffer.to_jax(data, device)

@@ -23,13 +23,15 @@ def main() -> int:
         return not options.only or name in options.only
 
     for kind in interrupts.KINDS:
-        compiled, plain = kind != "uncompiled", kind == "plain"
+        compiled, plain = kind != "uncompiled", kind in interrupts.PLAIN
         if wanted("interrupts"):
-            count = interrupts.run(compiled, options.interrupts, plain=plain)
+            with interrupts.packing(kind):
+                count = interrupts.run(compiled, options.interrupts, plain=plain)
             bad += count.faults
             print(f"{kind}: {count}", flush=True)
         if wanted("calls"):
-            found = list(every_call.faults(compiled, options.every, plain=plain))
+            with interrupts.packing(kind):
+                found = list(every_call.faults(compiled, options.every, plain=plain))
             bad += len(found)
             print(f"{kind}: {len(found)} faults after an exception at each place", flush=True)
             print(*found[:20], sep="\n")

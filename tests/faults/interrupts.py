@@ -6,6 +6,7 @@ was after as many steps: each step is applied whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ import thrace
 import thrace.nn.functional as F
 import thrace.tracer
 from thrace import nn
+from thrace.ir.passes import pack
 
 # Reads delays in seconds, one a line, and interrupts its parent that much later.
 KILLER = """
@@ -37,8 +40,11 @@ for line in sys.stdin:
 
 # Where our code is, and what of others' runs where Python forgets exceptions.
 OURS = str(Path(thrace.tracer.__file__).parents[1])
-FOREIGN = ("_xla_gc_callback",)
-KINDS = ("compiled", "plain", "uncompiled")
+FOREIGN = ("_xla_gc_callback", "gc_cumulative_time")
+# A plain one sets no attribute and steps no scheduler, so that code is written for its replays;
+# a packed one is plain, and has its state in flat arrays.
+KINDS = ("compiled", "plain", "packed", "uncompiled")
+PLAIN = ("plain", "packed")
 
 
 class Model(nn.Module):
@@ -62,9 +68,19 @@ class Model(nn.Module):
         return out
 
 
+@contextlib.contextmanager
+def packing(kind: str) -> Iterator[None]:
+    """Few tensors are enough to be packed."""
+    before = pack.MIN_PIECES
+    pack.MIN_PIECES = 1 if kind == "packed" else before
+    try:
+        yield
+    finally:
+        pack.MIN_PIECES = before
+
+
 class Training:
-    """A loop whose every step writes all kinds of state; a `plain` one sets no attribute and
-    steps no scheduler, so that code is written for its replays."""
+    """A loop whose every step writes all kinds of state."""
 
     def __init__(self, compiled: bool, plain: bool = False):
         thrace.manual_seed(7)

@@ -11,7 +11,7 @@ import pytest
 from processes import run as run_command
 
 from faults.every_call import faults
-from faults.interrupts import KINDS, run
+from faults.interrupts import KINDS, PLAIN, packing, run
 
 on_main_thread = pytest.mark.skipif(
     threading.current_thread() is not threading.main_thread() or not hasattr(os, "kill"),
@@ -25,14 +25,17 @@ each_kind = pytest.mark.parametrize("kind", KINDS)
 @on_main_thread
 @each_kind
 def test_interrupts_at_random_moments(kind: str):
-    count = run(kind != "uncompiled", interrupts=25, plain=kind == "plain")
+    with packing(kind):
+        count = run(kind != "uncompiled", interrupts=25, plain=kind in PLAIN)
     assert count.faults == 0, count
 
 
 @each_kind
 def test_an_exception_at_a_chosen_place(kind: str):
-    every = {"compiled": 17, "plain": 5, "uncompiled": 57}[kind]
-    assert not list(faults(kind != "uncompiled", every, first=7, plain=kind == "plain"))
+    every = {"compiled": 17, "plain": 5, "packed": 7, "uncompiled": 57}[kind]
+    with packing(kind):
+        found = list(faults(kind != "uncompiled", every, first=7, plain=kind in PLAIN))
+    assert not found
 
 
 IMPORTED = """
