@@ -188,9 +188,9 @@ class _Writing:
         w.line(f"if {v} is None: {v} = {w.constant(_shown)}({t})")
         w.line(f"if {v}.source is not None: {v} = {v}.source")
         w.line(f"b{i} = {v}.buffer")
-        get, device = w.constant(ready), w.constant(self.trace.device)
-        w.line(f"if b{i}.__class__ is {w.constant(np.ndarray)}: b{i} = {get}({v}, {device})")
-        w.miss_if(f"b{i}.__class__ is not {w.constant(self.jax_array)}")
+        with w.block(f"if b{i}.__class__ is not {w.constant(self.jax_array)}:"):
+            w.miss_if(f"b{i}.__class__ is not {w.constant(np.ndarray)}")
+            w.line(f"b{i} = {w.constant(ready)}({v}, {w.constant(self.trace.device)})")
         return f"b{i}"
 
     def _memory(self) -> None:
