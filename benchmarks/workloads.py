@@ -140,19 +140,20 @@ FIRST_OP = (
     Row("first operation, from process start", "ms", 1e3, "done"),
 )
 
+
+def _many(count: int, marks: dict[tuple[str, str], float] | None = None) -> Workload:
+    row = Row(f"step of {count} parameter tensors", "µs", 1e6, marks=marks or {})
+    return Workload("many", (count,), (5,), (row,), (*IMPERATIVE, "tinygrad"))
+
+
 WORKLOADS: dict[str, Workload] = {
     **_models(),
     **_convolutions(),
     "call": Workload(
         "call", (16,), (16,), (Row("call on 16 elements", "µs", 1e6, marks={PAIR: 1.5}),)
     ),
-    "many": Workload(
-        "many",
-        (300,),
-        (5,),
-        (Row("step of 300 parameter tensors", marks={PAIR: 1.1}),),
-        (*IMPERATIVE, "tinygrad"),
-    ),
+    "many": _many(300, {PAIR: 1.1}),
+    **{f"many-{count}": _many(count) for count in (1, 10, 30, 100, 1000)},
     "loop": Workload(
         "uncompiled",
         (FULL["mlp"],),
