@@ -281,7 +281,8 @@ class _Building:
                     trace.slots[step.slot] = self._slot_ref(step.slot)
                 if step.kind == "detach" and step.number < session.first_link:
                     trace.detached.add(step)
-        slots = (leaf_slot(link) for link in made)
+        slots = [leaf_slot(link) for link in made]
+        slots += [leaf._grad_slot for leaf in leaves if isinstance(leaf, Tensor)]  # or frozen
         leaves_made = [slot for slot in slots if slot is not None and self._is_made(slot)]
         if any(slot.hooks or slot.post_hooks for slot in leaves_made):
             raise NotReplayable(Why.LATE_HOOK)
@@ -295,7 +296,9 @@ class _Building:
         if session.reasons:
             raise NotReplayable()
         for t, storage, link, _ in session.handles.values():
-            if t._storage is storage and t._view is link:
+            slot = t._grad_slot
+            frozen = slot is not None and slot.frozen and self._is_made(slot)
+            if t._storage is storage and t._view is link and not frozen:
                 continue
             # The session's reference, this variable's and the call's: it died with the run,
             # as `x.detach().requires_grad_()` does.

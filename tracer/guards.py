@@ -342,7 +342,7 @@ def _views(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
 
 def _slots(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
     for slot, empty in g.slots:
-        target = leaves[slot]._slot if isinstance(slot, int) else slot
+        target = leaves[slot]._grad_slot if isinstance(slot, int) else slot
         if (target.grad is None) is not empty:
             return Change("a .grad that is read", _GRAD[empty], _GRAD[not empty])
     return None
@@ -429,10 +429,12 @@ def _seen_of_base(t: Tensor) -> tuple:
 
 def _describe(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        slot = leaf._slot
+        slot = leaf._grad_slot
         if slot is None:
             return (leaf._type, leaf._storage.device, leaf._strides, leaf.requires_grad, type(leaf))
         hooks = (*slot.hooks.values(), *slot.post_hooks.values()) or 2
+        if leaf._slot is None:  # no leaf, but the run may find its `.grad` or make it one again
+            hooks = (leaf.requires_grad, hooks)
         return (leaf._type, leaf._storage.device, leaf._strides, hooks, type(leaf))
     return ("static", by_contents(leaf))
 

@@ -149,7 +149,7 @@ def _write_tensor(w: Writer, g: Guards, i: int, expected: tuple) -> None:
     # `v` is the value that the storage holds, None where only the tensor can tell.
     v = f"v{i}"
     if isinstance(tracked, bool):
-        with w.block(f"if {t}._view is None:"):
+        with w.block(f"if {t}._view is None and '_frozen' not in {t}.__dict__:"):
             w.line(f"{v} = {s}.value")
             w.miss_if(f"{v}.edge {'is' if tracked else 'is not'} None")
         w.line(f"elif {ask}: {w.miss}")

@@ -277,6 +277,13 @@ ROWS: dict[str, tuple[str, ...]] = {
         f"x0 = T.ones(2, 3, {GRAD}); v0 = x0[:, 1:-1]; v1 = T.cat([x0, v0], 1)",
         "v2, v3, = [g * 2 for g in T.autograd.grad((v1 * v0).sum(), [x0, v0])]",
     ),
+    # What requires no grad for the moment keeps its gradient, which the next call finds.
+    "leaf_for_the_moment": (
+        f"x0 = T.ones(3, {F64}); x1 = T.ones(3, {GRAD}); (x1 * 5).sum().backward(); x1.requires_grad_(False)",
+        "x0.requires_grad_(); (x0 * x1.grad).sum().backward(); x0.requires_grad_(False)\n"
+        "v0 = x1.grad * 2; x1.requires_grad_(); (x1 * v0).sum().backward(); x1.requires_grad_(False)",
+        "x0.requires_grad_(); (x0 * x0).sum().backward()",
+    ),
     # Who shares memory at a second call.
     "memory_of_what_is_gone": (
         f"x0 = T.tensor([2.0, 3.0], {F64}); x1 = T.ones(2, 2); v0 = x0.detach()",
