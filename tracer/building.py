@@ -357,7 +357,7 @@ class _Building:
         number = self._bind_storage(leaf._storage)
         if self.trace.bindings[number].kind in ("entry", "grad"):
             entry = self.assigned.get(id(leaf._storage))
-            owners = [grad for _, grad in self.session.grad_reads.values()]
+            owners = [grad for _, grad, _ in self.session.grad_reads.values()]
             owners += [] if entry is None else [entry.value]
             if any(leaf is owner for owner in owners):
                 return Leaf("owner", number)
@@ -541,9 +541,13 @@ class _Building:
         if b.kind == "entry":
             storage = next(i for i, n in self.bound.items() if self.trace.bindings[n] is b)
             return self.session.captures[storage].held.edge
-        if b.kind != "storage":
+        if b.kind == "grad":
+            slot = self.trace.slot(b.ref, self.arguments)
+            owner = self.session.grad_reads[id(slot)][1]
+        elif b.kind == "storage":
+            owner = b.ref()
+        else:
             return None
-        owner = b.ref()
         if isinstance(owner, Tensor) and owner._slot is not None:
             return (owner._slot, 0)
         storage = self._before(owner)[0] if isinstance(owner, Tensor) else owner

@@ -143,6 +143,9 @@ class Trace:
         if b.kind in ("storage", "entry"):
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
+        if b.kind == "grad":
+            owner = self.slot(b.ref, arguments).grad
+            return owner._storage.value.edge if owner._slot is None else (owner._slot, 0)
         return None
 
     @property

@@ -277,6 +277,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         f"x0 = T.ones(2, 3, {GRAD}); v0 = x0[:, 1:-1]; v1 = T.cat([x0, v0], 1)",
         "v2, v3, = [g * 2 for g in T.autograd.grad((v1 * v0).sum(), [x0, v0])]",
     ),
+    # A gradient from before has history, which goes on in what the call adds to it.
+    "history_of_a_gradient": (
+        f"x0 = T.tensor([0.25, 2.5], {GRAD})",
+        "v0 = (x0 * x0 + 1).log(); v0.sum().backward(retain_graph=True, create_graph=True); v1 = x0.grad * 2",
+        "v2, = T.autograd.grad((v1 * x0).sum(), [x0], retain_graph=True); x0.grad.sum().backward(create_graph=True)",
+    ),
     # What requires no grad for the moment keeps its gradient, which the next call finds.
     "leaf_for_the_moment": (
         f"x0 = T.ones(3, {F64}); x1 = T.ones(3, {GRAD}); (x1 * 5).sum().backward(); x1.requires_grad_(False)",
