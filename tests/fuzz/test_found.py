@@ -244,6 +244,11 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v2 = T.nn.functional.cross_entropy(x2, x2.double() / 2, label_smoothing=0.25)\n"
         "v3 = T.nn.functional.nll_loss(x2, x3.int()); v4 = T.nn.functional.cross_entropy(x2, x3.byte())",
     ),
+    "dtype_of_the_input": (
+        f"x0 = T.ones(3, {F64}); x1 = T.full((4, 3), 0.1)",
+        "v0 = T.nn.functional.huber_loss(x1, x0, delta=0.5); v1 = T.nn.functional.huber_loss(x0, x1)\n"
+        "v2 = T.nn.functional.huber_loss(x1.half(), x0, reduction='none'); v3 = T.nn.functional.huber_loss(x0.int(), x1)",
+    ),
     "biases_that_do_not_fit": (
         "x0 = T.ones(3); x1 = T.ones(4, 3)",
         "v0 = T.nn.functional.linear(x0, x1, x1[:, :1]); v1 = T.nn.functional.linear(x1, x1, x0[:1])\n"
