@@ -84,6 +84,14 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v0 = (x0 * 2).slice_scatter(x1, 0, 0, 1); v1 = (x1 * 2).select_scatter(x0[0], 0, 0)",
         "v0.sum().backward()",
     ),
+    # A write of nothing has history all the same.
+    "nothing_written": (
+        f"x0 = T.ones(1, {GRAD}); x1 = T.ones(3, 1, {F64}); x4 = T.ones(3, 1, {F64})\n"
+        f"x5 = T.ones(3, 1, {F64}); x6 = T.ones(3, 1, {F64})",
+        "x4.expand(3, 3, 1).narrow(2, 1, 0).add_(x0); v0 = x5.expand(0, 3, 1); v0 += x0\n"
+        "v1 = x6.as_strided((2, 0, 3), (0, 0, 0)); v1 *= x0; v2 = x1.detach().expand(2, 3, 1)[:0]; v2 += x0",
+        "v1.sum().backward(); v0.sum().backward(); (x4 * x5 * x6).sum().backward(); v2.sum().backward()",
+    ),
     "filled_with_a_tensor": (
         f"x0 = T.ones(2, 3, {GRAD}); x1 = T.tensor(2.0, {GRAD})",
         "v0 = x0 * 2; v0.fill_(x1); v1 = x0.t() * 3; v1[0].fill_(x1)",
