@@ -354,6 +354,13 @@ def test_xla_multiplies_what_was_bool_as_a_number(way: str):
     assert m is None, m.difference
 
 
+@pytest.mark.parametrize("way", ("atan2(v0, v0)", "atan2(-v0, v0 / 2)", "complex(v1, v1).angle()"))
+def test_xla_finds_the_angle_of_the_origin(way: str):
+    steps = f"v0 = T.arange(4); v1 = v0.double(); v2 = T.{way}"
+    m = check(program(("x0 = T.ones(3)", steps), captured=False), "xla", plain=False).mismatch
+    assert m is None, m.difference
+
+
 @pytest.mark.parametrize("name", ("x0", "x1"))
 def test_only_what_pytorch_wrote_over_is_excused(name: str):
     rows = (f"x0 = T.arange(6.0, {F64}).view(2, 3); x1 = T.ones(2, 3, {F64})",)
