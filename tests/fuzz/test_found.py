@@ -270,6 +270,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         f"x0 = T.ones(3, 2, {F64}); x1 = T.ones(2, 3, {F64})",
         "v0 = T.lerp(x0.t(), x1, x1); v1 = T.lerp(x1, x0.t(), x0.t()); v2 = x0.t().lerp(x1, 0.5)",
     ),
+    "laid_out_as_operands_in_one_place": (
+        f"x0 = T.arange(12.0, {F64}).view(3, 2, 2); x1 = x0.diagonal(0, 0, 2); x2 = x0.as_strided((2, 2), (0, 2), 0)",
+        "v0 = T.hypot(x2, x1); v1 = T.logical_and(x2, x1); v2 = T.heaviside(x2, x1); v3 = T.hypot(x1, x2)\n"
+        "v4 = T.nn.functional.huber_loss(x2, x1, 'none'); v5 = T.nn.functional.huber_loss(x1, x2, 'none')\n"
+        "v6 = T.logical_or(x2.int(), x1); v7 = T.nn.functional.huber_loss(x0[0].t(), x0[:1, 0], 'none')",
+    ),
     # Evaluating one argument drops what another one, a view, showed before.
     "arguments_evaluated_in_turn": (
         f"x0 = T.ones(2, 3, {GRAD}); x1 = T.ones(2, 2, {F64}); v0 = (x1 * 2).diagonal()\n"

@@ -148,7 +148,7 @@ def _huber_loss(
     dtype = input._type.dtype
     if not dtype.is_floating_point:
         raise DTypeError(f"huber_loss: result type {losses.dtype} can't be cast to {dtype}")
-    losses = _weighted(prims.convert(losses, dtype), weight)
+    losses = _weighted(laid_like(prims.convert(losses, dtype), input), weight)
     return _reduce_weighted("huber_loss", losses, weight, reduction)
 
 
