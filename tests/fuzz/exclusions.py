@@ -341,7 +341,7 @@ RULES: tuple[Rule, ...] = (
         _history_made_anew,
     ),
     Rule(
-        "what PyTorch makes as a view inside (of repeat_interleave, tensordot, max_pool1d), or "
+        "what PyTorch makes as a view inside (of einsum, linear, bilinear), or "
         "restrides in place, counts as a view for detach_ there, or does not",
         _view_for_detach,
     ),

@@ -174,6 +174,20 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v5 = T.nn.functional.unfold(x1, 2); v5.detach_(); v6 = T.nn.functional.channel_shuffle(x1, 2)\n"
         "v6.detach_(); v7 = T.nn.functional.pairwise_distance(x0, x0 * 2); v7.detach_()",
     ),
+    # What PyTorch composes of other functions may end with a view.
+    "views_at_the_end_of_functions": (
+        f"x0 = T.arange(4.0, {F64}).view(2, 2); x0.requires_grad_(); x1 = T.ones(2, 2, 1, {F64})",
+        "v0 = T.nn.functional.avg_pool1d(x0, 2, padding=1); v1 = T.nn.functional.max_pool1d(x0, 2, 1)\n"
+        "v2 = x0.repeat_interleave(2, 1); v3 = T.tensordot(x0, x0, ([1], [1])); v4 = T.nn.functional.conv1d(x0, x1)\n"
+        "v5, v6, = T.nn.functional.max_pool1d(x0, 2, 1, return_indices=True); v7 = T.nn.functional.max_pool1d(x0.detach(), 2)\n"
+        "v8 = T.nn.functional.adaptive_avg_pool1d(x0, 2); v9 = T.nn.functional.adaptive_max_pool1d(x0, 1)\n"
+        "v0.register_hook(lambda g: -g); v1.retain_grad(); v2.retain_grad(); v3.register_hook(lambda g: g * 5)\n"
+        "v4.register_hook(lambda g: -g); v5.retain_grad(); v8.register_hook(lambda g: -g); v9.retain_grad()\n"
+        "v0.flatten().mul_(2); v1.t().mul_(3); v2[0].mul_(4); v3.mul_(5); v4.view(-1).mul_(2); v5.mul_(2); v8[0].mul_(2)\n"
+        "v9.mul_(2); v7.detach_(); v0.detach_(); v1.detach_(); v2.detach_(); v3.detach_(); v4.detach_(); v5.detach_()\n"
+        "v6.detach_(); v8.detach_(); v9.detach_()",
+        "(v0.sum() + v1.sum() + v2.sum() + v3.sum()).backward(); (v4.sum() + v5.sum() + v8.sum() + v9.sum()).backward()",
+    ),
     # Refusals and their classes.
     "written_where_elements_are_one": (
         f"x0 = T.ones(3, {F64})",
