@@ -193,6 +193,18 @@ class Session:
         value = None if seen is None else seen.value
         return None if value is None else value.edge
 
+    def show_as_before(self, t: Tensor) -> Value | None:
+        """Have a view from outside show what it showed before the run, with the history that it
+        had; the run cannot be replayed any more. Returns what it showed in the run so far."""
+        self.capture(t)
+        storage, link = t._storage, t._view
+        seen = self.caches.get(id(storage), {}).get(id(link))
+        if link is None or seen is None or seen.value is None or id(storage) in self.written:
+            return None
+        read = storage.cached(link)
+        storage.remember(link, seen.value)
+        return read
+
     def restore_views(self) -> None:
         """The run is over: views of what it did not write show what they showed before."""
         for capture in self.captures.values():

@@ -323,6 +323,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v0 = x1.grad * 2; x1.requires_grad_(); (x1 * v0).sum().backward(); x1.requires_grad_(False)",
         "x0.requires_grad_(); (x0 * x0).sum().backward()",
     ),
+    # The history of a view from outside is where a hook on it lies.
+    "hook_on_a_view_from_outside": (
+        f"x0 = T.ones(2, 3, {GRAD}); v0 = x0[0]; v1 = v0 * 2; v2 = x0[1]; v3 = v2 * 3",
+        "v4 = v0 * v0; v0.register_hook(lambda g: -g); v2.retain_grad(); v5 = v1 * v0 + v4 + v2 * v3",
+        "v5.sum().backward(); (v0 * v1 * v3).sum().backward()",
+    ),
     # Who shares memory at a second call.
     "memory_of_what_is_gone": (
         f"x0 = T.tensor([2.0, 3.0], {F64}); x1 = T.ones(2, 2); v0 = x0.detach()",
