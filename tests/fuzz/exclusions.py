@@ -253,6 +253,19 @@ def _names_an_equal(program: Program, mode: str, found: Difference) -> bool:
     return Reach(program, lambda s: picks.search(s.source) is not None).shows(found)
 
 
+def _gradient_of_nothing_as_real(program: Program, mode: str, found: Difference) -> bool:
+    """Whether PyTorch refuses a gradient for how it lies in memory, which a program does not say."""
+    if found.category != "not refused" or not GRADIENT.search(found.text):
+        return False
+    space = fresh(program, torch)
+    with oracle(), contextlib.redirect_stdout(io.StringIO()):
+        for s in program.statements:
+            error = execute(s, space)
+            if s.refused and found.text.startswith(repr(s.source)):
+                return "last dimension with stride 1" in str(error)
+    return False
+
+
 def _beyond_limits_again(program: Program, mode: str, found: Difference) -> bool:
     """Whether it differs after a statement that is beyond the limits of programs in a second call
     alone, as where each call restrides an argument in place."""
@@ -362,6 +375,11 @@ RULES: tuple[Rule, ...] = (
         "which of several equal elements topk, median and kthvalue name, once a second call "
         "finds such",
         _names_an_equal,
+    ),
+    Rule(
+        "PyTorch's gradient of view_as_real refuses gradients without elements that are expanded, "
+        "which it makes itself",
+        _gradient_of_nothing_as_real,
     ),
     Rule(
         "what programs do without (see limits.py), once a second call does it: writes where "

@@ -290,6 +290,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v4 = T.nn.functional.huber_loss(x2, x1, 'none'); v5 = T.nn.functional.huber_loss(x1, x2, 'none')\n"
         "v6 = T.logical_or(x2.int(), x1); v7 = T.nn.functional.huber_loss(x0[0].t(), x0[:1, 0], 'none')",
     ),
+    "nothing_is_contiguous": (
+        f"x0 = T.zeros(2, 0, {F64}).t(); x1 = T.ones(1, {F64})",
+        "v0 = T.view_as_complex(T.where(x0 > -1, x0, x0)); v1 = T.view_as_complex(T.hypot(x0, x0))\n"
+        "v2 = T.view_as_complex(x0.exp()); v3 = T.view_as_complex(x0 * 2); v4 = T.view_as_complex(x0 * x1)\n"
+        "v5 = T.view_as_complex(x0.clone()); v6 = T.view_as_complex(T.zeros_like(x0)); v7 = T.view_as_complex(x0.float())",
+    ),
     # Evaluating one argument drops what another one, a view, showed before.
     "arguments_evaluated_in_turn": (
         f"x0 = T.ones(2, 3, {GRAD}); x1 = T.ones(2, 2, {F64}); v0 = (x1 * 2).diagonal()\n"

@@ -275,4 +275,4 @@ def laid_like(x: Tensor, *operands: Any) -> Tensor:
 
 def dense_strides(x: Tensor) -> tuple[int, ...] | None:
     """Strides of a dense copy of `x` that keeps the order of its axes in memory."""
-    return None if x._strides is None else prims.result_strides(x._type.shape, (x,))
+    return None if x._strides is None else prims.copy_strides(x._type.shape, (x,))
