@@ -322,6 +322,11 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v0 = (x0 * x0 + 1).log(); v0.sum().backward(retain_graph=True, create_graph=True); v1 = x0.grad * 2",
         "v2, = T.autograd.grad((v1 * x0).sum(), [x0], retain_graph=True); x0.grad.sum().backward(create_graph=True)",
     ),
+    "hooks_of_a_leaf_for_the_moment": (
+        f"x0 = T.ones(3, {GRAD}); x1 = T.ones(3, {GRAD}); v0 = x0 * x1; v0.sum().backward()",
+        "v1 = v0 * 2; x0.register_post_accumulate_grad_hook(lambda p: setattr(p, 'grad', None))\n"
+        "x0.requires_grad_(False); v1.sum().backward()",
+    ),
     # What requires no grad for the moment keeps its gradient, which the next call finds.
     "leaf_for_the_moment": (
         f"x0 = T.ones(3, {F64}); x1 = T.ones(3, {GRAD}); (x1 * 5).sum().backward(); x1.requires_grad_(False)",
