@@ -144,6 +144,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "v3[:, 0].fill_(2.0); v4[T.tensor([1])] *= 4; v1 *= 2",
         "(v0 * v0).sum().backward(); v5.sum().backward(); v2.sum().backward()",
     ),
+    "assigned_past_hooks_on_views": (
+        f"x0 = T.ones(2, 3, {GRAD}); x1 = T.tensor(2.0, {GRAD})",
+        "v0 = x0 * 2; v1 = v0.t(); v2 = v0[0]; v1.retain_grad(); v2.register_hook(lambda g: g * 5); v3 = v1[-1]\n"
+        "v3 += 0.75; v1[-1] = v3; v2[:1].copy_(v3[:1] * 2); v1[0].fill_(x1)",
+        "(v0 * v0).sum().backward()",
+    ),
     "around_a_written_view": (
         f"x0 = T.arange(12.0, {GRAD})",
         "v0 = x0 * 2; v1 = v0.view(3, 4)[0]; v2 = v1.as_strided((2, 2), (4, 0), 1); v1 -= 1; v3 = v2 * 3\n"
