@@ -108,13 +108,13 @@ def _edge_of(t: Any) -> Edge:
 
 
 def _collect(slot: GradSlot, c: Value, device: Any, create_graph: bool) -> None:
-    """Add a gradient to a leaf's `.grad`: in place, so that other handles on it see it."""
-    if slot.frozen:
-        return
+    """Add a gradient to a leaf's `.grad`: in place, so that other handles on it see it. What does
+    not require grad for the moment collects nothing, but its hooks run."""
     if slot.node_hooks is not None:
         c = call_slot_hooks(slot, c, device, "pre")
-    with LOCK:  # of passes in several threads none is lost
-        _accumulate(slot, c, device, create_graph)
+    if not slot.frozen:
+        with LOCK:  # of passes in several threads none is lost
+            _accumulate(slot, c, device, create_graph)
     if slot.node_hooks is not None:
         call_slot_hooks(slot, c, device, "post")
     for hook, owner in list(slot.post_hooks.values()):

@@ -117,9 +117,10 @@ def signature_of(view: Link | None) -> tuple:
 
 
 def argument_slots(arguments: Sequence[Any]) -> dict[int, int]:
-    """Which argument each gradient slot belongs to."""
+    """Which argument each gradient slot belongs to, frozen ones among them."""
     slots: dict[int, int] = {}
     for i, a in enumerate(arguments):
-        if isinstance(a, Tensor) and a._slot is not None:
-            slots.setdefault(id(a._slot), i)
+        slot = a._grad_slot if isinstance(a, Tensor) else None
+        if slot is not None:
+            slots.setdefault(id(slot), i)
     return slots

@@ -281,7 +281,8 @@ class _Building:
                     trace.slots[step.slot] = self._slot_ref(step.slot)
                 if step.kind == "detach" and step.number < session.first_link:
                     trace.detached.add(step)
-        slots = (leaf_slot(link) for link in made)
+        slots = [leaf_slot(link) for link in made]
+        slots += [leaf._grad_slot for leaf in leaves if isinstance(leaf, Tensor)]  # or frozen
         leaves_made = [slot for slot in slots if slot is not None and self._is_made(slot)]
         if any(slot.hooks or slot.post_hooks for slot in leaves_made):
             raise NotReplayable(Why.LATE_HOOK)
@@ -295,7 +296,9 @@ class _Building:
         if session.reasons:
             raise NotReplayable()
         for t, storage, link, _ in session.handles.values():
-            if t._storage is storage and t._view is link:
+            slot = t._grad_slot
+            frozen = slot is not None and slot.frozen and self._is_made(slot)
+            if t._storage is storage and t._view is link and not frozen:
                 continue
             # The session's reference, this variable's and the call's: it died with the run,
             # as `x.detach().requires_grad_()` does.
@@ -354,7 +357,7 @@ class _Building:
         number = self._bind_storage(leaf._storage)
         if self.trace.bindings[number].kind in ("entry", "grad"):
             entry = self.assigned.get(id(leaf._storage))
-            owners = [grad for _, grad in self.session.grad_reads.values()]
+            owners = [grad for _, grad, _ in self.session.grad_reads.values()]
             owners += [] if entry is None else [entry.value]
             if any(leaf is owner for owner in owners):
                 return Leaf("owner", number)
@@ -538,9 +541,13 @@ class _Building:
         if b.kind == "entry":
             storage = next(i for i, n in self.bound.items() if self.trace.bindings[n] is b)
             return self.session.captures[storage].held.edge
-        if b.kind != "storage":
+        if b.kind == "grad":
+            slot = self.trace.slot(b.ref, self.arguments)
+            owner = self.session.grad_reads[id(slot)][1]
+        elif b.kind == "storage":
+            owner = b.ref()
+        else:
             return None
-        owner = b.ref()
         if isinstance(owner, Tensor) and owner._slot is not None:
             return (owner._slot, 0)
         storage = self._before(owner)[0] if isinstance(owner, Tensor) else owner

@@ -41,7 +41,8 @@ class Captured:
         self.type = owner._type if is_tensor else None
         self.view = owner._view if is_tensor else None
         self.slot = owner._slot if is_tensor else None
-        self.hooks = _hooks(self.slot)
+        # A leaf that does not require grad for the moment may do so again in the run.
+        self.hooks = _hooks(owner._grad_slot) if is_tensor else ()
         before = known.get(id(owner))
         found = before[1] if before else tags(owner) if is_tensor else {}
         self.tags = named_tags(found, names)
@@ -62,8 +63,10 @@ class Captured:
             return False
         if slot is None:
             tracked = self.tracked
-            return tracked is None or _has_history(t) is tracked
-        if not (slot.hooks or slot.post_hooks or self.hooks):
+            if tracked is not None and _has_history(t) is not tracked:
+                return False
+            slot = t._grad_slot
+        if slot is None or not (slot.hooks or slot.post_hooks or self.hooks):
             return True
         return _hooks(slot) == self.hooks
 
@@ -73,7 +76,7 @@ class Captured:
             return "gone", "there"
         if isinstance(t, Tensor) and t._type is not self.type:
             return str(t._type), str(self.type)
-        if isinstance(t, Tensor) and _hooks(t._slot) != self.hooks:
+        if isinstance(t, Tensor) and _hooks(t._grad_slot) != self.hooks:
             return "with other hooks", "with those recorded"
         if isinstance(t, Tensor):
             now = named_tags(tags(t), self.names)

@@ -115,8 +115,11 @@ def register_hook(t: Tensor, hook: Callable) -> Any:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     slot = t._slot
     session = STATE.session
+    read = None
     if session is not None and t._storage.owner is not session:
         session.unfaithful(Why.HOOK)
+        if slot is None:
+            read = session.show_as_before(t)
     if slot is not None:
         return RemovableHandle(slot.hooks, hook)
     edge = t._value().edge
@@ -127,6 +130,8 @@ def register_hook(t: Tensor, hook: Callable) -> Any:
     if node.hooks is None:
         node.hooks = {}
     hooks = node.hooks.setdefault(index, [])
+    if read is not None and read.edge not in (None, edge):
+        _attach(read.edge, hooks)
     storage = t._storage
     if storage.hooks is None:
         storage.hooks = Hooks()

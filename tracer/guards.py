@@ -21,7 +21,7 @@ from .hyper import read as read_hyper
 from .modes import changed, modes
 from .optimizer_guards import OptimizerForm
 from .replay import Trace
-from .session import Session
+from .session import GradState, Session, state_of_grad
 from .spaces import Space, space_of
 from .structures import Structure, is_structure
 from .tensor import Tensor
@@ -56,7 +56,7 @@ class Guards:
         self.spaces: list[Space] = []
         self.places: list[tuple[dict, str, Any, Any, str]] = []
         self.zeros: list[tuple[dict, str, int | None, bool]] = []
-        self.slots: list[tuple[Any, bool]] = []
+        self.slots: list[tuple[Any, GradState]] = []
         self.owners: list[Captured] = []
         self.assigned: list[Entry] = []
         self.structures: list[Structure] = []
@@ -97,8 +97,7 @@ class Guards:
         self.optimizers = [OptimizerForm(o, inputs) for o in session.optimizers.values()]
         # Read first means: what was there then matters, even if it is assigned later.
         self.slots = [
-            (own.get(id(slot), slot), before is None)
-            for slot, before in session.grad_reads.values()
+            (own.get(id(slot), slot), state) for slot, _, state in session.grad_reads.values()
         ]
         self._drop_doubles(session)
         self._watch_captured(session, trace, leaves)
@@ -341,14 +340,19 @@ def _views(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
 
 
 def _slots(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
-    for slot, empty in g.slots:
-        target = leaves[slot]._slot if isinstance(slot, int) else slot
-        if (target.grad is None) is not empty:
-            return Change("a .grad that is read", _GRAD[empty], _GRAD[not empty])
+    for slot, state in g.slots:
+        target = leaves[slot]._grad_slot if isinstance(slot, int) else slot
+        now = state_of_grad(target.grad)
+        if now != state:
+            words = _of_grad(now), _of_grad(state)
+            if words[0] == words[1]:
+                words = "of other strides, or another view", "as recorded"
+            return Change("a .grad that is read", *words)
     return None
 
 
-_GRAD = ("None", "a tensor")
+def _of_grad(state: GradState) -> str:
+    return "None" if state is None else f"{state[0]}{' with history' if state[2] else ''}"
 
 
 def _owners(g: Guards, spec: Any, leaves: Sequence[Any]) -> Change | None:
@@ -429,10 +433,12 @@ def _seen_of_base(t: Tensor) -> tuple:
 
 def _describe(leaf: Any) -> Any:
     if isinstance(leaf, Tensor):
-        slot = leaf._slot
+        slot = leaf._grad_slot
         if slot is None:
             return (leaf._type, leaf._storage.device, leaf._strides, leaf.requires_grad, type(leaf))
         hooks = (*slot.hooks.values(), *slot.post_hooks.values()) or 2
+        if leaf._slot is None:  # no leaf, but the run may find its `.grad` or make it one again
+            hooks = (leaf.requires_grad, hooks)
         return (leaf._type, leaf._storage.device, leaf._strides, hooks, type(leaf))
     return ("static", by_contents(leaf))
 

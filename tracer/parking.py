@@ -24,6 +24,7 @@ from .engine import GradSlot
 from .evaluate import Lost
 from .packing import has_own_writes, unpacked
 from .replay import Trace, handle, is_deleted
+from .session import GradState
 from .state import LOCK
 from .storage import Storage
 from .tensor import REPOINTED, Tensor
@@ -45,6 +46,9 @@ class ParkedStorage(Storage):
         parking, place = self.parked
         parking.fetch(place, self)
         self.value = new  # of a plain storage by now
+
+    def has_history(self) -> bool:
+        return False
 
 
 class ParkedSlot(GradSlot):
@@ -115,10 +119,13 @@ class Lot:
         self.splitters: dict[int, tuple[Any, list[int]]] = {}  # by the numbers of flat arrays
         self.pick = _picker(outputs)
 
-    def slots_set(self) -> dict[int, bool]:
-        """The ids of the slots that a call sets, and whether to None."""
-        found = zip(self.slots, self.made, strict=True)
-        return {id(slot()): made is None for slot, made in found}
+    def slots_set(self) -> dict[int, GradState]:
+        """The ids of the slots that a call sets, and the state that it leaves them in."""
+        states: dict[int, GradState] = {}
+        for slot, made in zip(self.slots, self.made, strict=True):
+            type = None if made is None else self.trace.type_of(made.source.output)
+            states[id(slot())] = None if made is None else (type, made.strides, False)
+        return states
 
     def enter(self) -> Parking | None:
         """The parking with all that a call writes in it; None if somebody else has some of it."""

@@ -19,6 +19,7 @@ from .state import STATE
 from .tensor import Tensor
 
 _new = object.__new__
+_CONVERT = OPS["convert"]
 
 
 def apply(op: Op, operands: tuple[Any, ...], attrs: tuple = (), device: Any = None) -> Any:
@@ -52,7 +53,8 @@ def apply(op: Op, operands: tuple[Any, ...], attrs: tuple = (), device: Any = No
         return tuple(Tensor._wrap(v, place) for v in out)
     strides = None
     if strided and op.elementwise:
-        strides = result_strides(out.type.shape, operands)
+        strides_of = copy_strides if op is _CONVERT else result_strides
+        strides = strides_of(out.type.shape, operands)
     return Tensor._wrap(out, place, strides)
 
 
@@ -76,7 +78,15 @@ def _one_device(op: Op, operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def result_strides(shape: tuple[int, ...], operands: tuple[Any, ...]) -> tuple[int, ...] | None:
-    """Strides of an elementwise result: dense, its axes in the operands' memory order.
+    """Strides of an elementwise result: as `copy_strides`, but operands of one shape count as
+    contiguous where it has no elements."""
+    if 0 in shape and {getattr(t, "shape", None) for t in operands} == {shape}:
+        return None
+    return copy_strides(shape, operands)
+
+
+def copy_strides(shape: tuple[int, ...], operands: tuple[Any, ...]) -> tuple[int, ...] | None:
+    """Dense strides, the axes in the operands' memory order.
 
     PyTorch lets the first operand that tells two axes apart decide; axes that none tells
     apart keep their order.
@@ -89,7 +99,7 @@ def result_strides(shape: tuple[int, ...], operands: tuple[Any, ...]) -> tuple[i
 def dense_strides(
     shape: tuple[int, ...], layouts: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
 ) -> tuple[int, ...] | None:
-    """`result_strides` for operands of these shapes and strides."""
+    """`copy_strides` for operands of these shapes and strides."""
     ndim = len(shape)
     padded = []
     for own, strides in layouts:

@@ -27,6 +27,7 @@ from .quick_guards import write_guards
 from .recording import evaluate_all
 from .replay import Trace, Views, handle, ready
 from .restoring import consume
+from .session import GradState
 from .state import ANOMALIES, LOCK, RECORDING
 from .storage import BARE, FRESH, Storage, root
 from .tensor import REPOINTED, Tensor
@@ -62,7 +63,7 @@ class _Writing:
     def function(self, with_keywords: bool, miss: Quick) -> Quick:
         w = self.w
         w.namespace |= {"miss": miss, "Miss": Miss}
-        parked: dict[int, bool] = {}
+        parked: dict[int, GradState] = {}
         if self.lot is not None:
             parked = self.lot.slots_set()
             w.line(f"p = {w.constant(self.lot)}.last()")

@@ -17,6 +17,7 @@ from . import state, trees
 from .captured import Captured
 from .guards import CHECKS, Guards
 from .parking import ParkedSlot
+from .session import GradState, state_of_grad
 from .shared import _SHARING
 from .spaces import Space
 from .state import HANDLES, STATE
@@ -24,12 +25,14 @@ from .tensor import REPOINTED, Tensor
 from .writer import Unwritable, Writer, joined
 
 
-def write_guards(w: Writer, g: Guards, with_keywords: bool, parked_slots: dict[int, bool]) -> None:
+def write_guards(
+    w: Writer, g: Guards, with_keywords: bool, parked_slots: dict[int, GradState]
+) -> None:
     """Lines that miss where a guard may not hold. Afterwards `d` has the thread's state,
     and there are variables for the leaves; for a tensor `t0`, `s0` is its storage and `v0`
     what that holds, or None.
 
-    `parked_slots` has the ids of the slots that the trace sets, and whether to None.
+    `parked_slots` has the ids of the slots that the trace sets, and the state that it leaves.
     """
     has = {check for check, has in CHECKS if has is None or has(g)}
     _write_modes(w, g)
@@ -149,7 +152,7 @@ def _write_tensor(w: Writer, g: Guards, i: int, expected: tuple) -> None:
     # `v` is the value that the storage holds, None where only the tensor can tell.
     v = f"v{i}"
     if isinstance(tracked, bool):
-        with w.block(f"if {t}._view is None:"):
+        with w.block(f"if {t}._view is None and '_frozen' not in {t}.__dict__:"):
             w.line(f"{v} = {s}.value")
             w.miss_if(f"{v}.edge {'is' if tracked else 'is not'} None")
         w.line(f"elif {ask}: {w.miss}")
@@ -257,26 +260,24 @@ def _write_optimizers(w: Writer, g: Guards) -> None:
 # Tensors
 
 
-def _write_slots(w: Writer, g: Guards, parked: dict[int, bool]) -> None:
+def _write_slots(w: Writer, g: Guards, parked: dict[int, GradState]) -> None:
     """A parked slot is as this trace's last call left it."""
-    if any(
-        isinstance(slot, int) or parked.get(id(slot), empty) is not empty for slot, empty in g.slots
-    ):
+    if any(isinstance(slot, int) or parked.get(id(slot), s) != s for slot, s in g.slots):
         _ask(w, g, kinds._slots)
         return
-    ours = [(slot, empty) for slot, empty in g.slots if id(slot) in parked]
-    others = [(slot, empty) for slot, empty in g.slots if id(slot) not in parked]
+    ours = [(slot, state) for slot, state in g.slots if id(slot) in parked]
+    others = [(slot, state) for slot, state in g.slots if id(slot) not in parked]
     if ours:
         w.miss_if(f"(p is None or p.away_slots) and not {w.constant(_hold)}({w.constant(ours)}, p)")
     if others:
         w.miss_if(f"not {w.constant(_hold)}({w.constant(others)}, None)")
 
 
-def _hold(slots: list[tuple[Any, bool]], parking: Any) -> bool:
-    for slot, empty in slots:
+def _hold(slots: list[tuple[Any, GradState]], parking: Any) -> bool:
+    for slot, expected in slots:
         if slot.__class__ is ParkedSlot and slot.parked[0] is parking:
             continue
-        if (slot.grad is None) is not empty:
+        if state_of_grad(slot.grad) != expected:
             return False
     return True
 

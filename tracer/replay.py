@@ -87,7 +87,7 @@ class Views:
         """Of a leaf that the run made another, of an argument that of what takes its place."""
         ref = self.trace.slots.get(slot)
         if isinstance(ref, int):
-            return self.arguments[ref]._slot
+            return self.arguments[ref]._grad_slot
         return slot.another() if ref is None else slot
 
 
@@ -143,6 +143,9 @@ class Trace:
         if b.kind in ("storage", "entry"):
             owner = b.ref()
             return owner._value().edge if isinstance(owner, Tensor) else owner.value.edge
+        if b.kind == "grad":
+            owner = self.slot(b.ref, arguments).grad
+            return owner._storage.value.edge if owner._slot is None else (owner._slot, 0)
         return None
 
     @property
@@ -451,7 +454,7 @@ class Trace:
 
     @staticmethod
     def slot(ref: SlotRef, arguments: Sequence[Any]) -> Any:
-        return arguments[ref]._slot if isinstance(ref, int) else ref()
+        return arguments[ref]._grad_slot if isinstance(ref, int) else ref()
 
     def _link(
         self, values: list[Value], inputs: list[Value], edges: list[Any]

@@ -86,8 +86,8 @@ class Session:
         self.conditions: list[tuple[Value, bool]] = []  # what `is_true` was told
         self.token = object()
         self.first_link = next(NUMBERS)  # those of the run have higher numbers
-        # Gradient slots: what `.grad` was when first read, and which were assigned.
-        self.grad_reads: dict[int, tuple[Any, Tensor | None]] = {}
+        # Gradient slots: what `.grad` was when first read, its state, and which were assigned.
+        self.grad_reads: dict[int, tuple[Any, Tensor | None, GradState]] = {}
         self.grad_writes: dict[int, Any] = {}
         self.grad_storages: dict[int, Any] = {}
         self.handles: dict[int, tuple[Tensor, Storage, Any, TensorType]] = {}
@@ -193,6 +193,18 @@ class Session:
         value = None if seen is None else seen.value
         return None if value is None else value.edge
 
+    def show_as_before(self, t: Tensor) -> Value | None:
+        """Have a view from outside show what it showed before the run, with the history that it
+        had; the run cannot be replayed any more. Returns what it showed in the run so far."""
+        self.capture(t)
+        storage, link = t._storage, t._view
+        seen = self.caches.get(id(storage), {}).get(id(link))
+        if link is None or seen is None or seen.value is None or id(storage) in self.written:
+            return None
+        read = storage.cached(link)
+        storage.remember(link, seen.value)
+        return read
+
     def restore_views(self) -> None:
         """The run is over: views of what it did not write show what they showed before."""
         for capture in self.captures.values():
@@ -238,7 +250,7 @@ class Session:
             return
         if slot.made_in is self.token:
             return  # each call makes its own
-        self.grad_reads[id(slot)] = (slot, slot.grad)
+        self.grad_reads[id(slot)] = (slot, slot.grad, state_of_grad(slot.grad))
         if slot.grad is not None:
             self.grad_storages[id(slot.grad._storage)] = slot
 
@@ -513,6 +525,20 @@ class Running(Restoring):
         self.later(chain(restored(STATE, *_RUNNING), map(sys.setprofile, (profile,))))
         STATE.session, STATE.recorder, STATE.scope = session, recorder, None
         STATE.module_depth, STATE.autocast_cache = 0, None
+
+
+# Of what a gradient slot has: its type, strides, whether it has history, and of a view more.
+GradState = tuple | None
+
+
+def state_of_grad(grad: Tensor | None) -> GradState:
+    """What is guarded of a `.grad` that is read."""
+    if grad is None:
+        return None
+    if grad._view is None:
+        return grad._type, grad._strides, grad._storage.has_history()
+    base = grad._storage.value.type
+    return grad._type, grad._strides, grad.requires_grad, base, grad._view.signature()
 
 
 def tags(t: Tensor) -> dict[str, Any]:

@@ -258,6 +258,10 @@ class Storage:
             if link is not None and link.edge is not None:
                 yield alias(self.value, link.edge)
 
+    def has_history(self) -> bool:
+        """Whether its value can be differentiated."""
+        return self.value.edge is not None
+
     def flush(self) -> None:
         """Write what is pending to the memory that is shared with NumPy: none here."""
 

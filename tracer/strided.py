@@ -87,7 +87,8 @@ def _read_strided(b: Builder, x: Value, order: Ints, shape: Shape, strides: Ints
     inner = _dense(shape, strides)
     if inner is None:
         if 0 in shape:
-            return b.zeros(x.type.with_shape(shape))
+            none = b.slice(flat, starts=(0,), sizes=(0,), strides=(1,))
+            return b.reshape(none, shape=shape)  # with history
         return b.index(flat, positions(b, shape, strides, start))
     size = math.prod(shape)
     if size != flat.type.numel:
@@ -99,7 +100,7 @@ def _write_strided(
     b: Builder, parent: Value, v: Value, order: Ints, shape: Shape, strides: Ints, start: int
 ) -> Value:
     if 0 in shape:
-        return parent
+        return views.write_nothing(b, parent, v)
     flat = _flat(b, parent, order)
     inner = _dense(shape, strides)
     if inner is not None:
@@ -273,7 +274,7 @@ def write(t: Tensor, b: Builder, base: Value, value: Value, alike: bool) -> Valu
     """
     shape, strides = t._type.shape, t.stride()
     if 0 in shape:
-        return base
+        return views.write_nothing(b, base, value)
     if not alike and any(n > 1 and not s for n, s in zip(shape, strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a "

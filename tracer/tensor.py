@@ -220,6 +220,8 @@ class Tensor(TensorMethods):
         """The history of the detached view `family` once this view, `link`, of it, which may show
         a place twice, has become `value`."""
         storage = self._storage
+        if 0 in self._type.shape:
+            return views.write_nothing(b, storage.read(family), value).edge
         if all(s.kind in BARE for s in views.chain(family) if s):
             return strided.write(self, b, storage.read(family), value, alike).edge
         step: views.Link | None = link

@@ -257,6 +257,23 @@ def _write_slice(
     return b.update_slice(parent, v, starts=starts, strides=strides)
 
 
+def write_nothing(b: Builder, parent: Value, v: Value) -> Value:
+    """`parent` as it is, but with the history of a write of `v`, which has no elements."""
+    if v.edge is None:
+        return parent
+    flat = b.reshape(parent, shape=(parent.type.numel,))
+    none = b.reshape(b.convert(v, parent.type.dtype), shape=(0,))
+    put = b.update_slice(flat, none, starts=(0,), strides=(1,))
+    return b.reshape(put, shape=parent.type.shape)
+
+
+def _write_expand(b: Builder, parent: Value, v: Value, shape: Shape) -> Value:
+    # What shows a place twice is written by place instead; see Tensor._write_value.
+    if 0 in shape:
+        return write_nothing(b, parent, v)
+    return b.reshape(v, shape=parent.type.shape)
+
+
 READ: dict[str, Any] = {
     "leaf": lambda b, x, slot: alias(x, (slot, 0)),
     "detach": lambda b, x, *data: alias(x, None),
@@ -276,8 +293,7 @@ WRITE: dict[str, Any] = {
     "reshape": lambda b, parent, v, shape: b.reshape(v, shape=parent.type.shape),
     "transpose": lambda b, parent, v, perm: b.transpose(v, perm=inverse(perm)),
     "slice": _write_slice,
-    # What shows a place twice is written by place instead; see Tensor._write_value.
-    "expand": lambda b, parent, v, shape: b.reshape(v, shape=parent.type.shape),
+    "expand": _write_expand,
     "diagonal": _write_diagonal,
     "pick": _write_pick,
 }

@@ -13,6 +13,7 @@ import torch
 
 from .compare import TOLERANCE, Difference, compare
 from .flow import GRADIENT, Reach, sharing
+from .limits import Limits
 from .program import NAME, Program, Statement
 from .run import Outcome, execute, fresh, oracle, run_torch
 
@@ -252,6 +253,40 @@ def _names_an_equal(program: Program, mode: str, found: Difference) -> bool:
     return Reach(program, lambda s: picks.search(s.source) is not None).shows(found)
 
 
+def _gradient_of_nothing_as_real(program: Program, mode: str, found: Difference) -> bool:
+    """Whether PyTorch refuses a gradient for how it lies in memory, which a program does not say."""
+    if found.category != "not refused" or not GRADIENT.search(found.text):
+        return False
+    space = fresh(program, torch)
+    with oracle(), contextlib.redirect_stdout(io.StringIO()):
+        for s in program.statements:
+            error = execute(s, space)
+            if s.refused and found.text.startswith(repr(s.source)):
+                return "last dimension with stride 1" in str(error)
+    return False
+
+
+def _beyond_limits_again(program: Program, mode: str, found: Difference) -> bool:
+    """Whether it differs after a statement that is beyond the limits of programs in a second call
+    alone, as where each call restrides an argument in place."""
+    if "called again" not in mode or found.category not in ("value", "grad"):
+        return False
+    space = fresh(program, torch)
+    inputs = [i.name for i in program.inputs]
+    beyond: set[Statement] = set()
+    with oracle(), contextlib.redirect_stdout(io.StringIO()):
+        for s in (*program.before, *program.body):
+            execute(s, space)
+        for name in [n for n in space if NAME.fullmatch(n) and n not in program.parameters()]:
+            del space[name]
+        limits = Limits(space, inputs)
+        for s in program.body:
+            if limits.refuses(s.source):
+                beyond.add(s)
+            execute(s, space)
+    return Reach(program, beyond.__contains__).shows(found)
+
+
 GIVES_OUT = re.compile(r"^(T\..*), out=([xv]\d+)\)$")
 
 
@@ -319,7 +354,7 @@ RULES: tuple[Rule, ...] = (
         _history_made_anew,
     ),
     Rule(
-        "what PyTorch makes as a view inside (of repeat_interleave, tensordot, max_pool1d), or "
+        "what PyTorch makes as a view inside (of einsum, linear, bilinear), or "
         "restrides in place, counts as a view for detach_ there, or does not",
         _view_for_detach,
     ),
@@ -340,6 +375,16 @@ RULES: tuple[Rule, ...] = (
         "which of several equal elements topk, median and kthvalue name, once a second call "
         "finds such",
         _names_an_equal,
+    ),
+    Rule(
+        "PyTorch's gradient of view_as_real refuses gradients without elements that are expanded, "
+        "which it makes itself",
+        _gradient_of_nothing_as_real,
+    ),
+    Rule(
+        "what programs do without (see limits.py), once a second call does it: writes where "
+        "several elements lie in one place",
+        _beyond_limits_again,
     ),
     Rule(
         "a view made under no_grad says that it requires grad in PyTorch 2.13, against its "

@@ -48,7 +48,8 @@ class Limits:
         given = re.search(r"out=([xv]\d+)\)", source)
         if given is not None:
             t = self.tensor(given[1])
-            return t is None or t.requires_grad  # PyTorch refuses, but not where it has no formula
+            # PyTorch refuses, but not where it has no formula.
+            return t is None or t.requires_grad or self._expanded(given[1])
         target, rest = written(source)
         if target is None or self.tensor(target) is None:
             return False
@@ -101,7 +102,7 @@ class Limits:
 
     def _expanded(self, target: str) -> bool:
         """A write through a tensor of which several elements lie in one place: PyTorch refuses
-        most of them, and deprecates the others."""
+        most of them, and deprecates the others; sums by `out=` all come to stand in that place."""
         t = self.tensor(target)
         assert t is not None
         return len(elements(t)) < t.numel()

@@ -132,13 +132,13 @@ class Program:
         lines += [f"    {i.name} = {i.source(which)}" for i in self.inputs]
         lines += _indented(self.before)
         if compiled:
-            source = self.with_(captured=False).function_source().splitlines()
-            lines += [f"    {line}" for line in source]
+            source = self.function_source().replace("    global ", "    nonlocal ", 1)
+            lines += [f"    {line}" for line in source.splitlines()]
             lines.append("    if T is thrace:")
             lines.append("        program = T.compile(program)")
             names = self.live()
             target = f"{', '.join(names)}{',' * (len(names) == 1)} = " if names else ""
-            call = f"{target}program({', '.join(self.parameters())})"
+            call = f"{target}program({'' if self.captured else ', '.join(self.parameters())})"
             lines.append(f"    {call}  # more calls are replays")
         else:
             lines += _indented(self.body)

@@ -34,6 +34,74 @@ ROWS = (
         "(a * 2, a.is_leaf)",
     ),
     argument(
+        "leaf for the moment or never",
+        "torch.ones(3, requires_grad=True); (v * 5).sum().backward(); v.requires_grad_(False)",
+        "torch.ones(3)",
+        "a if a.grad is None else a * a.grad",
+    ),
+    program(
+        "gradients of leaves for the moment, by argument",
+        """
+        @compile
+        def f(a):
+            a.requires_grad_()
+            (a * a).sum().backward()
+            a.requires_grad_(False)
+            return a * a.grad
+        for i in (1, 2, 1):
+            y = (x * i).requires_grad_()
+            (y * 5).sum().backward()
+            y.requires_grad_(False)
+            show(f(y), y.grad, y.requires_grad)
+        show(f(y), y.grad)
+        """,
+    ),
+    program(
+        "hooks of a captured leaf for the moment",
+        """
+        w = x.clone().requires_grad_()
+        w.sum().backward()
+        w.requires_grad_(False)
+        @compile
+        def f(x):
+            w.requires_grad_()
+            (w * x).sum().backward()
+            w.requires_grad_(False)
+        def hook(g):
+            return g * 10
+        for i in range(4):
+            f(x)
+            show(w.grad)
+            w.requires_grad_()
+            if i == 1:
+                handle = w.register_hook(hook)
+            elif i == 2:
+                handle.remove()
+            w.requires_grad_(False)
+        """,
+        traces=2,
+        guard="a captured tensor",
+    ),
+    program(
+        "argument that is a leaf only inside",
+        """
+        @compile
+        def f(a):
+            a.requires_grad_()
+            (a * a).sum().backward()
+            a.requires_grad_(False)
+        for i in (1, 2):
+            y = x * i
+            f(y)
+            show(y.grad, y.requires_grad)
+            f(y)
+            show(y.grad, y.requires_grad)
+        """,
+        "REQUIRES_GRAD",
+        traces=1,
+        recompiles=0,
+    ),
+    argument(
         "strides",
         "torch.arange(4.0).reshape(2, 2)",
         "torch.arange(4.0).reshape(2, 2).t()",

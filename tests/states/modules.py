@@ -616,6 +616,42 @@ show(f(x))
         guard=".grad",
     ),
     program(
+        "history of a gradient read by the function",
+        """
+w, v = x.clone().requires_grad_(), (x * 2).requires_grad_()
+@compile
+def f(x):
+    return x * w.grad
+@compile
+def step():
+    (w**3).sum().backward(create_graph=True)
+for make in (lambda: x * 1, lambda: v * w, lambda: x * 3, lambda: v * x):
+    w.grad = make()
+    out = f(x)
+    show(out, out.requires_grad)
+    step()
+    show(w.grad, *torch.autograd.grad((w.grad * w).sum(), w))
+""",
+        traces=4,
+        recompiles=2,
+        guard=".grad",
+    ),
+    program(
+        "gradient that is a view, read by the function",
+        """
+w = torch.ones(3, requires_grad=True)
+@compile
+def f(x):
+    return x * w.grad, w.grad.stride()
+both = torch.arange(6.0).reshape(2, 3)
+for grad in (x * 2, both[1], both[0], both.T.contiguous().T[0], both.reshape(3, 2)[:, 0], x * 3):
+    w.grad = grad
+    show(*f(x))
+""",
+        traces=5,
+        guard=".grad",
+    ),
+    program(
         "gradient kept by the user",
         MODEL
         + """

@@ -16,7 +16,7 @@ from ...ir.errors import IndexRangeError as IndexRangeError
 from ...ir.ops import OPS
 from ...ir.ops.typing import normalize_axis
 from ...ir.types import DType, Shape, bool_, complex128, float64, int64
-from .. import prims
+from .. import prims, views
 from ..recording import user_error
 from ..state import STATE
 from ..tensor import Tensor, check_cast
@@ -256,6 +256,18 @@ def relayout(x: Tensor, strides: tuple[int, ...] | None) -> Tensor:
     return x
 
 
+def seen(x: Tensor) -> Tensor:
+    """The fresh tensor `x` as a view of another. PyTorch composes some functions of others and ends
+    with a view, which `detach_` refuses and whose hooks a write to it leaves behind.
+    """
+    shape, strides = x._type.shape, x.stride()
+    made = relayout(prims.reshape(x, shape=(*shape, 1)), x._strides and (*x._strides, 1))
+    view = views.restride(made, shape, strides, "")
+    if made.requires_grad:
+        view._value()  # recorded in the function's scope, of which it is a part
+    return view
+
+
 def laid_like(x: Tensor, *operands: Any) -> Tensor:
     """The fresh tensor `x`, laid out as an elementwise result of `operands` is."""
     return relayout(x, prims.result_strides(x._type.shape, operands))
@@ -263,4 +275,4 @@ def laid_like(x: Tensor, *operands: Any) -> Tensor:
 
 def dense_strides(x: Tensor) -> tuple[int, ...] | None:
     """Strides of a dense copy of `x` that keeps the order of its axes in memory."""
-    return None if x._strides is None else prims.result_strides(x._type.shape, (x,))
+    return None if x._strides is None else prims.copy_strides(x._type.shape, (x,))

@@ -26,7 +26,7 @@ from ..recording import user_error
 from ..scoping import GRAD_FN, scoped
 from ..state import default_dtype, scope
 from ..tensor import Tensor
-from .common import give, with_out
+from .common import give, laid_like, with_out
 
 GRAD_FN |= {"clamp": "ClampBackward1", "clamp.tensor": "ClampBackward0"}
 _INTEGRAL = ("bool", "int", "uint")
@@ -128,6 +128,8 @@ def _logical(prim: Any, name: str, x: Any, y: Any, out: Tensor | None) -> Tensor
     check_tensor(name, x)
     check_tensor(name, y, "other", 2)
     result = prim(as_bool(x), as_bool(y))
+    if x._type.dtype is y._type.dtype:  # else PyTorch converts, and a copy fills its memory
+        result = laid_like(result, x, y)
     return result if out is None else give(name, result, out, (x, y))
 
 

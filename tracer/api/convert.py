@@ -219,9 +219,7 @@ def assign(target: Tensor, source: Tensor) -> Tensor:
         source = prims.broadcast(source, shape=shape)
     if STATE.grad_enabled and source.requires_grad and target.requires_grad:
         # What is overwritten gets a zero gradient rather than none.
-        source = prims.update_slice(
-            *(target, source), starts=(0,) * len(shape), strides=(1,) * len(shape)
-        )
+        source = in_place_of(target._past_hooks(), source)
     elif source is given:
         source = same_value(source)  # its history stays its own
     return target._write(source)
@@ -254,7 +252,7 @@ def fill_(self: Tensor, value: Operand) -> Tensor:
     """Set every element to a number or 0-d tensor."""
     filled = full_like_value(self, value)
     if filled.requires_grad:
-        filled = in_place_of(self, filled)
+        filled = in_place_of(self._past_hooks(), filled)
     return self._write(filled, alike=not isinstance(value, Tensor))
 
 

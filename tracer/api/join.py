@@ -25,6 +25,7 @@ from .common import (
     normalize_dims,
     relayout,
     same_value,
+    seen,
     with_out,
 )
 from .shape import window
@@ -233,7 +234,7 @@ def repeat_interleave(
     shape = x._type.shape
     column = prims.reshape(x, shape=(*shape[: axis + 1], 1, *shape[axis + 1 :]))
     wide = prims.broadcast(column, shape=(*shape[: axis + 1], times, *shape[axis + 1 :]))
-    return prims.reshape(wide, shape=(*shape[:axis], size * times, *shape[axis + 1 :]))
+    return seen(prims.reshape(wide, shape=(*shape[:axis], size * times, *shape[axis + 1 :])))
 
 
 def _repeats(repeats: Tensor, output_size: int | None) -> np.ndarray:

@@ -16,7 +16,7 @@ from ..amp.autocast import autocasts
 from ..promotion import Number, check_tensor, literal
 from ..scoping import GRAD_FN, scoped
 from ..tensor import Tensor
-from .common import Dims, located, normalize_dim, relayout, with_out
+from .common import Dims, located, normalize_dim, relayout, seen, with_out
 from .moments import norm_operand, vector_norm
 from .reduce import finish, total
 
@@ -343,7 +343,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, *, out: Tensor | None = None)
             )
     # What contracts to a number PyTorch computes as a `dot`, the rest as a matrix product.
     whole = len(axes_a) == a._type.ndim and len(axes_b) == b._type.ndim
-    return (_dot if whole else _tensordot)(a, b, (axes_a, axes_b))
+    return seen((_dot if whole else _tensordot)(a, b, (axes_a, axes_b)))
 
 
 def _with_one(x: Tensor, axis: int) -> tuple[int, ...]:

@@ -162,7 +162,7 @@ def hypot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     )
     root = prims.mul(prims.sqrt(prims.select(none, 1, ratio)), safe)
     del small
-    return prims.select(none, large, root)
+    return laid_like(prims.select(none, large, root), x, y)
 
 
 @with_out
@@ -425,7 +425,7 @@ def heaviside(input: Tensor, values: Tensor, *, out: Tensor | None = None) -> Te
     if input._type.dtype is bool_:
         return prims.bit_or(input, values)
     above = prims.convert(prims.gt(input, 0), input._type.dtype)
-    return prims.select(prims.eq(input, 0), values, above)
+    return laid_like(prims.select(prims.eq(input, 0), values, above), input, values)
 
 
 @with_out

@@ -11,7 +11,7 @@ from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
 from ...amp.autocast import autocasts, autocasts_if_listed
-from ...api.common import same_value
+from ...api.common import same_value, seen
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
 from .common import constant, narrow, widen
@@ -71,7 +71,7 @@ def _adaptive_average(name: str, rank: int, input: Tensor, output_size: Any) -> 
 @scoped
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """Means of `output_size` parts of the last axis. Shapes: (N, C, L) or (C, L)."""
-    return _adaptive_average("adaptive_avg_pool1d", 1, input, output_size)
+    return seen(_adaptive_average("adaptive_avg_pool1d", 1, input, output_size))
 
 
 @scoped(grad_fn="AdaptiveAvgPool2DBackward0")
@@ -148,7 +148,10 @@ def _adaptive_max_pool(rank: int, shapes: str) -> Any:
 
     @scoped(name=name)
     def pool(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-        return _adaptive_maximum(name, rank, input, output_size, return_indices)
+        found = _adaptive_maximum(name, rank, input, output_size, return_indices)
+        if rank > 1:
+            return found
+        return tuple(map(seen, found)) if return_indices else seen(found)
 
     pool.__name__ = pool.__qualname__ = name
     pool.__doc__ = f"""The largest elements of as many parts of the last axes as `output_size` says.

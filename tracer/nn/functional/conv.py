@@ -10,6 +10,7 @@ import numpy as np
 from ....ir.errors import DTypeError, ShapeError
 from ... import prims
 from ...amp.autocast import autocasts
+from ...api.common import seen
 from ...scoping import scoped
 from ...tensor import Tensor, from_host
 from ..factory import pair
@@ -272,7 +273,7 @@ def _batched(input: Tensor, rank: int) -> tuple[Tensor, bool]:
 def _finish(out: Tensor, bias: Tensor | None, rank: int, batched: bool) -> Tensor:
     if bias is not None:
         out = prims.add(out, prims.reshape(bias, shape=(*bias._type.shape, *(1,) * rank)))
-    return out if batched else prims.reshape(out, shape=out._type.shape[1:])
+    return out if batched else seen(prims.reshape(out, shape=out._type.shape[1:]))
 
 
 def _amounts(

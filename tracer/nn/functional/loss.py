@@ -125,7 +125,10 @@ def huber_loss(
     delta: float = 1.0,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """`d**2 / 2` where `|d| < delta`, else `delta * (|d| - delta / 2)`; d = input - target."""
+    """`d**2 / 2` where `|d| < delta`, else `delta * (|d| - delta / 2)`; d = input - target.
+
+    In the input's dtype, whatever the target's.
+    """
     check_reduction(reduction)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -141,7 +144,11 @@ def _huber_loss(
     size = prims.abs(difference)
     near = prims.mul(prims.mul(difference, difference), 0.5)
     far = prims.mul(prims.sub(size, 0.5 * delta), delta)
-    losses = _weighted(prims.select(prims.lt(size, delta), near, far), weight)
+    losses = prims.select(prims.lt(size, delta), near, far)
+    dtype = input._type.dtype
+    if not dtype.is_floating_point:
+        raise DTypeError(f"huber_loss: result type {losses.dtype} can't be cast to {dtype}")
+    losses = _weighted(laid_like(prims.convert(losses, dtype), input), weight)
     return _reduce_weighted("huber_loss", losses, weight, reduction)
 
 

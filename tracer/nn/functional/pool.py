@@ -15,7 +15,7 @@ from ....ir.errors import DTypeError, ShapeError
 from ....ir.types import int64
 from ... import prims
 from ...amp.autocast import autocasts
-from ...api.common import with_out
+from ...api.common import seen, with_out
 from ...promotion import INT_RANGE
 from ...scoping import scoped
 from ...tensor import Tensor
@@ -165,11 +165,14 @@ def _max_pool(rank: int) -> Any:
 
     @scoped(name=name, grad_fn=f"MaxPool{rank}DWithIndicesBackward0")
     def pool(input: Tensor, *options: Any) -> Tensor:
-        return _max_windows(input, _windows(name, input, rank, *options))
+        found = _max_windows(input, _windows(name, input, rank, *options))
+        # PyTorch has a kernel of its own for what needs no gradient.
+        return seen(found) if rank == 1 and found.requires_grad else found
 
     @scoped(name=f"{name}_with_indices", grad_fn=f"MaxPool{rank}DWithIndicesBackward0")
     def pool_with_indices(input: Tensor, *options: Any) -> tuple[Tensor, Tensor]:
-        return _max_windows_and_indices(input, _windows(name, input, rank, *options))
+        found, at = _max_windows_and_indices(input, _windows(name, input, rank, *options))
+        return (seen(found), seen(at)) if rank == 1 else (found, at)
 
     return pool, pool_with_indices
 
@@ -300,7 +303,7 @@ def avg_pool1d(
 ) -> Tensor:
     """The mean of each window. Shapes: (N, C, L) or (C, L). See `avg_pool2d`."""
     options = (kernel_size, stride, padding, ceil_mode, count_include_pad, None)
-    return _average("avg_pool1d", 1, input, *options)
+    return seen(_average("avg_pool1d", 1, input, *options))
 
 
 @with_out
