@@ -152,14 +152,18 @@ def _write_tensor(w: Writer, g: Guards, i: int, expected: tuple) -> None:
     # `v` is the value that the storage holds, None where only the tensor can tell.
     v = f"v{i}"
     if isinstance(tracked, bool):
-        with w.block(f"if {t}._view is None and '_frozen' not in {t}.__dict__:"):
+        # What a user put on a tensor is in its `__dict__`, and whether it is a frozen leaf.
+        with w.block(f"if {t}._view is None and not {t}.__dict__:"):
             w.line(f"{v} = {s}.value")
             w.miss_if(f"{v}.edge {'is' if tracked else 'is not'} None")
-        w.line(f"elif {ask}: {w.miss}")
-        w.line(f"else: {v} = None")
-    else:  # a leaf, with its hooks
-        w.miss_if(ask)
-        w.line(f"{v} = None")
+        with w.block("else:"):
+            w.miss_if(ask)
+            if i not in g.tags:
+                _ask(w, g, kinds._tags)
+            w.line(f"{v} = None")
+        return
+    w.miss_if(ask)  # a leaf, with its hooks
+    w.line(f"{v} = None")
     if i not in g.tags:
         with w.block(f"if {t}.__dict__:"):
             _ask(w, g, kinds._tags)
