@@ -285,3 +285,22 @@ def test_batch_norms_in_a_row():
     for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
         assert a.dtype == getattr(thrace, str(b.dtype).removeprefix("torch.")), name
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-3, atol=1e-5)
+
+
+def test_a_captured_tensor_gets_history_beside_parked_ones():
+    found = []
+    for lib in (torch, thrace):
+        side = Side(lib, OPTIMIZERS["adam"])
+        scale, offset = lib.ones(3, requires_grad=True), lib.zeros(3)
+        read = side.compiled(
+            lambda side=side, t=offset: sum(p.detach().sum() for p in side.params) + t
+        )
+        for i in range(4):
+            side.step(lib.tensor(0.1))
+            if i == 2:
+                offset.add_(scale)
+                side.step(lib.tensor(0.1))
+            found.append(read())
+    for theirs, ours in zip(found[:4], found[4:], strict=True):
+        assert ours.requires_grad == theirs.requires_grad
+        same(ours, theirs)
