@@ -121,6 +121,8 @@ class _Writing:
             # All that is parked is there, or goes in now.
             lot = w.constant(self.lot)
             moved = f"{lot}.repointed != {w.constant(REPOINTED)}[0]"
+            if self.lot.gradients:
+                moved += f" or {lot}.has_moved(p)"
             w.line(f"if p is None or p.away or p.dead or {moved}:")
             w.line(f"    p = {lot}.enter()")
             w.line(f"    if p is None: {w.miss}")

@@ -304,3 +304,55 @@ def test_a_captured_tensor_gets_history_beside_parked_ones():
     for theirs, ours in zip(found[:4], found[4:], strict=True):
         assert ours.requires_grad == theirs.requires_grad
         same(ours, theirs)
+
+
+def replaced(side: Side) -> list[Any]:
+    """Another tensor, while somebody has the one before."""
+    before = [p.grad for p in side.params]
+    side.step(side.lib.tensor(0.1))
+    for p in side.params:
+        p.grad = side.lib.full(tuple(p.shape), 10.0)
+    return before
+
+
+def emptied(side: Side) -> list[Any]:
+    before = [side.params[2].grad]
+    side.step(side.lib.tensor(0.1))
+    side.params[2].grad = None
+    return before
+
+
+def part_of_another(side: Side) -> list[Any]:
+    """A view of a larger tensor."""
+    p = side.params[2]
+    whole = side.lib.ones((2, *p.shape))
+    p.grad = whole[1]
+    return [whole]
+
+
+def shared(side: Side) -> list[Any]:
+    """Two leaves of one shape with one gradient."""
+    side.params[2].grad = side.params[-1].grad = side.lib.ones(5)
+    return []
+
+
+@pytest.mark.parametrize("change", [replaced, emptied, part_of_another, shared])
+@pytest.mark.parametrize("count", [3, 100], ids=["few", "many"])
+def test_gradients_that_become_others(change: Callable[[Side], list[Any]], count: int):
+    sides = [Side(lib, OPTIMIZERS["sgd"], count=count) for lib in (torch, thrace)]
+    kept: list[list[Any]] = []
+    for side in sides:
+        side.params.append(side.lib.nn.Parameter(side.lib.ones(5)))
+
+        def add(x: Any, side: Side = side) -> None:
+            sum((p * p * x).sum() for p in side.params).backward()
+
+        side.step = side.compiled(add)
+        for _ in range(4):
+            side.step(side.lib.tensor(0.1))
+        kept.append(change(side))
+        for _ in range(3):
+            side.step(side.lib.tensor(0.1))
+        kept[-1] += [p.grad for p in side.params]
+    for theirs, ours in zip(*kept, strict=True):
+        same(ours, theirs)
