@@ -306,7 +306,7 @@ class Parking:
             by_array.setdefault(self.lot.places[i].number, []).append(i)
         for number, pieces in by_array.items():
             arrays = [to_numpy(storages[i].value.buffer) for i in pieces]
-            if self.arrays[number] is None:  # then all are here
+            if self.arrays[number].__class__ is not self.lot.array:  # then all are here
                 whole = np.concatenate([array.ravel() for array in arrays])
             else:
                 whole = np.array(to_numpy(self.arrays[number]))

@@ -356,3 +356,46 @@ def test_gradients_that_become_others(change: Callable[[Side], list[Any]], count
         kept[-1] += [p.grad for p in side.params]
     for theirs, ours in zip(*kept, strict=True):
         same(ours, theirs)
+
+
+def test_what_a_failed_step_lost_can_be_written_anew(monkeypatch: pytest.MonkeyPatch):
+    from thrace.runtime import executable
+
+    make, broken = executable._compile, []
+
+    def fragile(*args: Any) -> Any:
+        program = make(*args)
+
+        def run(*arrays: Any) -> Any:
+            out = program.run(*arrays)
+            if broken:
+                program.box.clear()  # the results are lost on the way
+                raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 12 bytes.")
+            return out
+
+        return program._replace(run=run)
+
+    monkeypatch.setattr(executable, "_compile", fragile)
+    side = Side(thrace, OPTIMIZERS["momentum"])
+    for _ in range(4):
+        side.step(thrace.tensor(0.125))
+    saved = [t.detach().clone() for t in side.state()]
+    for _ in range(3):
+        side.step(thrace.tensor(0.125))
+    want = [t.detach().clone() for t in side.state()]
+    for t in (*saved, *want):
+        t.tolist()
+    side.step(thrace.tensor(0.125))
+    broken.append(True)
+    with pytest.raises(thrace.OutOfMemoryError):
+        side.step(thrace.tensor(0.125))
+    broken.clear()
+    with pytest.raises(thrace.StateLostError):
+        side.params[0].tolist()
+    with thrace.no_grad():
+        for t, value in zip(side.state(), saved, strict=True):
+            t.copy_(value)
+    for _ in range(3):
+        side.step(thrace.tensor(0.125))
+    for t, value in zip(side.state(), want, strict=True):
+        same(t, value)
