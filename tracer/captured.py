@@ -154,10 +154,13 @@ class Memory:
         leaves: Sequence[Any],
         assigned: Sequence[Entry | Item],
         before: dict[int, tuple[Storage, Any]],
+        gradients: Sequence[tuple[Any, Tensor]] = (),
     ):
         self.assigned = assigned
-        # What only an assigned name led to is another tensor at each call.
+        # What only an assigned name led to is another tensor at each call, and so is a gradient.
         was = {id(e.found) for e in assigned}
+        lent = {id(before.get(id(t), (t._storage, None))[0]) for _, t in gradients}
+        touched = [t for t in touched if isinstance(t, Tensor) and id(t._storage) not in lent]
         known = [t for t in touched if id(t) not in was]
         tensors = {id(t): t for t in [*known, *named] if isinstance(t, Tensor)}
         self.refs = [weakref.ref(t) for t in tensors.values()]
@@ -171,6 +174,8 @@ class Memory:
         starts = [(before.get(id(t), (t._storage, None))[0], t) for t in self._asked(leaves, True)]
         self.expected = [self._relation(storage, t) for storage, t in starts]
         self.mutual = self._mutual(self._asked(leaves, True))
+        self.slots = [slot for slot, _ in gradients]
+        self.lie = self._lie(leaves, [t for _, t in gradients], before)
 
     def _asked(self, leaves: Sequence[Any], began: bool = False) -> list[Tensor]:
         out = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
@@ -232,4 +237,29 @@ class Memory:
                 return f"argument {i}"
         if self.assigned and self._mutual(asked) != self.mutual:
             return "an attribute"
+        if self.slots and self._lie(leaves, self.gradients(leaves), {}) != self.lie:
+            return "a .grad that is read"
         return ""
+
+    def gradients(self, leaves: Sequence[Any]) -> list[Tensor]:
+        """The gradients that are read, which are there."""
+        return [(leaves[s]._slot if isinstance(s, int) else s).grad for s in self.slots]
+
+    def _lie(
+        self,
+        leaves: Sequence[Any],
+        gradients: Sequence[Tensor],
+        before: dict[int, tuple[Storage, Any]],
+    ) -> list[tuple]:
+        """How gradients lie: through which view each shows a base of which type, and with which
+        argument, gradient or captured tensor it shares that first."""
+        tensors = [t for t in (*leaves, *gradients) if isinstance(t, Tensor)]
+        places = [before.get(id(t), (t._storage, t._view)) for t in tensors]
+        first: dict[int, int] = {}
+        out = []
+        for i, (t, (storage, view)) in enumerate(zip(tensors, places, strict=True)):
+            shared = first.setdefault(id(storage), i)
+            known = self._relation(storage, t)
+            shared = None if shared == i else shared
+            out.append((signature_of(view), storage.value.type, shared, known))
+        return out[len(out) - len(gradients) :]

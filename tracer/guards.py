@@ -168,7 +168,14 @@ class Guards:
                 self.asked.append(Captured(weakref.ref(t), t, names, tags))
         owners = [b.ref() for b in trace.bindings if b.kind == "storage"]
         before = {key: (storage, link) for key, (_, storage, link, _) in session.handles.items()}
-        self.memory = Memory([*handles, *owners], named, leaves, [*self.assigned, *items], before)
+        own_slots = argument_slots(leaves)
+        gradients = [
+            (own_slots.get(id(slot), slot), grad)
+            for slot, grad in session.grad_reads.values()
+            if grad is not None
+        ]
+        assigned = [*self.assigned, *items]
+        self.memory = Memory([*handles, *owners], named, leaves, assigned, before, gradients)
         for i, leaf in enumerate(leaves):
             if isinstance(leaf, Tensor):
                 found = named_tags(tags.get(id(leaf), (None, {}))[1], names)

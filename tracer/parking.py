@@ -92,6 +92,8 @@ class Lot:
         writes = sorted(trace.writes, key=itemgetter(0))
         self.bindings = [b for b, _ in writes]
         self.owners = [trace.bindings[b] for b in self.bindings]
+        # Those that are a leaf's `.grad`, which may become another tensor.
+        self.gradients = [i for i, owner in enumerate(self.owners) if owner.kind == "grad"]
         self.slots: list[Any] = [slot for slot, _ in trace.grads]
         self.made = [None if number is None else trace.new[number] for _, number in trace.grads]
         self.types = [trace.type_of(source.output) for _, source in writes]
@@ -137,6 +139,10 @@ class Lot:
             self.last = weakref.ref(p)
             self.repointed = REPOINTED[0]
         p.settle()
+        for i in self.gradients:
+            before = p.refs[i]() if i not in p.away else None
+            if before is not None and before is not self._storage(i):
+                p.fetch(i, before)
         pieces: dict[int, Any] = {}
         for i in sorted(p.away):
             storage = self._storage(i)
@@ -152,6 +158,10 @@ class Lot:
                 return None
         p.enter_pieces(pieces)
         return p
+
+    def has_moved(self, p: Parking) -> bool:
+        """Whether a `.grad` that is written is another tensor than the one that is parked."""
+        return any(p.refs[i]() is not self._storage(i) for i in self.gradients)
 
     def _storage(self, i: int) -> Any:
         binding = self.owners[i]
@@ -258,8 +268,9 @@ class Parking:
         """Take the arrays out of the latest results."""
         while self.dead:  # nobody needs what a storage had that is no more
             i = self.numbers[id(self.dead[-1])]
-            self.away.add(i)
-            self._leave(self.arrays, i)
+            if self.refs[i] is self.dead[-1]:  # no other has taken its place
+                self.away.add(i)
+                self._leave(self.arrays, i)
             self.dead.pop()
         if self.latest is not None:
             arrays = self.lot.pick(self.latest)
@@ -302,7 +313,7 @@ class Parking:
             by_array.setdefault(self.lot.places[i].number, []).append(i)
         for number, pieces in by_array.items():
             arrays = [to_numpy(storages[i].value.buffer) for i in pieces]
-            if self.arrays[number] is None:  # then all are here
+            if self.arrays[number].__class__ is not self.lot.array:  # then all are here
                 whole = np.concatenate([array.ravel() for array in arrays])
             else:
                 whole = np.array(to_numpy(self.arrays[number]))

@@ -122,6 +122,8 @@ class _Writing:
             # All that is parked is there, or goes in now.
             lot = w.constant(self.lot)
             moved = f"{lot}.repointed != {w.constant(REPOINTED)}[0]"
+            if self.lot.gradients:
+                moved += f" or {lot}.has_moved(p)"
             w.line(f"if p is None or p.away or p.dead or {moved}:")
             w.line(f"    p = {lot}.enter()")
             w.line(f"    if p is None: {w.miss}")
@@ -380,27 +382,26 @@ def _read(refs: Sequence[Any], array: type, device: Any) -> list[Any] | None:
     if type(None) in map(type, owners):
         return None
     storages = [t._storage if isinstance(t, Tensor) else t for t in owners]
-    if ParkedStorage in map(type, storages):
-        with LOCK:
-            arrays = [*map(_peeked, storages)]
-    elif any(map(_EDGE, storages)):
-        return None
-    else:
-        arrays = [*map(_BUFFER, storages)]
-    if {*map(type, arrays)} != {array}:
-        values = [root(storage.value) for storage in storages]
-        if not {type(value.buffer) for value in values} <= {array, np.ndarray}:
+    if ParkedStorage not in map(type, storages):
+        if any(map(_EDGE, storages)):
             return None
-        arrays = [ready(value, device) for value in values]
-    return arrays
+        arrays = [*map(_BUFFER, storages)]
+        if {*map(type, arrays)} == {array}:
+            return arrays
+    with LOCK:
+        arrays = [_array_of(storage, device) for storage in storages]
+    return arrays if {*map(type, arrays)} == {array} else None
 
 
-def _peeked(storage: Any) -> Any:
+def _array_of(storage: Storage, device: Any) -> Any:
     if storage.__class__ is ParkedStorage:
         parking, i = storage.parked
         return parking.peek(i)
     value = storage.value
-    return None if value.edge is not None else value.buffer
+    if value.edge is not None:
+        return None
+    value = root(value)
+    return ready(value, device) if isinstance(value.buffer, np.ndarray) else value.buffer
 
 
 def _hyper(h: HyperInput, device: Any) -> Any:

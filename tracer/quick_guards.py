@@ -318,14 +318,40 @@ def _is_same(captured: Captured) -> bool:
 def _write_memory(w: Writer, g: Guards) -> None:
     memory = g.memory
     assert memory is not None
-    if memory.assigned or any(memory.expected):
+    lone = _Lone(memory)
+    if memory.assigned or any(memory.expected) or not lone.can_tell:
         _ask(w, g, kinds._memory)
         return
-    if not memory.refs:
+    if not memory.refs and not memory.slots:
         return
     m = w.constant(memory)
-    known = [f"id(s{i}) in {m}.storages" for i in w.tensors]
-    _ask(w, g, kinds._memory, f"{m}.count != {w.constant(REPOINTED)}[0]", *known)
+    when = [f"id(s{i}) in {m}.storages" for i in w.tensors]
+    if memory.slots:
+        storages = [f"id(s{i})" for i in w.tensors]
+        when.append(f"not {w.constant(lone)}({', '.join(storages)})")
+    _ask(w, g, kinds._memory, f"{m}.count != {w.constant(REPOINTED)}[0]", *when)
+
+
+class _Lone:
+    """Whether gradients that are read are tensors by themselves, as most are, and were. What a
+    trace parked is."""
+
+    def __init__(self, memory: Any):
+        self.memory = memory
+        self.types = [type_ for _, type_, *_ in memory.lie]
+        alone = all((view, *shared) == ((), None, None) for view, _, *shared in memory.lie)
+        self.can_tell = alone and not any(isinstance(slot, int) for slot in memory.slots)
+
+    def __call__(self, *arguments: int) -> bool:
+        found: list[int] = []
+        for slot, type_ in zip(self.memory.slots, self.types, strict=True):
+            if slot.__class__ is not ParkedSlot:
+                grad = slot.grad
+                if grad is None or grad._view is not None or grad._type is not type_:
+                    return False
+                found.append(id(grad._storage))
+        apart = len({*found, *arguments}) == len(found) + len(arguments)
+        return apart and self.memory.storages.keys().isdisjoint(found)
 
 
 def _write_entangled(w: Writer, g: Guards) -> None:

@@ -285,3 +285,117 @@ def test_batch_norms_in_a_row():
     for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
         assert a.dtype == getattr(thrace, str(b.dtype).removeprefix("torch.")), name
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=2e-3, atol=1e-5)
+
+
+def test_a_captured_tensor_gets_history_beside_parked_ones():
+    found = []
+    for lib in (torch, thrace):
+        side = Side(lib, OPTIMIZERS["adam"])
+        scale, offset = lib.ones(3, requires_grad=True), lib.zeros(3)
+        read = side.compiled(
+            lambda side=side, t=offset: sum(p.detach().sum() for p in side.params) + t
+        )
+        for i in range(4):
+            side.step(lib.tensor(0.1))
+            if i == 2:
+                offset.add_(scale)
+                side.step(lib.tensor(0.1))
+            found.append(read())
+    for theirs, ours in zip(found[:4], found[4:], strict=True):
+        assert ours.requires_grad == theirs.requires_grad
+        same(ours, theirs)
+
+
+def replaced(side: Side) -> list[Any]:
+    """Another tensor, while somebody has the one before."""
+    before = [p.grad for p in side.params]
+    side.step(side.lib.tensor(0.1))
+    for p in side.params:
+        p.grad = side.lib.full(tuple(p.shape), 10.0)
+    return before
+
+
+def emptied(side: Side) -> list[Any]:
+    before = [side.params[2].grad]
+    side.step(side.lib.tensor(0.1))
+    side.params[2].grad = None
+    return before
+
+
+def part_of_another(side: Side) -> list[Any]:
+    """A view of a larger tensor."""
+    p = side.params[2]
+    whole = side.lib.ones((2, *p.shape))
+    p.grad = whole[1]
+    return [whole]
+
+
+def shared(side: Side) -> list[Any]:
+    """Two leaves of one shape with one gradient."""
+    side.params[2].grad = side.params[-1].grad = side.lib.ones(5)
+    return []
+
+
+@pytest.mark.parametrize("change", [replaced, emptied, part_of_another, shared])
+@pytest.mark.parametrize("count", [3, 100], ids=["few", "many"])
+def test_gradients_that_become_others(change: Callable[[Side], list[Any]], count: int):
+    sides = [Side(lib, OPTIMIZERS["sgd"], count=count) for lib in (torch, thrace)]
+    kept: list[list[Any]] = []
+    for side in sides:
+        side.params.append(side.lib.nn.Parameter(side.lib.ones(5)))
+
+        def add(x: Any, side: Side = side) -> None:
+            sum((p * p * x).sum() for p in side.params).backward()
+
+        side.step = side.compiled(add)
+        for _ in range(4):
+            side.step(side.lib.tensor(0.1))
+        kept.append(change(side))
+        for _ in range(3):
+            side.step(side.lib.tensor(0.1))
+        kept[-1] += [p.grad for p in side.params]
+    for theirs, ours in zip(*kept, strict=True):
+        same(ours, theirs)
+
+
+def test_what_a_failed_step_lost_can_be_written_anew(monkeypatch: pytest.MonkeyPatch):
+    from thrace.runtime import executable
+
+    make, broken = executable._compile, []
+
+    def fragile(*args: Any) -> Any:
+        program = make(*args)
+
+        def run(*arrays: Any) -> Any:
+            out = program.run(*arrays)
+            if broken:
+                program.box.clear()  # the results are lost on the way
+                raise RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 12 bytes.")
+            return out
+
+        return program._replace(run=run)
+
+    monkeypatch.setattr(executable, "_compile", fragile)
+    side = Side(thrace, OPTIMIZERS["momentum"])
+    for _ in range(4):
+        side.step(thrace.tensor(0.125))
+    saved = [t.detach().clone() for t in side.state()]
+    for _ in range(3):
+        side.step(thrace.tensor(0.125))
+    want = [t.detach().clone() for t in side.state()]
+    for t in (*saved, *want):
+        t.tolist()
+    side.step(thrace.tensor(0.125))
+    broken.append(True)
+    with pytest.raises(thrace.OutOfMemoryError):
+        side.step(thrace.tensor(0.125))
+    broken.clear()
+    with pytest.raises(thrace.StateLostError):
+        side.params[0].tolist()
+    with thrace.no_grad():
+        for t, value in zip(side.state(), saved, strict=True):
+            t.copy_(value)
+    for _ in range(3):
+        side.step(thrace.tensor(0.125))
+    for t, value in zip(side.state(), want, strict=True):
+        same(t, value)
