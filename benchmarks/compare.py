@@ -121,7 +121,8 @@ def measure(name: str, sides: list[str], setting: Setting, round_s: float) -> di
                 workers.pop(side).close()
         check_agreement(name, ready, AGREEMENT[setting.dtype])
         times = {
-            side: repetitions(worker, setting.quick, round_s) for side, worker in workers.items()
+            side: repetitions(worker, setting.quick or workload.single, round_s)
+            for side, worker in workers.items()
         }
         answers: Answers = {side: [] for side in workers}
         for i in range(rounds):

@@ -243,7 +243,7 @@ class Memory:
 
     def gradients(self, leaves: Sequence[Any]) -> list[Tensor]:
         """The gradients that are read, which are there."""
-        return [(leaves[s]._slot if isinstance(s, int) else s).grad for s in self.slots]
+        return [(leaves[s]._grad_slot if isinstance(s, int) else s).grad for s in self.slots]
 
     def _lie(
         self,

@@ -171,7 +171,7 @@ class Guards:
         own_slots = argument_slots(leaves)
         gradients = [
             (own_slots.get(id(slot), slot), grad)
-            for slot, grad in session.grad_reads.values()
+            for slot, grad, _ in session.grad_reads.values()
             if grad is not None
         ]
         assigned = [*self.assigned, *items]

@@ -101,9 +101,14 @@ def has_own_writes(trace: Trace) -> bool:
 
 def _states(trace: Trace, graph: Graph) -> list[tuple[int, int]]:
     """What a trace writes and parks between two calls: inputs, and the outputs with their new
-    values."""
+    values. Gradients that are added to go from one trace to another, as arrays of their own."""
+    kinds = [b.kind for b in trace.bindings]
     writes = [(b, source.output) for b, source in trace.writes if b in trace.donate]
-    return [(b, o) for b, o in writes if graph.inputs[b].type == graph.outputs[o].type]
+    return [
+        (b, o)
+        for b, o in writes
+        if kinds[b] == "storage" and graph.inputs[b].type == graph.outputs[o].type
+    ]
 
 
 def _gradients(trace: Trace) -> list[int]:

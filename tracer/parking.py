@@ -48,6 +48,9 @@ class ParkedStorage(Storage):
         self.value = new  # of a plain storage by now
 
     def has_history(self) -> bool:
+        return False  # else it would not be parked
+
+    def has_history(self) -> bool:
         return False
 
 
@@ -354,7 +357,8 @@ class Parking:
         with LOCK:
             # Another thread may have fetched it meanwhile, and another trace parked it.
             if storage.__class__ is ParkedStorage and storage.parked[0] is self:
-                self.settle()
+                if self.dead or self.latest is not None:
+                    self.settle()
                 place = self.lot.places[i]
                 array = self.arrays[place.number]
                 lost = array.__class__ is Lost
@@ -371,7 +375,8 @@ class Parking:
     def peek(self, i: int) -> Any:
         """The array of a storage, which stays parked. Whoever calls has the lock, and looks whether
         it is an array."""
-        self.settle()
+        if self.dead or self.latest is not None:
+            self.settle()
         place = self.lot.places[i]
         array = self.arrays[place.number]
         if place.start is None or array.__class__ is not self.lot.array:
@@ -413,7 +418,8 @@ class Parking:
         """Give a slot its gradient back."""
         with LOCK:
             if slot.__class__ is ParkedSlot and slot.parked[0] is self:
-                self.settle()
+                if self.dead or self.latest is not None:
+                    self.settle()
                 number = self.lot.numbers[i]
                 array = None if number < 0 else self.arrays[number]
                 self.leave(i, slot, self.lot.make_grad(i, array))
@@ -425,7 +431,8 @@ class Parking:
             self.away_slots.add(i)
             _SET_GRAD(slot, grad)
             slot.__class__ = GradSlot
-            self.settle()
+            if self.dead or self.latest is not None:
+                self.settle()
             self._forget(self.arrays, i)
 
     def _forget(self, arrays: list[Any], i: int) -> None:
