@@ -50,9 +50,6 @@ class ParkedStorage(Storage):
     def has_history(self) -> bool:
         return False  # else it would not be parked
 
-    def has_history(self) -> bool:
-        return False
-
 
 class ParkedSlot(GradSlot):
     """A slot whose gradient is parked likewise."""
