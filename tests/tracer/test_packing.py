@@ -365,7 +365,7 @@ def test_what_a_failed_step_lost_can_be_written_anew(monkeypatch: pytest.MonkeyP
     make, broken = executable._compile, []
 
     def fragile(*args: Any) -> Any:
-        program = make(*args)
+        program: Any = make(*args)
 
         def run(*arrays: Any) -> Any:
             out = program.run(*arrays)
