@@ -448,8 +448,8 @@ def _picker(numbers: list[int]) -> Callable[[list[Any]], list[Any]]:
     return lambda out: [*several(out)]
 
 
-# A program that splits a flat array takes as long to compile as so many times by hand.
-_FEW_TIMES = 4
+# A program that splits a flat array takes as long to compile as so many times by hand: some 20 ms.
+_FEW_TIMES = 32
 
 # Of the classes that are not parked.
 _SET_VALUE = Storage.value.__set__  # type: ignore[attr-defined]

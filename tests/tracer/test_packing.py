@@ -345,7 +345,8 @@ def test_gradients_that_become_others(change: Callable[[Side], list[Any]], count
         side.params.append(side.lib.nn.Parameter(side.lib.ones(5)))
 
         def add(x: Any, side: Side = side) -> None:
-            sum((p * p * x).sum() for p in side.params).backward()
+            loss: Any = sum((p * p * x).sum() for p in side.params)
+            loss.backward()
 
         side.step = side.compiled(add)
         for _ in range(4):
@@ -364,7 +365,7 @@ def test_what_a_failed_step_lost_can_be_written_anew(monkeypatch: pytest.MonkeyP
     make, broken = executable._compile, []
 
     def fragile(*args: Any) -> Any:
-        program = make(*args)
+        program: Any = make(*args)
 
         def run(*arrays: Any) -> Any:
             out = program.run(*arrays)
@@ -376,6 +377,7 @@ def test_what_a_failed_step_lost_can_be_written_anew(monkeypatch: pytest.MonkeyP
         return program._replace(run=run)
 
     monkeypatch.setattr(executable, "_compile", fragile)
+    monkeypatch.setattr(executable, "CACHE", type(executable.CACHE)(8))
     side = Side(thrace, OPTIMIZERS["momentum"])
     for _ in range(4):
         side.step(thrace.tensor(0.125))
