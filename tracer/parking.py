@@ -354,8 +354,7 @@ class Parking:
         with LOCK:
             # Another thread may have fetched it meanwhile, and another trace parked it.
             if storage.__class__ is ParkedStorage and storage.parked[0] is self:
-                if self.dead or self.latest is not None:
-                    self.settle()
+                self.settle()
                 place = self.lot.places[i]
                 array = self.arrays[place.number]
                 lost = array.__class__ is Lost
@@ -372,8 +371,7 @@ class Parking:
     def peek(self, i: int) -> Any:
         """The array of a storage, which stays parked. Whoever calls has the lock, and looks whether
         it is an array."""
-        if self.dead or self.latest is not None:
-            self.settle()
+        self.settle()
         place = self.lot.places[i]
         array = self.arrays[place.number]
         if place.start is None or array.__class__ is not self.lot.array:
@@ -415,8 +413,7 @@ class Parking:
         """Give a slot its gradient back."""
         with LOCK:
             if slot.__class__ is ParkedSlot and slot.parked[0] is self:
-                if self.dead or self.latest is not None:
-                    self.settle()
+                self.settle()
                 number = self.lot.numbers[i]
                 array = None if number < 0 else self.arrays[number]
                 self.leave(i, slot, self.lot.make_grad(i, array))
@@ -428,8 +425,7 @@ class Parking:
             self.away_slots.add(i)
             _SET_GRAD(slot, grad)
             slot.__class__ = GradSlot
-            if self.dead or self.latest is not None:
-                self.settle()
+            self.settle()
             self._forget(self.arrays, i)
 
     def _forget(self, arrays: list[Any], i: int) -> None:

@@ -465,13 +465,12 @@ def live_arrays() -> int:
 
 
 def buffers_of(model: Any, opt: Any) -> set[int]:
-    """Where the state lies; tensors of equal types may take one another's place. Small ones are
-    copied out of flat arrays."""
+    """Where the state lies; tensors of equal types may take one another's place."""
     moments = [m for s in opt.state.values() for m in s.values() if isinstance(m, thrace.Tensor)]
     return {
         t._storage.value.buffer.unsafe_buffer_pointer()
         for t in [*model.parameters(), *model.buffers(), *moments]
-        if t.numel() * 4 > MAX_BYTES
+        if t.ndim
     }
 
 
