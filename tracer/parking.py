@@ -13,7 +13,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from itertools import chain, repeat
-from operator import itemgetter
+from operator import attrgetter, call, is_, itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -94,6 +94,7 @@ class Lot:
         self.owners = [trace.bindings[b] for b in self.bindings]
         # Those that are a leaf's `.grad`, which may become another tensor.
         self.gradients = [i for i, owner in enumerate(self.owners) if owner.kind == "grad"]
+        self.grad_slots = [self.owners[i].ref for i in self.gradients]
         self.slots: list[Any] = [slot for slot, _ in trace.grads]
         self.made = [None if number is None else trace.new[number] for _, number in trace.grads]
         self.types = [trace.type_of(source.output) for _, source in writes]
@@ -161,7 +162,11 @@ class Lot:
 
     def has_moved(self, p: Parking) -> bool:
         """Whether a `.grad` that is written is another tensor than the one that is parked."""
-        return any(p.refs[i]() is not self._storage(i) for i in self.gradients)
+        try:
+            now = [*map(_STORAGE_OF_GRAD, map(call, self.grad_slots))]
+        except AttributeError:  # another thread took one away
+            return True
+        return not all(map(is_, now, map(call, map(p.refs.__getitem__, self.gradients))))
 
     def _storage(self, i: int) -> Any:
         binding = self.owners[i]
@@ -450,6 +455,7 @@ _FEW_TIMES = 32
 # Of the classes that are not parked.
 _SET_VALUE = Storage.value.__set__  # type: ignore[attr-defined]
 _SET_GRAD = GradSlot.grad.__set__  # type: ignore[attr-defined]
+_STORAGE_OF_GRAD = attrgetter("grad._storage")
 
 
 def _calibrate() -> tuple[int, int]:

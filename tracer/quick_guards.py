@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from itertools import chain
+from itertools import chain, compress, repeat
+from operator import attrgetter
 from typing import Any
 
 from . import guards as kinds
@@ -343,15 +344,21 @@ class _Lone:
         self.can_tell = alone and not any(isinstance(slot, int) for slot in memory.slots)
 
     def __call__(self, *arguments: int) -> bool:
-        found: list[int] = []
-        for slot, type_ in zip(self.memory.slots, self.types, strict=True):
-            if slot.__class__ is not ParkedSlot:
-                grad = slot.grad
-                if grad is None or grad._view is not None or grad._type is not type_:
-                    return False
-                found.append(id(grad._storage))
+        slots, types = self.memory.slots, self.types
+        if ParkedSlot in map(type, slots):
+            free = [slot.__class__ is not ParkedSlot for slot in slots]
+            slots, types = [*compress(slots, free)], [*compress(types, free)]
+        grads = [*map(_GRAD, slots)]
+        if type(None) in map(type, grads) or [*map(_TYPE, grads)] != types:
+            return False
+        if not all(map(operator.is_, map(_VIEW, grads), repeat(None))):
+            return False
+        found = [*map(id, map(_STORAGE, grads))]
         apart = len({*found, *arguments}) == len(found) + len(arguments)
         return apart and self.memory.storages.keys().isdisjoint(found)
+
+
+_GRAD, _TYPE, _VIEW, _STORAGE = map(attrgetter, ("grad", "_type", "_view", "_storage"))
 
 
 def _write_entangled(w: Writer, g: Guards) -> None:
