@@ -243,13 +243,13 @@ class Parking:
     """The arrays that a trace's last quick call wrote: those of storages, the flat ones with many
     of them last, then those of slots.
 
-    `arrays` has them, or None for what has left, but that flat ones stay: `parts` has the values
-    that were made of those; `latest` has all results of a call that has just
-    ended, before `pick` takes the arrays out of them: setting it is one instruction, which no
-    interrupt can cut in two. Storages and slots keep the parking alive, not it them.
-    `away` and `away_slots` are those that have left, `dead` has the weak references of storages
-    that are no more: a list's own method puts them there, because an interrupt in Python code
-    that runs when something dies would be forgotten.
+    `arrays` has them, or None for what has left, but that flat ones stay, from when all of their
+    pieces were first here: `parts` has the values that were made of those; `latest` has all results
+    of a call that has just ended, before `pick` takes the arrays out of them: setting it is one
+    instruction, which no interrupt can cut in two. Storages and slots keep the parking alive, not
+    it them. `away` and `away_slots` are those that have left, `dead` has the weak references of
+    storages that are no more: a list's own method puts them there, because an interrupt in Python
+    code that runs when something dies would be forgotten.
     """
 
     __slots__ = (
@@ -318,7 +318,7 @@ class Parking:
             by_array.setdefault(self.lot.places[i].number, []).append(i)
         for number, pieces in by_array.items():
             arrays = [to_numpy(storages[i].value.buffer) for i in pieces]
-            if self.arrays[number].__class__ is not self.lot.array:  # then all are here
+            if self.arrays[number].__class__ is not self.lot.array:  # then all pieces come
                 whole = np.concatenate([array.ravel() for array in arrays])
             else:
                 whole = np.array(to_numpy(self.arrays[number]))

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 MAX_BYTES = 1 << 14  # of a piece: copying more costs more than it saves
 MIN_PIECES, MAX_PIECES = 8, 16  # of a flat array: XLA's compile time grows with the square
+_MANY_READERS = 8  # of a number that is one for all
 _MAX_DEPTH = 64  # of a computation on flat arrays
 _MAX_STATES = 8  # that a new one is computed of
 
@@ -97,7 +98,7 @@ class _Forms:
         readers = Counter(
             o for node in graph.nodes for o in {*node.operands} if o.__class__ is Value
         )
-        self.popular = {v for v, count in readers.items() if count >= MIN_PIECES}
+        self.popular = {v for v, count in readers.items() if count >= _MANY_READERS}
         for i in states:
             v = graph.inputs[i]
             self.forms[v] = _Form(self._key("state", v.type.dtype), None, frozenset((i,)))
