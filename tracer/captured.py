@@ -103,7 +103,7 @@ def _shape_of_view(link: Any) -> tuple:
 
 def _has_history(t: Tensor) -> bool:
     """Whether what a tensor that is no leaf shows has history."""
-    return _shows_history(t._view, t._storage.value.edge is not None)
+    return _shows_history(t._view, t._storage.has_history())
 
 
 def _shows_history(link: Any, base: bool) -> bool:
@@ -159,7 +159,7 @@ class Memory:
         self.assigned = assigned
         # What only an assigned name led to is another tensor at each call, and so is a gradient.
         was = {id(e.found) for e in assigned}
-        lent = {id(before.get(id(t), (t._storage, None))[0]) for _, t in gradients}
+        lent = {id(_began(t, before)) for _, t in gradients}
         touched = [t for t in touched if isinstance(t, Tensor) and id(t._storage) not in lent]
         known = [t for t in touched if id(t) not in was]
         tensors = {id(t): t for t in [*known, *named] if isinstance(t, Tensor)}
@@ -171,11 +171,11 @@ class Memory:
         self._place(places)
         self.pattern = self._pattern(places)
         self.count = -1  # compared at the first call
-        starts = [(before.get(id(t), (t._storage, None))[0], t) for t in self._asked(leaves, True)]
+        starts = [(_began(t, before), t) for t in self._asked(leaves, True)]
         self.expected = [self._relation(storage, t) for storage, t in starts]
         self.mutual = self._mutual(self._asked(leaves, True))
         self.slots = [slot for slot, _ in gradients]
-        self.lie = self._lie(leaves, [t for _, t in gradients], before)
+        self.shared = self._shared(leaves, [t for _, t in gradients], before)
 
     def _asked(self, leaves: Sequence[Any], began: bool = False) -> list[Tensor]:
         out = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
@@ -237,7 +237,7 @@ class Memory:
                 return f"argument {i}"
         if self.assigned and self._mutual(asked) != self.mutual:
             return "an attribute"
-        if self.slots and self._lie(leaves, self.gradients(leaves), {}) != self.lie:
+        if self.slots and self._shared(leaves, self.gradients(leaves), {}) != self.shared:
             return "a .grad that is read"
         return ""
 
@@ -245,21 +245,24 @@ class Memory:
         """The gradients that are read, which are there."""
         return [(leaves[s]._grad_slot if isinstance(s, int) else s).grad for s in self.slots]
 
-    def _lie(
+    def _shared(
         self,
         leaves: Sequence[Any],
         gradients: Sequence[Tensor],
         before: dict[int, tuple[Storage, Any]],
     ) -> list[tuple]:
-        """How gradients lie: through which view each shows a base of which type, and with which
-        argument, gradient or captured tensor it shares that first."""
+        """With which argument, gradient or captured tensor each gradient shares its storage first,
+        if it does. How it lies there is guarded with its slot; see `state_of_grad`."""
         tensors = [t for t in (*leaves, *gradients) if isinstance(t, Tensor)]
-        places = [before.get(id(t), (t._storage, t._view)) for t in tensors]
         first: dict[int, int] = {}
         out = []
-        for i, (t, (storage, view)) in enumerate(zip(tensors, places, strict=True)):
-            shared = first.setdefault(id(storage), i)
-            known = self._relation(storage, t)
-            shared = None if shared == i else shared
-            out.append((signature_of(view), storage.value.type, shared, known))
+        for i, t in enumerate(tensors):
+            storage = _began(t, before)
+            other = first.setdefault(id(storage), i)
+            out.append((None if other == i else other, self._relation(storage, t)))
         return out[len(out) - len(gradients) :]
+
+
+def _began(t: Tensor, before: dict[int, tuple[Storage, Any]]) -> Storage:
+    """The storage that a tensor had when the run began."""
+    return before[id(t)][0] if id(t) in before else t._storage

@@ -168,12 +168,8 @@ class Guards:
                 self.asked.append(Captured(weakref.ref(t), t, names, tags))
         owners = [b.ref() for b in trace.bindings if b.kind == "storage"]
         before = {key: (storage, link) for key, (_, storage, link, _) in session.handles.items()}
-        own_slots = argument_slots(leaves)
-        gradients = [
-            (own_slots.get(id(slot), slot), grad)
-            for slot, grad, _ in session.grad_reads.values()
-            if grad is not None
-        ]
+        reads = zip(self.slots, session.grad_reads.values(), strict=True)
+        gradients = [(slot, grad) for (slot, _), (_, grad, _) in reads if grad is not None]
         assigned = [*self.assigned, *items]
         self.memory = Memory([*handles, *owners], named, leaves, assigned, before, gradients)
         for i, leaf in enumerate(leaves):

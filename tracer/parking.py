@@ -22,7 +22,7 @@ from ..ir.graph import Value
 from ..ir.passes.pack import Place, parts_of_flat
 from .engine import GradSlot
 from .evaluate import Lost
-from .packing import has_own_writes, unpacked
+from .packing import flat, has_own_writes, unpacked
 from .replay import Trace, handle, is_deleted
 from .session import GradState
 from .state import LOCK
@@ -72,7 +72,7 @@ class ParkedSlot(GradSlot):
 
 
 class _Seen(NamedTuple):
-    """What somebody saw of a flat array, at last, and how often: arrays by where they start."""
+    """What somebody saw of a flat array, at last, and how often: arrays by their storages."""
 
     array: Any
     times: int
@@ -102,9 +102,12 @@ class Lot:
         # The inputs that a parking has arrays for: in the program's order, so that they are
         # handed over in one piece. Flat ones are its last.
         self.whole = [b for b, at in zip(self.bindings, places, strict=True) if at.start is None]
-        flats = sorted({at.number for at in places if at.start is not None})
-        numbers = [trace.place_of_input(b).number for b in self.whole] + flats
-        self.count, self.flats = len(numbers), len(flats)
+        flats = {} if trace.packing is None else trace.packing.flats
+        numbers = [trace.place_of_input(b).number for b in self.whole] + [*flats]
+        self.count = len(numbers)
+        # The storages in each flat one, in order.
+        at = {b: i for i, b in enumerate(self.bindings)}
+        self.pieces = {numbers.index(n): [at[b] for b in inputs] for n, inputs in flats.items()}
         # Where each storage is among them.
         self.places = [at._replace(number=numbers.index(at.number)) for at in places]
         outputs = [-1] * self.count
@@ -119,15 +122,18 @@ class Lot:
             self.numbers.append(-1 if at is None else len(outputs))
             outputs += [] if at is None else [at.number]
         self.size = len(outputs)
-        self.splitters: dict[int, tuple[Any, list[int]]] = {}  # by the numbers of flat arrays
+        self.splitters: dict[int, Any] = {}  # programs, by the numbers of flat arrays
         self.pick = _picker(outputs)
 
     def slots_set(self) -> dict[int, GradState]:
         """The ids of the slots that a call sets, and the state that it leaves them in."""
         states: dict[int, GradState] = {}
         for slot, made in zip(self.slots, self.made, strict=True):
-            type = None if made is None else self.trace.type_of(made.source.output)
-            states[id(slot())] = None if made is None else (type, made.strides, False)
+            states[id(slot())] = made and (
+                self.trace.type_of(made.source.output),
+                made.strides,
+                False,
+            )
         return states
 
     def enter(self) -> Parking | None:
@@ -176,22 +182,17 @@ class Lot:
         return owner._storage if isinstance(owner, Tensor) else owner
 
     def split(self, number: int, array: Any, often: bool) -> dict[int, Any]:
-        """The pieces of a flat array as arrays of their own, by where they start: by a program of
+        """The pieces of a flat array as arrays of their own, by their storages: by a program of
         XLA's if that is asked for `often`."""
         from ..runtime import buffer, executable
 
-        device = self.trace.device
-        if often:
-            if number not in self.splitters:
-                found = zip(self.places, self.types, strict=True)
-                pieces = [(at.start or 0, t) for at, t in found if at.number == number]
-                pieces.sort(key=itemgetter(0))
-                program = executable.compile_graph(parts_of_flat([t for _, t in pieces]), device)
-                self.splitters[number] = program, [start for start, _ in pieces]
-            program, starts = self.splitters[number]
-            return dict(zip(starts, program([array]), strict=True))
-        places = [at for at in self.places if at.number == number]
-        return {at.start or 0: buffer.to_jax(unpacked(at, array), device) for at in places}
+        device, pieces = self.trace.device, self.pieces[number]
+        if not often:
+            return {i: buffer.to_jax(unpacked(self.places[i], array), device) for i in pieces}
+        if number not in self.splitters:
+            graph = parts_of_flat([self.types[i] for i in pieces])
+            self.splitters[number] = executable.compile_graph(graph, device)
+        return dict(zip(pieces, self.splitters[number]([array]), strict=True))
 
     def empty(self, p: Parking) -> None:
         """Give everything back."""
@@ -311,23 +312,17 @@ class Parking:
 
     def enter_pieces(self, storages: dict[int, Any]) -> None:
         """Park the values of storages in the flat arrays, where there is a place for each."""
-        from ..runtime.buffer import to_jax, to_numpy
-
-        by_array: dict[int, list[int]] = {}
-        for i in sorted(storages, key=lambda i: self.lot.places[i].start or 0):
-            by_array.setdefault(self.lot.places[i].number, []).append(i)
-        for number, pieces in by_array.items():
-            arrays = [to_numpy(storages[i].value.buffer) for i in pieces]
-            if self.arrays[number].__class__ is not self.lot.array:  # then all pieces come
-                whole = np.concatenate([array.ravel() for array in arrays])
-            else:
-                whole = np.array(to_numpy(self.arrays[number]))
-                for i, array in zip(pieces, arrays, strict=True):
-                    start = self.lot.places[i].start or 0
-                    whole[start : start + array.size] = array.ravel()
-            self.arrays[number] = to_jax(whole, self.lot.trace.device)
+        places = self.lot.places
+        for number in {places[i].number for i in storages}:
+            pieces, old = self.lot.pieces[number], self.arrays[number]
+            parts = [
+                storages[i].value.buffer if i in storages else unpacked(places[i], old)
+                for i in pieces
+            ]
+            self.arrays[number] = flat(parts, self.lot.trace.device)
             for i in pieces:
-                self._park(i, storages[i])
+                if i in storages:
+                    self._park(i, storages[i])
 
     @staticmethod
     def _can_enter(storage: Any) -> bool:
@@ -386,7 +381,7 @@ class Parking:
             times = 1 if seen is None else seen.times + 1
             seen = _Seen(array, times, self.lot.split(place.number, array, times > _FEW_TIMES))
             self.seen[place.number] = seen
-        return seen.parts[place.start]
+        return seen.parts[i]
 
     def is_old(self, i: int, value: Value) -> bool:
         """Whether a value that was fetched may be that of before a call that has ended."""

@@ -149,7 +149,7 @@ class _Writing:
             if b.kind not in ("argument", "constant", "hyper") or b.whole:
                 raise Unwritable
             parts.append((self._input(i, b), 0, 0))
-        if self.lot is not None and self.lot.flats:
+        if self.lot is not None and self.lot.pieces:
             hand_over("p.arrays", len(whole), self.lot.count)
         sizes = {"p.arrays": 0 if self.lot is None else self.lot.size, "read": len(read)}
         return ", ".join(_part(name, start, end, sizes) for name, start, end in parts)
@@ -240,29 +240,26 @@ class _Writing:
         slots = bool(self.trace.grads)
         if slots:
             w.line("change = p.enter_slots() if p.away_slots else ()")
-        if box is None:
-            # Nothing is consumed. No interrupt comes between what follows the run.
+        # What follows the run is done whole: no interrupt comes between.
+        commit = ["p.latest = out"] + [f"{w.constant(consume)}(change)"] * slots
+        if box is None:  # nothing is consumed
             w.line(f"try: out = [*{w.constant(program.run)}({arguments})]")
             w.line(f"except RuntimeError: {w.miss}")
-            w.line("p.latest = out")
-            w.line(f"{w.constant(consume)}(change)" if slots else "pass")
-            w.line(f"if p.away or p.away_slots: {w.constant(lot)}.rewrite(p, out)")
-            w.line("p.settle()")
-            return
-        with w.block(f"with {b}.lock:"):
-            w.line(f"{b}.clear()")
-            w.line(f"try: {w.constant(program.run)}({arguments})")
-            w.line("except RuntimeError as error:")
-            w.line(f"    raise {w.constant(self.trace.executable)}.explained(error) from None")
-            with w.block("finally:"):
-                # No interrupt comes between these.
-                w.line(f"out = {b}[{b}.latest]")
-                with w.block("if out:"):
-                    w.line("p.latest = out")
-                    if slots:
-                        w.line(f"{w.constant(consume)}(change)")
-                w.line(f"else: {w.constant(lot)}.failed(p)")
-                w.line(f"{b}.taken()")
+            for line in commit:
+                w.line(line)
+        else:
+            with w.block(f"with {b}.lock:"):
+                w.line(f"{b}.clear()")
+                w.line(f"try: {w.constant(program.run)}({arguments})")
+                w.line("except RuntimeError as error:")
+                w.line(f"    raise {w.constant(self.trace.executable)}.explained(error) from None")
+                with w.block("finally:"):
+                    w.line(f"out = {b}[{b}.latest]")
+                    with w.block("if out:"):
+                        for line in commit:
+                            w.line(line)
+                    w.line(f"else: {w.constant(lot)}.failed(p)")
+                    w.line(f"{b}.taken()")
         w.line(f"if p.away or p.away_slots: {w.constant(lot)}.rewrite(p, out)")
         w.line("p.settle()")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from itertools import chain, compress, repeat
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -334,31 +334,27 @@ def _write_memory(w: Writer, g: Guards) -> None:
 
 
 class _Lone:
-    """Whether gradients that are read are tensors by themselves, as most are, and were. What a
-    trace parked is."""
+    """Whether gradients that are read share memory with nothing, as most do, and did. What a
+    trace parked does not."""
 
     def __init__(self, memory: Any):
         self.memory = memory
-        self.types = [type_ for _, type_, *_ in memory.lie]
-        alone = all((view, *shared) == ((), None, None) for view, _, *shared in memory.lie)
+        alone = all(shared == (None, None) for shared in memory.shared)
         self.can_tell = alone and not any(isinstance(slot, int) for slot in memory.slots)
 
     def __call__(self, *arguments: int) -> bool:
-        slots, types = self.memory.slots, self.types
+        slots = self.memory.slots
         if ParkedSlot in map(type, slots):
-            free = [slot.__class__ is not ParkedSlot for slot in slots]
-            slots, types = [*compress(slots, free)], [*compress(types, free)]
+            slots = [slot for slot in slots if slot.__class__ is not ParkedSlot]
         grads = [*map(_GRAD, slots)]
-        if type(None) in map(type, grads) or [*map(_TYPE, grads)] != types:
-            return False
-        if not all(map(operator.is_, map(_VIEW, grads), repeat(None))):
+        if type(None) in map(type, grads):  # another thread took it away
             return False
         found = [*map(id, map(_STORAGE, grads))]
         apart = len({*found, *arguments}) == len(found) + len(arguments)
         return apart and self.memory.storages.keys().isdisjoint(found)
 
 
-_GRAD, _TYPE, _VIEW, _STORAGE = map(attrgetter, ("grad", "_type", "_view", "_storage"))
+_GRAD, _STORAGE = attrgetter("grad"), attrgetter("_storage")
 
 
 def _write_entangled(w: Writer, g: Guards) -> None:
